@@ -1,0 +1,54 @@
+# make setup   installs everything into .venv and fetches the pretrained trunk
+# make report  the main job: quickstart study into reports/quickstart/
+# make test    checks, then the whole test suite
+# make check   formatting, lint, types, import layers
+# make bench   benchmarks against the peers, side by side in one run
+# make figures makes the pictures of the README again
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup report test check bench figures clean
+
+setup: $(STAMP) browser
+	$(BIN)/neurofer weights fetch vgg16-bsds
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[brainscore,notebooks,cluster,fast,dev]"
+	touch $(STAMP)
+
+# Plotly's SVG export needs a Chromium; it comes from the system's package manager where that may be used.
+.PHONY: browser
+browser:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then \
+		true; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+		echo "Chromium is missing, and figures in the PDF need it. Install it, for example with:"; \
+		echo "    sudo apt-get install chromium"; \
+		exit 1; \
+	fi
+
+report: setup
+	$(BIN)/neurofer report
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest --doctest-modules -n 2
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+figures: setup
+	$(BIN)/neurofer stimuli sheet bfs --out docs/bfs.png
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
