@@ -1,0 +1,55 @@
+"""The command line: `neurofer stimuli | weights | train | run | report`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from neurofer import __version__, cli_stimuli, cli_study, cli_train, cli_weights
+from neurofer.errors import NeuroferError
+
+app = typer.Typer(
+    name="neurofer",
+    help="Compare models of facial-expression coding the way one compares neurons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_stimuli.app, name="stimuli")
+app.add_typer(cli_weights.app, name="weights")
+app.command("train")(cli_train.train)
+app.command("run")(cli_study.run)
+app.command("report")(cli_study.report)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"neurofer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Compare models of facial-expression coding the way one compares neurons."""
+
+
+def main() -> None:
+    """Run the command line; an error of the user's ends in one line and status 2."""
+    try:
+        app()
+    except NeuroferError as error:
+        typer.echo(f"neurofer: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("neurofer: stopped; what was finished is kept, run it again to go on", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from neurofer.errors import NeuroferError, unknown_choice
+
+
+@pytest.mark.parametrize(
+    ("value", "choices", "where", "expected"),
+    [
+        (
+            "angri",
+            ["angry", "disgust"],
+            "stimulus set 'bfs'",
+            "expression='angri' is not in stimulus set 'bfs'; it has angry, disgust; "
+            "did you mean 'angry'?",
+        ),
+        ("xyz", ["angry"], "", "expression='xyz' is unknown; choose from angry"),
+        (7, [], "the study", "expression=7 is not in the study; it has nothing"),
+    ],
+)
+def test_message_names_value_choices_and_nearest(value, choices, where, expected):
+    error = unknown_choice("expression", value, choices, where)
+    assert isinstance(error, NeuroferError)
+    assert str(error) == expected

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neurofer import files
+from neurofer.errors import NeuroferError
+
+
+def test_write_whole_replaces_and_keeps_suffix(tmp_path):
+    target = tmp_path / "deep" / "a.txt"
+    for text in ("one", "two"):
+        with files.write_whole(target) as partial:
+            assert partial.suffix == ".txt"
+            partial.write_text(text)
+    assert target.read_text() == "two"
+    assert [p.name for p in target.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_failed_write_leaves_the_old_file(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(error), files.write_whole(target) as partial:
+        partial.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_failed_folder_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "set"
+    with files.write_folder_whole(target) as partial:
+        (partial / "a").write_text("old")
+    with pytest.raises(ValueError, match="stop"), files.write_folder_whole(target) as partial:
+        (partial / "a").write_text("new")
+        raise ValueError("stop")
+    assert (target / "a").read_text() == "old"
+    with files.write_folder_whole(target) as partial:
+        (partial / "b").write_text("new")
+    assert [p.name for p in target.iterdir()] == ["b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+def test_check_sha256_names_file_expected_and_found(tmp_path):
+    file = tmp_path / "w.bin"
+    file.write_bytes(b"abc")
+    found = files.sha256_file(file)
+    assert found == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    files.check_sha256(file, found)
+    with pytest.raises(NeuroferError, match=r"w\.bin.*expected sha256 00ff, found ba7816bf"):
+        files.check_sha256(file, "00ff")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@given(json_values, json_values)
+def test_content_hash_is_equal_exactly_for_equal_content(a, b):
+    same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    assert (files.content_hash(a) == files.content_hash(b)) == same
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.arange(4), np.arange(4).astype(np.float64)),
+        (np.arange(4), np.arange(4).reshape(2, 2)),
+        ("1", 1),
+        (True, 1),
+        (["ab", "c"], ["a", "bc"]),
+        (b"ab", "ab"),
+        ([[1], 2], [1, [2]]),
+    ],
+)
+def test_content_hash_tells_kinds_and_shapes_apart(a, b):
+    assert files.content_hash(a) != files.content_hash(b)
+
+
+def test_content_hash_refuses_what_has_no_content():
+    with pytest.raises(TypeError, match="no content hash"):
+        files.content_hash(object())
+    with pytest.raises(TypeError, match="array of objects"):
+        files.content_hash(np.array(["a", None], dtype=object))
+
+
+def test_cache_folder_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "c"))
+    assert files.cache_folder("renders", "x") == tmp_path / "c" / "renders" / "x"
+    assert (tmp_path / "c" / "renders" / "x").is_dir()
+
+
+def test_content_folder_names_the_choices():
+    assert files.content_folder("analyses") == Path(files.PACKAGE.parent / "analyses")
+    with pytest.raises(NeuroferError, match="'analysis' is unknown; choose from stimuli, analyses"):
+        files.content_folder("analysis")
+
+
+def test_write_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
