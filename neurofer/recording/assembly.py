@@ -1,0 +1,204 @@
+"""Recordings as Brain-Score's assemblies and back. Needs Brain-Score only where it is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurofer.errors import NeuroferError
+from neurofer.recording.layout import (
+    DIMS,
+    NEUROID_INTEGERS,
+    NEUROID_STRINGS,
+    TIME_COORDS,
+    make_recording,
+)
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.stimuli.table import COLUMNS, EXPRESSIONS, SOURCES, SPLITS, make_table
+
+# Brain-Score caches by name: it served old activations after the weights had changed, and the
+# activations of a larger set of the same name. And it installs packages when it loads a plugin.
+ENVIRONMENT = {"RESULTCACHING_DISABLE": "1", "BS_INSTALL_DEPENDENCIES": "no"}
+
+
+def prepare_environment() -> None:
+    """Set what Brain-Score reads when it is imported, where the user has not set it."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def to_brainscore(recording: xr.DataArray) -> Any:
+    """Return a recording as a NeuroidAssembly (every coordinate a level of a MultiIndex).
+
+    `site` is given a second time as `layer`, the name that Brain-Score uses.
+
+    Raises:
+        NeuroferError: Brain-Score is not installed.
+    """
+    coords = {str(name): (c.dims, _objects(c.values)) for name, c in recording.coords.items()}
+    coords["layer"] = coords["site"]
+    assembly = _assemblies().NeuroidAssembly(recording.values, coords=coords, dims=recording.dims)
+    assembly.attrs.update(recording.attrs)
+    return assembly
+
+
+def from_brainscore(assembly: xr.DataArray) -> xr.DataArray:
+    """Return a NeuroidAssembly as a recording.
+
+    The exact inverse of `to_brainscore`. For an assembly from elsewhere, coordinates of the
+    layout that it lacks are filled: strings by "", channels by -1, ids by the position.
+
+    Raises:
+        NeuroferError: the dims are not those of a NeuroidAssembly, or a coordinate cannot be kept.
+    """
+    plain = xr.DataArray(assembly)
+    indexed = [dim for dim in plain.dims if dim in plain.coords]
+    plain = plain.reset_index(indexed) if indexed else plain
+    if set(plain.dims) not in ({*DIMS[:2]}, {*DIMS}):
+        raise NeuroferError(f"an assembly has dims {DIMS[:2]} or {DIMS}, not {plain.dims}")
+    plain = plain.transpose(*DIMS[: plain.ndim])
+    coords: dict[str, tuple[str, np.ndarray]] = {}
+    for name, coord in plain.coords.items():
+        if len(coord.dims) == 1:
+            coords[str(name)] = (str(coord.dims[0]), _plain(coord.values, str(name)))
+    _fill_neuroids(coords, plain.sizes["neuroid"])
+    _fill_presentations(coords, plain.sizes["presentation"])
+    coords.pop("layer", None)
+    kept = {str(k): str(v) for k, v in assembly.attrs.items() if isinstance(v, (str, int, float))}
+    return make_recording(plain.to_numpy().astype(np.float32), coords, kept)
+
+
+def stimuli_from_brainscore(stimuli: Any) -> StimulusSet:
+    """Return a Brain-Score StimulusSet (a table with `get_stimulus`) as a StimulusSet.
+
+    Every column is kept. A column that has a canonical name but other content (an `expression`
+    that is not ours) is an error, not guessed at.
+
+    Raises:
+        NeuroferError: it is no StimulusSet, or an image cannot be read.
+    """
+    if not isinstance(stimuli, pd.DataFrame) or not hasattr(stimuli, "get_stimulus"):
+        raise NeuroferError(
+            f"{type(stimuli).__name__} is no stimulus set; pass a neurofer StimulusSet or a "
+            "Brain-Score StimulusSet"
+        )
+    table = pd.DataFrame(stimuli).reset_index(drop=True)
+    path_of: Any = stimuli.get_stimulus
+    paths = [path_of(stimulus_id) for stimulus_id in table["stimulus_id"]]
+    name = str(getattr(stimuli, "identifier", None) or "stimuli")
+    return StimulusSet.from_files(name, table, paths)
+
+
+def stimulus_set_to_brainscore(stimuli: StimulusSet, folder: str | os.PathLike[str]) -> Any:
+    """Write the images to `folder` and return a Brain-Score StimulusSet that points to them.
+
+    Raises:
+        NeuroferError: Brain-Score is not installed.
+    """
+    from neurofer.stimuli.folder import image_names
+
+    prepare_environment()
+    saved = stimuli.save(folder)
+    try:
+        from brainscore_core.supported_data_standards.brainio.stimuli import StimulusSet as Theirs
+    except ImportError as error:
+        raise _not_installed() from error
+    table = stimuli.table
+    made = Theirs(table)
+    files = image_names(table["stimulus_id"])
+    made.stimulus_paths = {
+        stimulus_id: saved / "images" / file
+        for stimulus_id, file in zip(table["stimulus_id"], files, strict=True)
+    }
+    made.identifier = stimuli.identifier
+    return made
+
+
+def label_assembly(recording: xr.DataArray, labels: Sequence[str]) -> Any:
+    """Return the answers of a recorded `decision` site as a BehavioralAssembly.
+
+    The answer to a presentation is the one of `labels` whose unit is most active.
+    """
+    units = recording["unit"].to_numpy().tolist()
+    answers = recording.to_numpy()[:, [units.index(label) for label in labels]].argmax(axis=1)
+    coords = {
+        str(name): ("presentation", _objects(coord.values))
+        for name, coord in recording.coords.items()
+        if coord.dims == ("presentation",)
+    }
+    values = np.asarray(labels, dtype=object)[answers][:, np.newaxis]
+    return _assemblies().BehavioralAssembly(values, coords=coords, dims=["presentation", "choice"])
+
+
+def _assemblies() -> Any:
+    prepare_environment()
+    try:
+        from brainscore_core.supported_data_standards.brainio import assemblies
+    except ImportError as error:
+        raise _not_installed() from error
+    return assemblies
+
+
+def _not_installed() -> NeuroferError:
+    return NeuroferError("Brain-Score is not installed; run pip install 'neurofer[brainscore]'")
+
+
+def _objects(values: np.ndarray) -> np.ndarray:
+    # A level of a MultiIndex must not be a fixed-width string: xarray 2022.3 would compare '<U5'
+    # with '<U7' levels as different dtypes when it aligns two assemblies.
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def _plain(values: np.ndarray, name: str) -> np.ndarray:
+    """Undo what a MultiIndex does to a column: strings and truth values come back as objects."""
+    if name in NEUROID_INTEGERS or name in TIME_COORDS:
+        return values.astype(np.int64)
+    if name in NEUROID_STRINGS or (name in COLUMNS and name != "strength"):
+        return np.asarray([str(item) for item in values], dtype=np.str_)
+    if values.dtype != object:
+        return values
+    items = values.tolist()
+    if all(isinstance(item, bool) for item in items):
+        return np.asarray(items, dtype=bool)
+    return np.asarray(["" if item is None else str(item) for item in items], dtype=np.str_)
+
+
+def _fill_neuroids(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
+    if "site" not in coords and "layer" in coords:
+        coords["site"] = coords["layer"]
+    for name in NEUROID_STRINGS:
+        values = np.arange(n).astype(np.str_) if name == "neuroid_id" else np.full(n, "")
+        coords.setdefault(name, ("neuroid", values))
+    for name in NEUROID_INTEGERS:
+        values = np.arange(n) if name == "neuroid_num" else np.full(n, -1)
+        coords.setdefault(name, ("neuroid", values))
+
+
+def _fill_presentations(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
+    given = {name: values for name, (dim, values) in coords.items() if dim == "presentation"}
+    allowed = {"expression": EXPRESSIONS, "source": SOURCES, "split": SPLITS}
+    repeats = len(set(given.get("stimulus_id", np.arange(n)).tolist())) < n
+    if not repeats and all(name in given for name in COLUMNS):
+        coords.setdefault("in_training", ("presentation", np.zeros(n, dtype=bool)))
+        return
+    frame = pd.DataFrame({k: given[k] for k in given if k in COLUMNS and k != "image_sha256"})
+    frame = frame.reindex(range(n))
+    if repeats:  # presentations of one stimulus share its id; only a stimulus table forbids that
+        frame = frame.drop(columns="stimulus_id")
+    for name, choices in allowed.items():
+        if name in frame and not set(frame[name]) <= {*choices, ""}:
+            raise NeuroferError(
+                f"coordinate {name!r} of the assembly holds other values than "
+                f"{', '.join(choices)}; rename the coordinate"
+            )
+    filled = make_table(frame, [""] * n)
+    for name in COLUMNS:
+        values = filled[name].to_numpy()
+        values = values if name == "strength" else values.astype(np.str_)
+        coords.setdefault(name, ("presentation", values))
+    coords.setdefault("in_training", ("presentation", np.zeros(n, dtype=bool)))

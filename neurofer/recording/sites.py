@@ -1,0 +1,67 @@
+"""What a recording needs of a subject: sites, batches and `respond`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a subject that can be recorded from.
+
+    Attributes:
+        name: "conv3_3", "nre".
+        region: the Brain-Score region that it stands for ("IT"), or None.
+        labels: names of the units of the flattened site, None where they have none.
+    """
+
+    name: str
+    region: str | None = None
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a subject is shown at once.
+
+    Attributes:
+        images: (H, W, 3) uint8 each; sizes may differ.
+        table: the rows of the stimulus table, one an image.
+        landmarks: (n, 13, 2) ground truth in pixel-centre coordinates; None for photographs.
+    """
+
+    images: list[np.ndarray]
+    table: pd.DataFrame
+    landmarks: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@runtime_checkable
+class Recordable(Protocol):
+    """A subject, as far as a recording is concerned."""
+
+    @property
+    def identifier(self) -> str:
+        """Name and hash of what decides the responses."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """All sites by name."""
+
+    @property
+    def default_sites(self) -> tuple[str, ...]:
+        """The sites that are recorded when none is named."""
+
+    @property
+    def training_images(self) -> frozenset[str]:
+        """`image_sha256` of every image that the subject was trained on."""
+
+    def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of every site, (n, ...) float32, from one forward pass."""

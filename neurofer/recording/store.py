@@ -1,0 +1,180 @@
+"""Recordings on disk: netCDF, exact round trip, and a store that is keyed by content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurofer.errors import NeuroferError
+from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.recording.layout import (
+    NEUROID_COORDS,
+    TIME_COORDS,
+    check_recording,
+    join_coords,
+    make_recording,
+    time_coords,
+)
+from neurofer.recording.record import check_sites, record
+from neurofer.recording.sites import Recordable
+from neurofer.stimuli.stimulus_set import StimulusSet
+
+
+def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Path:
+    """Write a recording as netCDF, whole or not at all, and return the path.
+
+    Raises:
+        NeuroferError: it is no recording, or no netCDF library is installed.
+    """
+    check_recording(recording)
+    path = Path(path)
+    with write_whole(path) as partial:
+        # object strings: '<U' arrays would be written as fixed-width characters by some engines
+        recording.to_dataset(name="activity").to_netcdf(partial, engine=_engine())
+    return path
+
+
+def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
+    """Read a recording that `save_recording` wrote: same values, dtypes, coordinates, attributes.
+
+    Raises:
+        NeuroferError: the file is missing, truncated or no recording.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NeuroferError(f"there is no recording at {path}")
+    try:
+        with xr.open_dataset(path, engine=_engine()) as dataset:
+            loaded = dataset.load()
+    except NeuroferError:
+        raise
+    except Exception as error:  # the netCDF libraries raise OSError, RuntimeError, ValueError, ...
+        raise NeuroferError(
+            f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
+            "record again"
+        ) from error
+    if "activity" not in loaded:
+        raise NeuroferError(f"{path} holds no variable 'activity': it is no recording")
+    array = loaded["activity"]
+    strings = {
+        name: (coord.dims, np.asarray([str(item) for item in coord.values], dtype=np.str_))
+        for name, coord in array.coords.items()
+        if coord.dtype.kind in "OSU"
+    }
+    array = array.assign_coords(strings)
+    array.encoding = {}
+    for coord in array.coords.values():
+        coord.encoding = {}
+    return check_recording(array)
+
+
+class RecordingStore:
+    """A folder of recordings, a file a site, found again by content.
+
+    A key is the hash of the subject's and the stimuli's identifiers, the site, the time bins and
+    the package's source: changed weights, images or code never meet an old recording.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Use this folder; it is made when the first recording is stored."""
+        self.folder = Path(folder)
+
+    def path(
+        self,
+        subject: Recordable,
+        stimuli: StimulusSet,
+        site: str,
+        time_bins: Sequence[tuple[int, int]] | None = None,
+    ) -> Path:
+        """Return where the recording of one site lies, or would lie."""
+        bins = None if time_bins is None else [[int(a), int(b)] for a, b in time_bins]
+        key = content_hash(subject.identifier, stimuli.identifier, site, bins, code_hash())
+        return self.folder / f"{subject.identifier}.{stimuli.identifier}.{site}.{key[:16]}.nc"
+
+    def record(
+        self,
+        subject: Recordable,
+        stimuli: StimulusSet,
+        *,
+        sites: Sequence[str] | None = None,
+        time_bins: Sequence[tuple[int, int]] | None = None,
+        **options: Any,
+    ) -> xr.DataArray:
+        """Return the recording, from the folder where possible; as `neurofer.recording.record`.
+
+        All sites that the folder lacks are recorded in one forward pass, then stored.
+        """
+        names = check_sites(subject, sites)
+        paths = {name: self.path(subject, stimuli, name, time_bins) for name in names}
+        found = {name: load_recording(path) for name, path in paths.items() if path.is_file()}
+        lacking = [name for name in names if name not in found]
+        if lacking:
+            fresh = record(subject, stimuli, sites=lacking, time_bins=time_bins, **options)
+            for name in lacking:
+                found[name] = fresh.isel(neuroid=fresh["site"].values == name)
+                found[name].attrs["missing"] = count_missing(found[name])
+                save_recording(found[name], paths[name])
+        return join_sites([found[name] for name in names])
+
+
+def count_missing(recording: xr.DataArray) -> str:
+    """Return how many presentations have a NaN, as `attrs["missing"]` holds it."""
+    bad = np.isnan(recording.values).any(axis=tuple(range(1, recording.ndim)))
+    return str(int(bad.sum()))
+
+
+def join_sites(recordings: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Join recordings of the same presentations at different sites along neuroid.
+
+    Raises:
+        NeuroferError: they differ in presentations or time bins.
+    """
+    first = recordings[0]
+    if len(recordings) == 1:
+        return first
+    coords = {
+        str(name): (coord.dims, coord.values)
+        for name, coord in first.coords.items()
+        if coord.dims != ("neuroid",)
+    }
+    for other in recordings[1:]:
+        for name, (_, values) in coords.items():
+            if name not in other.coords or not np.array_equal(other[name].values, values):
+                raise NeuroferError(f"the recordings to join differ in coordinate {name!r}")
+    neuroids = [
+        {
+            str(name): ("neuroid", coord.values)
+            for name, coord in recording.coords.items()
+            if coord.dims == ("neuroid",)
+        }
+        for recording in recordings
+    ]
+    activity = np.concatenate([recording.values for recording in recordings], axis=1)
+    joined = make_recording(activity, {**coords, **join_coords(neuroids)}, dict(first.attrs))
+    joined.attrs["missing"] = count_missing(joined)
+    return joined
+
+
+def _engine() -> str:
+    for engine, module in (("netcdf4", "netCDF4"), ("h5netcdf", "h5netcdf")):
+        if find_spec(module) is not None:
+            return engine
+    raise NeuroferError("no netCDF library is installed; run pip install netCDF4")
+
+
+__all__ = [
+    "NEUROID_COORDS",
+    "TIME_COORDS",
+    "RecordingStore",
+    "count_missing",
+    "join_sites",
+    "load_recording",
+    "save_recording",
+    "time_coords",
+]

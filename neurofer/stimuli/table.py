@@ -1,0 +1,134 @@
+"""The table of a stimulus set: its columns, their kinds and what may stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neurofer.errors import NeuroferError, unknown_choice
+
+EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt")
+SOURCES = ("photograph", "rendered", "simulated")
+SPLITS = ("train", "val", "test")
+COLUMNS = (
+    "stimulus_id",
+    "head",
+    "identity",
+    "expression",
+    "strength",
+    "view",
+    "session",
+    "split",
+    "source",
+    "image_sha256",
+)
+
+
+def make_table(table: pd.DataFrame, hashes: Iterable[str]) -> pd.DataFrame:
+    """Return a stimulus table in canonical form: COLUMNS first, one kind a column, checked.
+
+    What `table` lacks is filled: `stimulus_id` by the row number, `strength` by 0 for neutral and
+    1 for every other expression, `split` by "test", other strings by "" (not stated).
+    `image_sha256` always comes from `hashes`, one a row.
+
+    Raises:
+        NeuroferError: the table is empty, a stimulus_id occurs twice, an expression, source or
+            split is unknown, a strength is outside 0..1 or not 0 for neutral, or a column holds
+            something other than strings, numbers or truth values.
+    """
+    if len(table) == 0:
+        raise NeuroferError("a stimulus set needs at least one stimulus; this table has no rows")
+    given = {str(name): _plain(table[name], str(name)) for name in table.columns}
+    given["image_sha256"] = _strings(list(hashes))
+    n = len(table)
+    if len(given["image_sha256"]) != n:
+        raise NeuroferError(f"{n} rows in the table but {len(given['image_sha256'])} images")
+    for name in COLUMNS:
+        if name not in given:
+            given[name] = _default(name, n, given)
+        elif name != "strength":
+            given[name] = _strings(given[name].tolist())
+    given["strength"] = np.asarray(given["strength"], dtype=np.float64)
+    _check(given)
+    order = [*COLUMNS, *(name for name in given if name not in COLUMNS)]
+    return pd.DataFrame({name: _column(given[name]) for name in order})
+
+
+def kind_of(values: np.ndarray) -> str:
+    """Return "string", "boolean", "integer" or "number": the kinds that a column may have."""
+    return {"U": "string", "O": "string", "b": "boolean", "i": "integer", "u": "integer"}.get(
+        values.dtype.kind, "number"
+    )
+
+
+def column(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a column of a canonical table as a plain numpy array (strings as `<U`)."""
+    return _plain(table[name], name)
+
+
+def _default(name: str, n: int, given: dict[str, np.ndarray]) -> np.ndarray:
+    if name == "stimulus_id":
+        width = max(4, len(str(n - 1)))
+        return _strings([f"{i:0{width}d}" for i in range(n)])
+    if name == "strength":
+        return np.where(given["expression"] == "neutral", 0.0, 1.0)
+    return _strings(["test" if name == "split" else ""] * n)
+
+
+def _plain(series: Any, name: str) -> np.ndarray:
+    """Return a column as `<U`, bool, int64 or float64; a missing string becomes ""."""
+    if isinstance(series, pd.DataFrame):
+        raise NeuroferError(f"the table has two columns named {name!r}; a name must occur once")
+    values = series.to_numpy()
+    if values.dtype.kind in "biuf":
+        return values.astype({"b": np.bool_, "f": np.float64}.get(values.dtype.kind, np.int64))
+    items = series.tolist()
+    present = [item for item in items if not _missing(item)]
+    if all(isinstance(item, (bool, np.bool_)) for item in present) and len(present) == len(items):
+        return np.asarray(items, dtype=np.bool_)
+    if any(isinstance(item, (list, tuple, dict, set, np.ndarray)) for item in present):
+        raise NeuroferError(
+            f"column {name!r} holds {type(present[0]).__name__}s; a column of a stimulus table "
+            "holds strings, numbers or truth values"
+        )
+    return _strings(["" if _missing(item) else item for item in items])
+
+
+def _missing(item: Any) -> bool:
+    return item is None or item is pd.NA or (isinstance(item, float) and item != item)
+
+
+def _strings(items: list[Any]) -> np.ndarray:
+    return np.asarray([str(item) for item in items], dtype=np.str_)
+
+
+def _column(values: np.ndarray) -> Any:
+    # Strings are kept as objects: pandas 2 and 3 disagree on the default string dtype, and
+    # comparisons, groupby and merge work with objects in both.
+    return pd.Series(values.astype(object), dtype=object) if values.dtype.kind == "U" else values
+
+
+def _check(given: dict[str, np.ndarray]) -> None:
+    ids, counts = np.unique(given["stimulus_id"], return_counts=True)
+    if (counts > 1).any():
+        raise NeuroferError(
+            f"stimulus_id={str(ids[counts > 1][0])!r} occurs {counts.max()} times; "
+            "every stimulus needs an id of its own"
+        )
+    allowed = {"expression": EXPRESSIONS, "source": SOURCES, "split": SPLITS}
+    for name, choices in allowed.items():
+        for value in np.unique(given[name]):
+            if value and value not in choices:
+                raise unknown_choice(name, str(value), choices)
+    strength = given["strength"]
+    wrong = ~((strength >= 0) & (strength <= 1))
+    wrong |= (given["expression"] == "neutral") & (strength != 0)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise NeuroferError(
+            f"stimulus {str(given['stimulus_id'][i])!r} ({given['expression'][i]}) has "
+            f"strength={strength[i]}; a strength lies in 0..1 and is 0 for neutral"
+        )

@@ -1,0 +1,176 @@
+"""The base class of all subjects."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import content_hash
+from neurofer.recording.record import record
+from neurofer.recording.sites import Batch, Site
+from neurofer.stimuli.stimulus_set import StimulusSet
+
+
+class Subject(ABC):
+    """A model that is treated as an experimental subject.
+
+    A subclass states `name`, `defaults` (its options and their default values), `choices` (the
+    values that an option may have, where it is a choice), sets `self.sites` and
+    `self.default_sites` in its constructor, and implements `respond`. If it has weights it
+    overrides `weights_hash`.
+
+    It follows Brain-Score's BrainModel interface structurally: `identifier`, `visual_degrees`,
+    `start_recording`, `start_task`, `look_at`.
+
+    Attributes:
+        options: every option with its value; printed with every result.
+        sites: all recordable sites by name.
+        default_sites: those that are recorded when none is named.
+        training: the stimuli that it was trained on, None for an untrained one.
+        training_images: their `image_sha256`.
+    """
+
+    name: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
+
+    sites: Mapping[str, Site]
+    default_sites: tuple[str, ...]
+
+    def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
+        """Check and keep options and training stimuli.
+
+        Raises:
+            NeuroferError: an option or its value is unknown; the message names the choices.
+        """
+        self.training = training
+        self.options: dict[str, Any] = self._resolve(options)
+        self.training_images: frozenset[str] = frozenset(
+            [] if training is None else training.table["image_sha256"]
+        )
+        self._target: tuple[str, ...] | None = None
+        self._time_bins: list[tuple[int, int]] | None = None
+        self._task: str | None = None
+        self._labels: tuple[str, ...] = ()
+
+    @abstractmethod
+    def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of every named site, (n, ...) float32, from one forward pass."""
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the weights and the preprocessing; "" for a subject that has none."""
+        return ""
+
+    @property
+    def identifier(self) -> str:
+        """The name and a hash of weights, options, preprocessing and training stimuli."""
+        training = None if self.training is None else self.training.content
+        digest = content_hash(self.name, self.options, self.weights_hash, training)
+        return f"{self.name}-{digest[:8]}"
+
+    @property
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        """The sites of every Brain-Score region."""
+        found: dict[str, tuple[str, ...]] = {}
+        for site in self.sites.values():
+            if site.region is not None:
+                found[site.region] = (*found.get(site.region, ()), site.name)
+        return found
+
+    def visual_degrees(self) -> int:
+        """Return the width of the visual field in degrees (Brain-Score scales images to it)."""
+        return 8
+
+    def start_recording(
+        self, target: str, time_bins: Sequence[tuple[int, int]] | None = None
+    ) -> None:
+        """Choose what `look_at` returns: a Brain-Score region or a site, and time bins in ms.
+
+        Raises:
+            NeuroferError: the target is neither a region nor a site of this subject.
+        """
+        regions = self.regions
+        if target in regions:
+            self._target = regions[target]
+        elif target in self.sites:
+            self._target = (target,)
+        else:
+            where = f"subject {self.name!r}"
+            raise unknown_choice("recording target", target, [*regions, *self.sites], where)
+        self._time_bins = None if time_bins is None else [(int(a), int(b)) for a, b in time_bins]
+        self._task = None
+
+    def start_task(self, task: str, fitting_stimuli: Any = None) -> None:
+        """Choose what `look_at` does: "passive" viewing, or "label" with a list of expressions.
+
+        Raises:
+            NeuroferError: another task, or labels that the subject cannot give.
+        """
+        if task not in ("passive", "label"):
+            raise unknown_choice("task", task, ("passive", "label"), f"subject {self.name!r}")
+        if task == "label":
+            self._labels = self._answers(fitting_stimuli)
+        self._task = task
+
+    def look_at(self, stimuli: Any, number_of_trials: int = 1) -> xr.DataArray | None:
+        """Show stimuli; return what `start_recording` or `start_task` asked for.
+
+        A neurofer StimulusSet gives a recording, a Brain-Score StimulusSet an assembly in its
+        order. The subject is static and noiseless: `number_of_trials` does not change the average
+        that is returned.
+
+        Raises:
+            NeuroferError: nothing was started before.
+        """
+        if number_of_trials < 1:
+            raise NeuroferError(f"number_of_trials={number_of_trials}; it is at least 1")
+        if self._task == "passive":
+            return None
+        if self._task is None and self._target is None:
+            raise NeuroferError(
+                f"subject {self.name!r} was asked to look before start_recording(target) or "
+                "start_task(task); call one of them first, or use neurofer.record"
+            )
+        from neurofer.recording import assembly
+
+        foreign = not isinstance(stimuli, StimulusSet)
+        shown = assembly.stimuli_from_brainscore(stimuli) if foreign else stimuli
+        if self._task == "label":
+            recording = record(self, shown, sites=["decision"])
+            return assembly.label_assembly(recording, self._labels)
+        recording = record(self, shown, sites=self._target, time_bins=self._time_bins)
+        return assembly.to_brainscore(recording) if foreign else recording
+
+    def _answers(self, labels: Any) -> tuple[str, ...]:
+        known = self.sites["decision"].labels if "decision" in self.sites else None
+        if known is None:
+            raise NeuroferError(
+                f"subject {self.name!r} has no site 'decision' with labels, so it cannot label; "
+                "record its features and decode them instead"
+            )
+        if isinstance(labels, str) or not isinstance(labels, Sequence) or not len(labels):
+            raise NeuroferError(
+                f"labels={labels!r}; give a list of expressions out of {', '.join(known)}"
+            )
+        for label in labels:
+            if label not in known:
+                raise unknown_choice("label", label, known, f"subject {self.name!r}")
+        return tuple(labels)
+
+    def _resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        resolved = dict(self.defaults)
+        where = f"subject {self.name!r}"
+        for name, value in options.items():
+            if name not in self.defaults:
+                raise unknown_choice("option", name, self.defaults, where)
+            allowed = self.choices.get(name)
+            if allowed is not None and value not in allowed:
+                raise unknown_choice(name, value, allowed, where)
+            resolved[name] = value
+        return resolved
