@@ -11,7 +11,8 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
-from neurofer.recording.record import record
+from neurofer.recording.layout import presentation_coords
+from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli.stimulus_set import StimulusSet
 
@@ -87,16 +88,26 @@ class Subject(ABC):
         """Return the width of the visual field in degrees (Brain-Score scales images to it)."""
         return 8
 
+    def check_sites(self, sites: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the names of sites (None: the default ones), or raise a NeuroferError."""
+        return check_sites(self, sites)
+
     def start_recording(
-        self, target: str, time_bins: Sequence[tuple[int, int]] | None = None
+        self, target: str | Sequence[str], time_bins: Sequence[tuple[int, int]] | None = None
     ) -> None:
-        """Choose what `look_at` returns: a Brain-Score region or a site, and time bins in ms.
+        """Choose what `look_at` returns.
+
+        Args:
+            target: a Brain-Score region, a site or several sites.
+            time_bins: (start, end) in ms, or None.
 
         Raises:
             NeuroferError: the target is neither a region nor a site of this subject.
         """
         regions = self.regions
-        if target in regions:
+        if not isinstance(target, str):
+            self._target = self.check_sites(target)
+        elif target in regions:
             self._target = regions[target]
         elif target in self.sites:
             self._target = (target,)
@@ -118,34 +129,46 @@ class Subject(ABC):
             self._labels = self._answers(fitting_stimuli)
         self._task = task
 
-    def look_at(self, stimuli: Any, number_of_trials: int = 1) -> xr.DataArray | None:
+    def look_at(self, stimuli: StimulusSet, number_of_trials: int = 1) -> xr.DataArray | None:
         """Show stimuli; return what `start_recording` or `start_task` asked for.
 
-        A neurofer StimulusSet gives a recording, a Brain-Score StimulusSet an assembly in its
-        order. The subject is static and noiseless: `number_of_trials` does not change the average
-        that is returned.
+        That is a recording; in the task "label" an array presentation x choice (1) of
+        expressions; in the task "passive" None. The subject is noiseless: `number_of_trials`
+        does not change the average that is returned. Brain-Score's stimuli are shown through
+        `neurofer.brainscore.as_brain_model`.
 
         Raises:
             NeuroferError: nothing was started before.
         """
+        if not isinstance(stimuli, StimulusSet):
+            raise NeuroferError(
+                f"stimuli is a {type(stimuli).__name__}, not a neurofer StimulusSet; for stimuli "
+                "of Brain-Score use neurofer.brainscore.as_brain_model(subject)"
+            )
         if number_of_trials < 1:
             raise NeuroferError(f"number_of_trials={number_of_trials}; it is at least 1")
         if self._task == "passive":
             return None
-        if self._task is None and self._target is None:
+        if self._task == "label":
+            return self._label(stimuli)
+        if self._target is None:
             raise NeuroferError(
                 f"subject {self.name!r} was asked to look before start_recording(target) or "
                 "start_task(task); call one of them first, or use neurofer.record"
             )
-        from neurofer.recording import assembly
+        return record(self, stimuli, sites=self._target, time_bins=self._time_bins)
 
-        foreign = not isinstance(stimuli, StimulusSet)
-        shown = assembly.stimuli_from_brainscore(stimuli) if foreign else stimuli
-        if self._task == "label":
-            recording = record(self, shown, sites=["decision"])
-            return assembly.label_assembly(recording, self._labels)
-        recording = record(self, shown, sites=self._target, time_bins=self._time_bins)
-        return assembly.to_brainscore(recording) if foreign else recording
+    def _label(self, stimuli: StimulusSet) -> xr.DataArray:
+        decision = record(self, stimuli, sites=["decision"])
+        units = decision["unit"].to_numpy().tolist()
+        columns = [units.index(label) for label in self._labels]
+        activity = np.nan_to_num(decision.to_numpy()[:, columns], nan=-np.inf)
+        answers = activity.argmax(axis=1)
+        return xr.DataArray(
+            np.asarray(self._labels, dtype=object)[answers][:, np.newaxis],
+            coords=presentation_coords(stimuli.table, self.training_images),
+            dims=("presentation", "choice"),
+        )
 
     def _answers(self, labels: Any) -> tuple[str, ...]:
         known = self.sites["decision"].labels if "decision" in self.sites else None

@@ -1,4 +1,11 @@
-"""Recordings as Brain-Score's assemblies and back. Needs Brain-Score only where it is called."""
+"""Brain-Score: subjects as its brain models, recordings as its assemblies, and both back.
+
+Brain-Score is imported where it is used; importing this module only sets what it reads from the
+environment, so import it before Brain-Score.
+
+>>> brain_model = as_brain_model(load_subject("pixels"))  # doctest: +SKIP
+>>> benchmark(brain_model)  # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
@@ -18,18 +25,73 @@ from neurofer.recording.layout import (
     TIME_COORDS,
     make_recording,
 )
+from neurofer.stimuli.folder import image_names
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import COLUMNS, EXPRESSIONS, SOURCES, SPLITS, make_table
+from neurofer.subjects.subject import Subject
 
 # Brain-Score caches by name: it served old activations after the weights had changed, and the
 # activations of a larger set of the same name. And it installs packages when it loads a plugin.
 ENVIRONMENT = {"RESULTCACHING_DISABLE": "1", "BS_INSTALL_DEPENDENCIES": "no"}
+for _name, _value in ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
 
 
-def prepare_environment() -> None:
-    """Set what Brain-Score reads when it is imported, where the user has not set it."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+class BrainSubject:
+    """A subject behind Brain-Score's BrainModel interface; made by `as_brain_model`.
+
+    It shows Brain-Score stimuli to the subject and hands assemblies back, in their order.
+    """
+
+    def __init__(self, subject: Subject, regions: dict[str, tuple[str, ...]] | None = None) -> None:
+        """Wrap a subject; see `as_brain_model`."""
+        self.subject = subject
+        self.regions = {**subject.regions, **(regions or {})}
+
+    @property
+    def identifier(self) -> str:
+        """The subject's identifier, which ends in a hash of its content."""
+        return self.subject.identifier
+
+    def visual_degrees(self) -> int:
+        """Return the width of the visual field in degrees."""
+        return self.subject.visual_degrees()
+
+    def start_recording(
+        self, recording_target: str, time_bins: Sequence[tuple[int, int]] | None = None
+    ) -> None:
+        """Choose a region or site and time bins; see `Subject.start_recording`."""
+        target = self.regions.get(str(recording_target), str(recording_target))
+        self.subject.start_recording(target, time_bins)
+
+    def start_task(self, task: str, fitting_stimuli: Any = None) -> None:
+        """Choose a task; see `Subject.start_task`."""
+        self.subject.start_task(task, fitting_stimuli)
+
+    def look_at(self, stimuli: Any, number_of_trials: int = 1) -> Any:
+        """Return the assembly of a Brain-Score StimulusSet; None in the task "passive"."""
+        seen = self.subject.look_at(stimuli_from_brainscore(stimuli), number_of_trials)
+        if seen is None or "neuroid" in seen.dims:
+            return None if seen is None else to_brainscore(seen)
+        return _assembly("BehavioralAssembly", seen)
+
+
+def as_brain_model(
+    subject: Subject, regions: dict[str, tuple[str, ...]] | None = None
+) -> BrainSubject:
+    """Return a subject as a Brain-Score BrainModel, which its benchmarks accept.
+
+    Args:
+        subject: of `load_subject`.
+        regions: sites by Brain-Score region, beside those that the sites themselves name:
+            {"IT": ("conv3_3",)}.
+
+    Raises:
+        NeuroferError: a site is unknown.
+    """
+    for sites in (regions or {}).values():
+        subject.check_sites(sites)
+    return BrainSubject(subject, regions)
 
 
 def to_brainscore(recording: xr.DataArray) -> Any:
@@ -40,11 +102,7 @@ def to_brainscore(recording: xr.DataArray) -> Any:
     Raises:
         NeuroferError: Brain-Score is not installed.
     """
-    coords = {str(name): (c.dims, _objects(c.values)) for name, c in recording.coords.items()}
-    coords["layer"] = coords["site"]
-    assembly = _assemblies().NeuroidAssembly(recording.values, coords=coords, dims=recording.dims)
-    assembly.attrs.update(recording.attrs)
-    return assembly
+    return _assembly("NeuroidAssembly", recording.assign_coords(layer=recording["site"]))
 
 
 def from_brainscore(assembly: xr.DataArray) -> xr.DataArray:
@@ -100,9 +158,6 @@ def stimulus_set_to_brainscore(stimuli: StimulusSet, folder: str | os.PathLike[s
     Raises:
         NeuroferError: Brain-Score is not installed.
     """
-    from neurofer.stimuli.folder import image_names
-
-    prepare_environment()
     saved = stimuli.save(folder)
     try:
         from brainscore_core.supported_data_standards.brainio.stimuli import StimulusSet as Theirs
@@ -119,29 +174,15 @@ def stimulus_set_to_brainscore(stimuli: StimulusSet, folder: str | os.PathLike[s
     return made
 
 
-def label_assembly(recording: xr.DataArray, labels: Sequence[str]) -> Any:
-    """Return the answers of a recorded `decision` site as a BehavioralAssembly.
-
-    The answer to a presentation is the one of `labels` whose unit is most active.
-    """
-    units = recording["unit"].to_numpy().tolist()
-    answers = recording.to_numpy()[:, [units.index(label) for label in labels]].argmax(axis=1)
-    coords = {
-        str(name): ("presentation", _objects(coord.values))
-        for name, coord in recording.coords.items()
-        if coord.dims == ("presentation",)
-    }
-    values = np.asarray(labels, dtype=object)[answers][:, np.newaxis]
-    return _assemblies().BehavioralAssembly(values, coords=coords, dims=["presentation", "choice"])
-
-
-def _assemblies() -> Any:
-    prepare_environment()
+def _assembly(kind: str, array: xr.DataArray) -> Any:
     try:
         from brainscore_core.supported_data_standards.brainio import assemblies
     except ImportError as error:
         raise _not_installed() from error
-    return assemblies
+    coords = {str(name): (c.dims, _objects(c.to_numpy())) for name, c in array.coords.items()}
+    made = getattr(assemblies, kind)(array.to_numpy(), coords=coords, dims=array.dims)
+    made.attrs.update(array.attrs)
+    return made
 
 
 def _not_installed() -> NeuroferError:
