@@ -179,7 +179,7 @@ class StimulusSet:
             for option in options:
                 if not (values == option).any():
                     raise unknown_choice(
-                        name, option, _in_order(name, values), f"stimulus set {self.name!r}"
+                        name, option, in_order(name, values), f"stimulus set {self.name!r}"
                     )
             keep &= values.isin(options).to_numpy()
         if not keep.any():
@@ -226,7 +226,7 @@ class StimulusSet:
         return int(i) % len(self)
 
 
-def _in_order(name: str, values: Any) -> list[Any]:
+def in_order(name: str, values: Any) -> list[Any]:
     """Return the values that occur, expressions in the canonical order."""
     found = list(dict.fromkeys(values))
     if name == "expression":

@@ -1,0 +1,62 @@
+"""The catalogue: every stimulus set that has a card, by name."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from neurofer.errors import unknown_choice
+from neurofer.stimuli.stimulus_set import StimulusSet
+
+if TYPE_CHECKING:
+    from neurofer.stimuli.cards import Card
+
+
+def list_stimuli() -> list[str]:
+    """Return the names of all sets.
+
+    >>> list_stimuli()[:3]
+    ['bfs', 'bfs-l', 'bfs-l-full']
+    """
+    from neurofer.stimuli.cards import read_cards
+
+    return sorted(read_cards())
+
+
+def stimuli_card(name: str) -> Card:
+    """Return the card of a set.
+
+    Raises:
+        NeuroferError: there is no set of that name; the message lists the choices.
+    """
+    from neurofer.stimuli.cards import read_cards
+
+    cards = read_cards()
+    if name not in cards:
+        raise unknown_choice("stimulus set", name, list_stimuli())
+    return cards[name]
+
+
+def load_stimuli(
+    name: str,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+    **parameters: Any,
+) -> StimulusSet:
+    """Return a stimulus set; a rendered one is drawn when it is asked for the first time.
+
+    Args:
+        name: one of `list_stimuli()`.
+        cache: folder of rendered images; default: in the user's cache.
+        progress: None shows a bar on terminals if it takes over two seconds, True always,
+            False never.
+        parameters: of rendered sets: `seeds`, the identity seeds (default 1 to 5; the first is
+            the training identity), and `size` in pixels (default 224).
+
+    Raises:
+        NeuroferError: the name or a parameter is unknown or has a wrong value.
+    """
+    from neurofer.stimuli.rendered import load_rendered
+
+    return load_rendered(name, stimuli_card(name), cache=cache, progress=progress, **parameters)

@@ -1,0 +1,165 @@
+"""The cache of rendered images: an image is rendered once, whatever sets it is in.
+
+An image is three files named by the hash of its specification: pixels, part labels, and a JSON
+file with the landmarks and the hash of the pixels. The JSON file is written last: an image whose
+JSON file exists is complete, so rendering can be stopped anywhere and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurofer.errors import NeuroferError
+from neurofer.files import content_hash, write_json, write_whole
+from neurofer.stimuli.images import cores, image_sha256, write_image
+from neurofer.stimuli.progress import progress_of
+
+if TYPE_CHECKING:
+    from neurofer.faces import FaceRenderer
+
+# Starting processes takes about as long as rendering this many images.
+SERIAL = 8
+
+
+@dataclass(frozen=True)
+class RenderSpec:
+    """All that decides the pixels of a rendered stimulus, beside the renderer's version."""
+
+    head: str
+    seed: int
+    spread: float
+    expression: str
+    strength: float
+    scale_x: float
+    size: int
+
+    @property
+    def identity(self) -> tuple[str, int, float]:
+        """What images must share to share the baked ambient occlusion."""
+        return self.head, self.seed, self.spread
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered image in the cache: its files, the hash of its pixels, its landmarks."""
+
+    image: Path
+    parts: Path
+    image_sha256: str
+    landmarks: list[list[float]]
+
+
+def ensure_rendered(
+    specs: Sequence[RenderSpec],
+    folder: Path,
+    *,
+    text: str = "rendering",
+    progress: bool | None = None,
+    workers: int | None = None,
+) -> list[Rendered]:
+    """Return the cached images of all specifications, rendering those that are lacking.
+
+    Args:
+        specs: one an image.
+        folder: the cache.
+        text: said by the progress bar.
+        progress: see `progress_of`.
+        workers: processes; default: as many as the cores, or none for a few images.
+
+    Raises:
+        NeuroferError: a head or an expression is unknown, or a process died.
+    """
+    from neurofer.faces import RENDERER_VERSION
+
+    folder = folder / RENDERER_VERSION[:16]
+    found = {spec: read_rendered(spec, folder) for spec in specs}
+    lacking = [spec for spec, one in found.items() if one is None]
+    if lacking:
+        folder.mkdir(parents=True, exist_ok=True)
+        if workers is None:
+            workers = cores() if len(lacking) > SERIAL else 0
+        with progress_of(text, len(lacking), progress) as advance:
+            if workers <= 1:
+                for spec in lacking:
+                    render_into(spec, folder)
+                    advance()
+            else:
+                from neurofer.stimuli.render_workers import render_in_processes
+
+                render_in_processes(chunks(lacking, workers), folder, workers, advance)
+        found.update({spec: read_rendered(spec, folder) for spec in lacking})
+    done = [found[spec] for spec in specs]
+    for spec, one in zip(specs, done, strict=True):
+        if one is None:
+            raise NeuroferError(f"{spec} was rendered but is not in {folder}; is the disk full?")
+    return [one for one in done if one is not None]
+
+
+def chunks(specs: Sequence[RenderSpec], workers: int) -> list[list[RenderSpec]]:
+    """Group specifications by identity, which share a bake, and split groups that are too long.
+
+    About three chunks a worker keep all of them busy to the end; a bake costs about as much as
+    an image, so that a chunk has at least four.
+    """
+    groups: dict[tuple[str, int, float], list[RenderSpec]] = {}
+    for spec in specs:
+        groups.setdefault(spec.identity, []).append(spec)
+    longest = max(4, -(-len(specs) // (3 * workers)))
+    return [
+        group[start : start + longest]
+        for group in groups.values()
+        for start in range(0, len(group), longest)
+    ]
+
+
+def read_rendered(spec: RenderSpec, folder: Path) -> Rendered | None:
+    """Return the cached image of a specification, or None if it is not there or not complete."""
+    image, parts, note = _files(spec, folder)
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if not (image.is_file() and parts.is_file()) or known["spec"] != asdict(spec):
+            return None
+        return Rendered(image, parts, known["image_sha256"], known["landmarks"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def render_into(spec: RenderSpec, folder: Path) -> None:
+    """Render one image and write its files, the JSON file last."""
+    from neurofer.faces import make_identity
+
+    identity = make_identity(spec.seed, spec.head, spread=spec.spread)
+    drawn = _renderer().render(
+        identity, spec.expression, spec.strength, size=spec.size, scale_x=spec.scale_x
+    )
+    image, parts, note = _files(spec, folder)
+    for path, pixels in ((image, drawn.image), (parts, drawn.parts)):
+        with write_whole(path) as partial:
+            write_image(partial, pixels)
+    known: dict[str, Any] = {
+        "spec": asdict(spec),
+        "image_sha256": image_sha256(drawn.image),
+        "landmarks": np.asarray(drawn.landmarks, dtype=np.float64).tolist(),
+        "action_units": {str(unit): float(w) for unit, w in drawn.action_units.items()},
+        "identity": identity.parameters(),
+    }
+    write_json(note, known)
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> FaceRenderer:
+    from neurofer.faces import FaceRenderer
+
+    return FaceRenderer()
+
+
+def _files(spec: RenderSpec, folder: Path) -> tuple[Path, Path, Path]:
+    key = content_hash(asdict(spec))[:32]
+    return folder / f"{key}.png", folder / f"{key}.parts.png", folder / f"{key}.json"

@@ -1,0 +1,117 @@
+"""Rendered sets: from a card to the specification of every image, and to a StimulusSet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import cache_folder
+from neurofer.stimuli.cards import Card
+from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.stimuli.table import make_table
+
+SEEDS = (1, 2, 3, 4, 5)
+SIZE = 224
+
+
+def load_rendered(
+    name: str,
+    card: Card,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+    **parameters: Any,
+) -> StimulusSet:
+    """Return a rendered set; images that the cache lacks are rendered first.
+
+    See `load_stimuli` for the arguments.
+    """
+    for parameter in parameters:
+        if parameter not in ("seeds", "size"):
+            raise unknown_choice(
+                "parameter", parameter, ("seeds", "size"), f"rendered set {name!r}"
+            )
+    seeds = _check_seeds(parameters.get("seeds", SEEDS))
+    size = _check_size(parameters.get("size", SIZE))
+    rows, specs = zip(*plan(name, card, seeds, size), strict=True)
+    folder = cache_folder("renders") if cache is None else Path(cache)
+    drawn = ensure_rendered(specs, folder, text=f"rendering {name}", progress=progress)
+    return StimulusSet(
+        name,
+        make_table(pd.DataFrame(list(rows)), [one.image_sha256 for one in drawn]),
+        [one.image for one in drawn],
+        landmarks=np.asarray([one.landmarks for one in drawn], dtype=np.float64),
+        parts=[one.parts for one in drawn],
+    )
+
+
+def plan(
+    name: str, card: Card, seeds: Sequence[int], size: int
+) -> Iterator[tuple[dict[str, Any], RenderSpec]]:
+    """Yield the table row and the specification of every image, by head, identity, expression.
+
+    The nine training images (`split` is "train") are the neutral of the first identity of each
+    head and the other expressions of the first identity of the first head, at full strength.
+    """
+    version = card.versions[name]
+    identities = list(_identities(card, seeds))
+    if version.identities == "first":
+        identities = identities[:1]
+    for head in card.heads:
+        for number, (label, seed, scale_x) in enumerate(identities):
+            for expression in card.expressions:
+                neutral = expression == "neutral"
+                for strength in (0.0,) if neutral else sorted(version.strengths):
+                    trained = number == 0 and (neutral or (head == card.heads[0] and strength == 1))
+                    row = {
+                        "stimulus_id": f"{card.name}-{head}-{label}-{expression}"
+                        f"-{round(100 * strength):03d}",
+                        "head": head,
+                        "identity": f"{head}-{label}",
+                        "expression": expression,
+                        "strength": strength,
+                        "view": "frontal",
+                        "split": "train" if trained else "test",
+                        "source": "rendered",
+                        "seed": seed,
+                        "spread": card.spread,
+                        "scale_x": scale_x,
+                    }
+                    spec = RenderSpec(head, seed, card.spread, expression, strength, scale_x, size)
+                    yield row, spec
+
+
+def _identities(card: Card, seeds: Sequence[int]) -> Iterator[tuple[str, int, float]]:
+    """Yield label, seed and horizontal scale of the identities of a head."""
+    if len(card.scales) > 1:
+        for scale in card.scales:
+            yield f"x{round(100 * scale):03d}", seeds[0], scale
+    else:
+        for seed in seeds:
+            yield str(seed), seed, card.scales[0]
+
+
+def _check_seeds(seeds: Any) -> tuple[int, ...]:
+    try:
+        made = tuple(int(seed) for seed in seeds)
+        whole = all(seed == given for seed, given in zip(made, seeds, strict=True))
+    except (TypeError, ValueError):
+        made, whole = (), False
+    if not whole or not made or min(made) < 0 or len(set(made)) < len(made):
+        raise NeuroferError(
+            f"seeds={seeds!r}; give different whole numbers from 0 on, such as (1, 2, 3, 4, 5)"
+        )
+    return made
+
+
+def _check_size(size: Any) -> int:
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 16 <= size <= 2048:
+        raise NeuroferError(f"size={size!r}; give the width in pixels, a whole number 16..2048")
+    return int(size)
