@@ -1,0 +1,26 @@
+"""Heads with known truth: human, monkey and cartoon faces that show action units."""
+
+from neurofer.faces.actions import RECIPES
+from neurofer.faces.camera import Camera
+from neurofer.faces.heads import HEADS
+from neurofer.faces.identities import Identity, make_identity
+from neurofer.faces.landmarks import LANDMARKS, POSITION_LANDMARKS
+from neurofer.faces.lighting import Light
+from neurofer.faces.parts import PARTS
+from neurofer.faces.render import FaceRenderer, Rendering
+from neurofer.faces.version import RENDERER_VERSION
+
+__all__ = [
+    "HEADS",
+    "LANDMARKS",
+    "PARTS",
+    "POSITION_LANDMARKS",
+    "RECIPES",
+    "RENDERER_VERSION",
+    "Camera",
+    "FaceRenderer",
+    "Identity",
+    "Light",
+    "Rendering",
+    "make_identity",
+]

@@ -1,0 +1,60 @@
+"""The camera: where the points of a head fall in the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurofer.faces.trigonometry import cos_sin
+
+DISTANCE = 14.0
+"""From the camera to the point between the eyes, in decimetres."""
+
+EXTENT = 2.80
+"""Width of the frame at the point between the eyes at zoom 1, in decimetres."""
+
+_PIVOT = (0.0, -0.2, -0.55)
+# What is in the middle of the frame: half-way from crown to chin over many identities.
+_CENTRE = {"human": -0.075, "monkey": -0.20, "cartoon": 0.055}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """How a head is turned and framed.
+
+    Attributes:
+        yaw: turns the face to the image's right, in degrees.
+        pitch: bows the face, in degrees.
+        roll: tilts the face against the clock, in degrees.
+        zoom: magnification; 1 shows the whole head.
+        shift: moves the face right and down, in fractions of the frame.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def turn(self, vertices: np.ndarray) -> np.ndarray:
+        """Rotate vertices (V, 3) about the middle of the head."""
+        x, y, z = (vertices[:, axis] - _PIVOT[axis] for axis in range(3))
+        c, s = cos_sin(self.yaw)
+        x, z = c * x + s * z, c * z - s * x
+        c, s = cos_sin(self.pitch)
+        y, z = c * y - s * z, s * y + c * z
+        c, s = cos_sin(self.roll)
+        x, y = c * x - s * y, s * x + c * y
+        return np.stack([x + _PIVOT[0], y + _PIVOT[1], z + _PIVOT[2]], axis=1)
+
+    def project(self, turned: np.ndarray, head: str, size: int) -> np.ndarray:
+        """Return the places of turned vertices in an image of size pixels, (V, 2) float64.
+
+        Pixel (column, row) has its centre at (column, row): the image spans -0.5 to size - 0.5.
+        """
+        x, y, z = turned.T
+        scale = size * self.zoom / EXTENT * (DISTANCE / (DISTANCE - z))
+        right = size * (0.5 + self.shift[0]) + x * scale
+        down = size * (0.5 + self.shift[1]) - (y - _CENTRE[head]) * scale
+        return np.stack([right - 0.5, down - 0.5], axis=1)

@@ -1,0 +1,351 @@
+"""What the surface of a head looks like: smooth fields at vertices, fine texture at pixels.
+
+Whatever varies slowly over the skin (blush, eye sockets, stubble, lips) is painted once per
+identity at the fine vertices. What is finer than the mesh (grain, strands, eyebrows, irises) is
+computed at every pixel from the point's place on the base head, so that it moves with the skin.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from neurofer.faces.elements import (
+    Number,
+    bump,
+    clip01,
+    element,
+    mix,
+    noise4,
+    noise_table,
+    smoothstep,
+    square,
+)
+from neurofer.faces.identities import Colour, Identity, Paint
+from neurofer.faces.landmarks import LANDMARK_VERTICES, RIGHT_PUPIL
+from neurofer.faces.mesh import (
+    LASHES,
+    LEFT_EYE,
+    LOWER_TEETH,
+    RIGHT_EYE,
+    SKIN,
+    TONGUE,
+    UPPER_TEETH,
+    HeadMesh,
+)
+from neurofer.faces.parts import PARTS
+
+# Columns of the painted fields.
+REST_X, REST_Y, REST_Z, OCCLUSION, RED, GREEN, BLUE, SPECULAR, LIPS, COVER = range(10)
+FIELDS = 10
+
+# How a triangle is shaded.
+PLAIN, BARE, COVERED, EYE = range(4)
+
+_BROWS = PARTS["eyebrows"]
+_HAIR = PARTS["hair"]
+_LIPS = PARTS["lips"]
+
+
+class Surface(NamedTuple):
+    """The constants of an identity that pixels are shaded with."""
+
+    grain: float  # of the skin's colour
+    bumps: float
+    wrap_r: float  # light that the skin carries past the terminator
+    wrap_g: float
+    wrap_b: float
+    cover_r: float  # hair or fur
+    cover_g: float
+    cover_b: float
+    below_r: float  # hair or fur of neck and chest
+    below_g: float
+    below_b: float
+    cover_wrap: float
+    cover_low: float  # cover field where hair begins ...
+    cover_high: float  # ... and where it is full
+    cover_ragged: float
+    cover_flat: float  # strands: brightness = flat + coarse * noise + fine * noise
+    cover_coarse: float
+    cover_fine: float
+    cover_bumps: float
+    cover_shine: float
+    strand_x: float  # frequency of strands along the axes
+    strand_y: float
+    strand_z: float
+    brow_r: float
+    brow_g: float
+    brow_b: float
+    brow_height: float
+    brow_thickness: float
+    brow_opacity: float
+    brow_ragged: float
+    sclera_r: float
+    sclera_g: float
+    sclera_b: float
+    iris_r: float
+    iris_g: float
+    iris_b: float
+    iris_radius: float
+    pupil_radius: float
+    highlight_radius: float
+    eye_x: float  # pupil that is right in the image, on the base head
+    eye_y: float
+    toon: float
+
+
+def surface(identity: Identity, mesh: HeadMesh) -> Surface:
+    """Collect the constants that the pixels of an identity are shaded with."""
+    paint = identity.paint
+    monkey = identity.head == "monkey"
+    toon = paint.toon > 0
+    wrap = (0.50, 0.35, 0.30) if toon else (0.45, 0.22, 0.16)
+    cover = paint.fur if monkey else paint.hair
+    below = paint.fur_below if monkey else paint.hair
+    pupil = mesh.fine_rest[LANDMARK_VERTICES[RIGHT_PUPIL]]
+    edge = (0.25, 0.75, 0.40) if monkey else (0.42, 0.52, 0.0) if toon else (0.25, 0.60, 0.45)
+    strands = (0.85, 0.30, 0.0) if toon else (0.55, 0.55, 0.35)
+    stretch = (38.0, 9.5, 22.8) if monkey else (46.0, 8.3, 16.1)
+    return Surface(
+        0.0 if toon else 1.0,
+        paint.bumps,
+        *wrap,
+        *cover,
+        *below,
+        0.33 if monkey else wrap[0],
+        *edge,
+        *strands,
+        0.9 if monkey else 0.15 if toon else 0.55,
+        0.02 if monkey else 0.10,
+        *stretch,
+        *paint.brow,
+        paint.brow_height,
+        paint.brow_thickness,
+        paint.brow_opacity,
+        0.0 if toon else 0.8,
+        *paint.sclera,
+        *paint.iris,
+        paint.iris_radius,
+        paint.pupil * paint.iris_radius,
+        0.018 * paint.highlight,
+        float(pupil[0]),
+        float(pupil[1]),
+        paint.toon,
+    )
+
+
+def hair_cover(rest: np.ndarray, hairline: float, low: float, high: float) -> np.ndarray:
+    """Return how far points of the base head lie above the hairline, 0 at low, 1 at high (V,)."""
+    y, z = rest[:, 1], rest[:, 2]
+    line = np.full(len(y), 6.55)
+    knots = ((-0.7, 6.55), (0.0, 6.95), (0.35, 7.42), (1.0, 7.93), (1.5, 8.005))
+    for (z0, y0), (z1, y1) in pairwise(knots):
+        line = line + (y1 - y0) * clip01((z - z0) / (z1 - z0))
+    return smoothstep(low, high, y - line - hairline * (z > 0.3))
+
+
+def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) -> np.ndarray:
+    """Paint an identity's fields on the fine vertices, (V', FIELDS) float32."""
+    paint, rest = identity.paint, mesh.fine_rest
+    component = fine_component(mesh)
+    lips = np.minimum(mesh.fine_masks["lips"] * 1.2, 1.0)
+    ears = mesh.fine_masks["ears"]
+    colour = _skin_colour(paint, rest, ears)
+    shine = np.full(len(rest), paint.specular)
+    clothes = np.zeros(len(rest))
+    if identity.head == "monkey":
+        cover = _fur_cover(rest, ears)
+        lip_strength = 0.55
+    else:
+        cover = hair_cover(rest, paint.hairline, -0.06, 0.10) * (ears < 0.4)
+        lip_strength = 0.85
+        shine = shine + 0.12 * lips
+        clothes = shirt(rest)
+    colour = _paint_over(colour, paint.lips, lips * lip_strength)
+    colour = _paint_over(colour, paint.shirt, clothes)
+    shine = shine * (1.0 - clothes)
+    inside = smoothstep(0.35, 0.65, mesh.fine_masks["inside_mouth"])
+    colour = _paint_over(colour, (0.16, 0.03, 0.03), inside)
+    shine = shine * (1.0 - 0.8 * inside)
+    for part, (paint_colour, gloss) in _PLAIN_COLOURS.items():
+        here = component == part
+        colour[here] = paint_colour
+        shine[here] = gloss
+    teeth = (component == UPPER_TEETH) | (component == LOWER_TEETH)
+    colour[teeth] *= (0.15 + 0.85 * smoothstep(1.0, 1.5, rest[teeth, 2]))[:, None]
+    fields = np.empty((len(rest), FIELDS), np.float32)
+    fields[:, REST_X : REST_Z + 1] = rest
+    fields[:, OCCLUSION] = occlusion
+    fields[:, RED : BLUE + 1] = np.maximum(colour, 0.0)
+    fields[:, SPECULAR] = shine
+    fields[:, LIPS] = lips * (component == SKIN)
+    fields[:, COVER] = cover * (component == SKIN)
+    return fields
+
+
+_PLAIN_COLOURS: dict[int, tuple[Colour, float]] = {
+    UPPER_TEETH: ((1.6, 1.55, 1.40), 0.15),
+    LOWER_TEETH: ((1.6, 1.55, 1.40), 0.15),
+    TONGUE: ((0.50, 0.16, 0.15), 0.12),
+    LASHES: ((0.05, 0.035, 0.03), 0.0),
+}
+
+
+def _paint_over(colour: np.ndarray, paint: Colour, amount: np.ndarray) -> np.ndarray:
+    return colour + (np.array(paint) - colour) * amount[:, None]
+
+
+def _skin_colour(paint: Paint, rest: np.ndarray, ears: np.ndarray) -> np.ndarray:
+    """Blotches, ruddy cheeks, nose and ears, dark eye sockets, stubble."""
+    x, y, z = rest.T
+    side = np.abs(x)
+    blotch, mottle, _, _ = noise4(noise_table(), x * 6.0, y * 6.0, z * 6.0)
+    smooth = paint.toon > 0
+    tone = 1.0 + (0.0 if smooth else 0.10) * (blotch - 0.5)
+    colour = np.array(paint.skin) * tone[:, None]
+    cheeks = bump(square((side - 0.42) / 0.34) + square((y - 6.95) / 0.30)) * (z > 0.6)
+    nose = bump(square(x / 0.2) + square((y - 6.95) / 0.2)) * (z > 1.2)
+    red = paint.blush * clip01(cheeks + nose + 0.6 * ears)
+    colour = colour * (1.0 - red[:, None] * np.array([0.05, 0.45, 0.42]))
+    socket = bump(square((side - 0.31) / 0.30) + square((y - 7.28) / 0.22)) * (z > 0.8)
+    colour = colour * (1.0 - paint.socket * socket[:, None] * np.array([0.7, 1.0, 0.85]))
+    beard = bump(square(x / 0.8) + square((y - 6.5) / 0.55)) * smoothstep(0.2, 0.5, z)
+    shade = paint.stubble * beard * (0.6 + 0.8 * mottle)
+    return colour * (1.0 - shade[:, None] * np.array([0.35, 0.30, 0.22]))
+
+
+def _fur_cover(rest: np.ndarray, ears: np.ndarray) -> np.ndarray:
+    """Fur everywhere but on a heart-shaped face and inside the ears."""
+    x, y, z = rest.T
+    side = np.abs(x)
+    brow = bump(square((side - 0.27) / 0.60) + square((y - 7.24) / 0.50))
+    muzzle = bump(square(x / 1.0) + square((y - 6.75) / 0.85))
+    bare = smoothstep(0.12, 0.34, np.maximum(brow, muzzle)) * smoothstep(0.3, 0.6, z)
+    concha = smoothstep(0.3, 0.7, ears) * smoothstep(0.70, 0.76, side)
+    return 1.0 - np.maximum(bare, concha)
+
+
+def shirt(rest: np.ndarray) -> np.ndarray:
+    """Return how much of each point of the base head a shirt covers (V,)."""
+    x, y, z = rest.T
+    neckline = y + 0.22 * bump(square(x / 0.6)) * (z > 0.2)
+    return smoothstep(5.86, 5.80, neckline - 0.12 * smoothstep(0.4, 1.0, np.abs(x)))
+
+
+def fine_component(mesh: HeadMesh) -> np.ndarray:
+    """Return the component of every fine vertex (V',) uint8."""
+    component = np.zeros(mesh.subdivision.vertices, np.uint8)
+    for number in range(LASHES + 1):
+        component[mesh.triangles[mesh.triangle_component == number].ravel()] = number
+    return component
+
+
+def vertex_labels(identity: Identity, mesh: HeadMesh) -> np.ndarray:
+    """Label the fine vertices with their parts, (V',) uint8; hair, brows and lips come later."""
+    rest = mesh.fine_rest
+    x, y, z = rest.T
+    labels = np.full(len(rest), PARTS["skin"], np.uint8)
+    labels[(y < 6.42) & (z < 0.72 - 1.2 * (6.42 - y)) | (y < 5.98)] = PARTS["neck"]
+    nose = square(x / (0.10 + 0.17 * clip01((7.25 - y) / 0.4))) < 1.0
+    labels[nose & (y > 6.82) & (y < 7.32) & (z > 1.18)] = PARTS["nose"]
+    labels[mesh.fine_masks["ears"] > 0.5] = PARTS["ears"]
+    if identity.head != "monkey":
+        labels[shirt(rest) > 0.5] = PARTS["clothes"]
+    labels[mesh.fine_masks["inside_mouth"] > 0.5] = PARTS["mouth"]
+    component = fine_component(mesh)
+    labels[component == LEFT_EYE] = PARTS["left_eye"]
+    labels[component == RIGHT_EYE] = PARTS["right_eye"]
+    labels[(component >= UPPER_TEETH) & (component <= TONGUE)] = PARTS["mouth"]
+    labels[component == LASHES] = PARTS["lashes"]
+    return labels
+
+
+def triangle_shaders(identity: Identity, mesh: HeadMesh, fields: np.ndarray) -> np.ndarray:
+    """Choose how each triangle is shaded, (T,) uint8, so that no pixel computes what it has not."""
+    rest = mesh.fine_rest
+    side = np.abs(rest[:, 0])
+    across = (side - 0.11) / 0.50
+    brow = (across > -0.2) & (across < 1.2) & (rest[:, 2] > 0.7)
+    brow &= np.abs(rest[:, 1] - identity.paint.brow_height - 0.03) < 0.22
+    covered = brow | (fields[:, COVER] > 0.0)
+    shaders = np.where(covered[mesh.triangles].any(axis=1), COVERED, BARE).astype(np.uint8)
+    shaders[mesh.triangle_component != SKIN] = PLAIN
+    inside = mesh.fine_masks["inside_mouth"] > 0.5
+    shaders[inside[mesh.triangles].all(axis=1)] = PLAIN
+    eyes = (mesh.triangle_component == LEFT_EYE) | (mesh.triangle_component == RIGHT_EYE)
+    shaders[eyes] = EYE
+    return shaders
+
+
+@element
+def bare_skin(
+    s: Surface, table: np.ndarray, x: Number, y: Number, z: Number, label: Number, lips: Number
+) -> Number:
+    """Shade skin: (brightness, shine factor, bump x, bump y, part)."""
+    grain, pores, bump_x, bump_y = noise4(table, x * 45.0, y * 45.0, z * 45.0)
+    tone = 1.0 + s.grain * (0.10 * (grain - 0.5) + 0.05 * (pores - 0.5))
+    label = label + (_LIPS - label) * (lips > 0.5)
+    shine = 0.6 + 0.8 * pores
+    return tone, shine, (bump_x - 0.5) * s.bumps, (bump_y - 0.5) * s.bumps, label
+
+
+@element
+def brow_mask(s: Surface, x: Number, y: Number, strand: Number) -> Number:
+    """How much of a point of the base head the eyebrows' paint covers."""
+    across = (np.abs(x) - 0.11) / 0.50
+    middle = s.brow_height + 0.0744 * across * (2.0 - 1.55 * across)
+    taper = 0.75 + 0.5 * smoothstep(0.0, 0.25, across) - 0.65 * smoothstep(0.35, 1.0, across)
+    distance = np.abs(y - middle) / (s.brow_thickness * taper)
+    mask = smoothstep(1.45, 0.35, distance + (strand - 0.5) * s.brow_ragged)
+    return mask * smoothstep(-0.06, 0.06, across) * smoothstep(1.06, 0.9, across)
+
+
+@element
+def eyeball(s: Surface, table: np.ndarray, side: Number, x: Number, y: Number, z: Number) -> Number:
+    """Colour of the eye at a point of the base head; side is -1 for the eye left in the image."""
+    dx = x - side * s.eye_x
+    dy = y - s.eye_y
+    front = (z > 1.25) * 1.0
+    r = np.sqrt(dx * dx + dy * dy)
+    scale = 6.0 / (r + 1e-6)
+    streak, _, _, _ = noise4(table, dx * scale + 15.0, dy * scale + 15.0, r * 24.0 + 15.0)
+    white = 1.0 - 0.15 * smoothstep(0.06, 0.15, r)
+    tone = (0.65 + 0.7 * streak) * (1.0 - 0.5 * smoothstep(s.iris_radius * 0.7, s.iris_radius, r))
+    iris = smoothstep(s.iris_radius * 1.06, s.iris_radius * 0.94, r) * front
+    pupil = smoothstep(s.pupil_radius * 1.12, s.pupil_radius * 0.88, r) * front
+    shade = 1.0 - 0.45 * smoothstep(0.02, 0.13, dy)
+    spot = (square(dx + 0.028) + square(dy - 0.032)) / square(s.highlight_radius)
+    light = smoothstep(1.0, 0.55, spot) * front
+    red = mix(mix(s.sclera_r * white, s.iris_r * tone, iris), 0.012, pupil)
+    green = mix(mix(s.sclera_g * white, s.iris_g * tone, iris), 0.012, pupil)
+    blue = mix(mix(s.sclera_b * white, s.iris_b * tone, iris), 0.014, pupil)
+    return (
+        mix(red * shade, 1.3, light),
+        mix(green * shade, 1.3, light),
+        mix(blue * shade, 1.3, light),
+    )
+
+
+@element
+def covering(
+    s: Surface, table: np.ndarray, x: Number, y: Number, z: Number, cover: Number
+) -> Number:
+    """Shade hair or fur, and eyebrows.
+
+    Returns (cover, red, green, blue, bump x, bump y, eyebrow) with cover and eyebrow in [0, 1].
+    """
+    coarse, bump_x, bump_y, _ = noise4(table, x * s.strand_x, y * s.strand_y, z * s.strand_z)
+    fine, ragged, _, _ = noise4(
+        table, x * s.strand_x * 1.9 + 7.0, y * s.strand_y * 2.4 + 7.0, z * s.strand_z * 1.6 + 7.0
+    )
+    hair = smoothstep(s.cover_low, s.cover_high, cover + (ragged - 0.5) * s.cover_ragged)
+    tone = s.cover_flat + s.cover_coarse * coarse + s.cover_fine * fine
+    below = smoothstep(6.6, 5.6, y)
+    red = mix(s.cover_r, s.below_r, below) * tone
+    green = mix(s.cover_g, s.below_g, below) * tone
+    blue = mix(s.cover_b, s.below_b, below) * tone
+    brow = brow_mask(s, x, y, fine) * (z > 0.7)
+    amount = hair * s.cover_bumps
+    return hair, red, green, blue, (bump_x - 0.5) * amount, (bump_y - 0.5) * amount, brow

@@ -1,0 +1,322 @@
+"""Draw heads: identity, expression, camera and light in; image and ground truth out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.faces import heads, materials
+from neurofer.faces.actions import action_units_of, displacement, fine_displacement
+from neurofer.faces.camera import DISTANCE, Camera
+from neurofer.faces.elements import noise_table
+from neurofer.faces.identities import Identity
+from neurofer.faces.landmarks import LANDMARK_VERTICES
+from neurofer.faces.lighting import (
+    DEPTH_UNITS,
+    SHADOW_WIDTH,
+    Light,
+    lighting,
+    shadow_coordinates,
+)
+from neurofer.faces.mesh import LASHES, head_mesh, snap
+from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
+from neurofer.faces.shading import Scene
+from neurofer.faces.trigonometry import cos_sin
+
+BACKENDS = ("auto", "numpy", "numba")
+TRANSPORTS = ("identical", "local")
+
+_SAMPLES = 2  # along each side of a pixel
+_CACHED_IDENTITIES = 16
+_OCCLUSION_DIRECTIONS = 24
+_OCCLUSION_WIDTH = 144
+_OCCLUSION_EXTENT = 4.4
+_GOLDEN_ANGLE = 137.50776405003785
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """An image and the truth about it.
+
+    Attributes:
+        image: (size, size, 3) uint8.
+        landmarks: (13, 2) float64, x and y in pixels, where (0, 0) is the centre of the top left
+            pixel: `LANDMARKS`, then `POSITION_LANDMARKS`.
+        vertices_2d: (V', 2) float64, all vertices likewise.
+        vertices_3d: (V', 3) float64, in decimetres, before the camera turns them.
+        parts: (size, size) uint8, labels of `PARTS`.
+        depth: (size, size) float32, distance from the camera's plane in decimetres, nan where the
+            background is.
+        action_units: strength of every action unit shown.
+        identity: whom the image shows.
+
+    The four arrays from vertices_2d to depth are None without ground truth.
+    """
+
+    image: np.ndarray
+    landmarks: np.ndarray
+    vertices_2d: np.ndarray | None
+    vertices_3d: np.ndarray | None
+    parts: np.ndarray | None
+    depth: np.ndarray | None
+    action_units: dict[int, float]
+    identity: Identity
+
+
+class Sculpture(NamedTuple):
+    """What an identity needs once, whatever it expresses."""
+
+    neutral: np.ndarray  # (V', 3) float64 fine vertices
+    jacobian: np.ndarray  # (V, 3, 3) of the warp at coarse vertices
+    fields: np.ndarray  # (V', FIELDS) float32
+    labels: np.ndarray  # (V',) uint8
+    shaders: np.ndarray  # (T,) uint8
+    surface: materials.Surface
+
+
+class FaceRenderer:
+    """Draws heads; keeps what it has computed for the last identities.
+
+    `backend` is numba where it is installed ("auto"), or as named. Both draw the same bytes.
+
+    Raises:
+        NeuroferError: an unknown backend, or numba is asked for and not installed.
+
+    >>> from neurofer.faces import FaceRenderer, make_identity
+    >>> rendering = FaceRenderer("numpy").render(make_identity(1, "human"), "happy", size=48)
+    >>> rendering.image.shape, rendering.landmarks.shape
+    ((48, 48, 3), (13, 2))
+    """
+
+    def __init__(self, backend: str = "auto") -> None:
+        self._backend = _backend(backend)
+        self._mesh = head_mesh()
+        self._two_sided = self._mesh.triangle_component == LASHES
+        self._sculptures: OrderedDict[Identity, Sculpture] = OrderedDict()
+
+    def render(
+        self,
+        identity: Identity,
+        expression: str = "neutral",
+        strength: float = 1.0,
+        *,
+        action_units: Mapping[int, float] | None = None,
+        size: int = 224,
+        camera: Camera | None = None,
+        light: Light | None = None,
+        scale_x: float = 1.0,
+        background: np.ndarray | None = None,
+        transport: str = "identical",
+        ground_truth: bool = True,
+    ) -> Rendering:
+        """Draw one image.
+
+        Args:
+            identity: from `make_identity`.
+            expression: a name in `RECIPES`.
+            strength: scales the expression; 3-D displacements are linear in it.
+            action_units: action unit -> strength; replaces the recipe, and is scaled too.
+            size: width and height in pixels.
+            camera: how the head is turned and framed; frontal by default.
+            light: the light, fixed to the camera.
+            scale_x: stretches the head and its movements horizontally.
+            background: (size, size, 3) uint8 image or (3,) colour 0 ... 255; grey by default.
+            transport: "identical" gives every head the same displacements, "local" scales them by
+                the Jacobian of the head's warp.
+            ground_truth: whether to return vertices, parts and depth.
+
+        Raises:
+            NeuroferError: an unknown expression, action unit or transport, or a bad number.
+        """
+        _check(size, scale_x, transport)
+        camera, light = camera or Camera(), light or Light()
+        units = action_units_of(expression, strength)
+        if action_units is not None:
+            units = {unit: strength * value for unit, value in action_units.items()}
+        sculpture = self._sculpture(identity)
+        vertices = sculpture.neutral + self._movement(sculpture, units, transport)
+        vertices = vertices * np.array([scale_x, 1.0, 1.0])
+        turned = camera.turn(vertices)
+        places = camera.project(turned, identity.head, size)
+        scene = self._scene(identity, sculpture, turned, places, light, size, background)
+        shaded = self._backend.shade(scene)
+        return Rendering(
+            image=shaded.image,
+            landmarks=places[LANDMARK_VERTICES],
+            vertices_2d=places if ground_truth else None,
+            vertices_3d=vertices if ground_truth else None,
+            parts=shaded.parts if ground_truth else None,
+            depth=shaded.depth if ground_truth else None,
+            action_units=units,
+            identity=identity,
+        )
+
+    def _sculpture(self, identity: Identity) -> Sculpture:
+        """Return an identity's sculpture, made on first use."""
+        if identity not in self._sculptures:
+            self._sculptures[identity] = self._sculpt(identity)
+            while len(self._sculptures) > _CACHED_IDENTITIES:
+                self._sculptures.popitem(last=False)
+        self._sculptures.move_to_end(identity)
+        return self._sculptures[identity]
+
+    def _sculpt(self, identity: Identity) -> Sculpture:
+        mesh = self._mesh
+        style = dict(identity.style)
+        shape = mesh.rest + mesh.combine(dict(identity.targets))
+        points, anatomy = heads.centred(mesh, shape)
+        warped = heads.warp(identity.head, points, anatomy, style)
+        scalp = materials.hair_cover(mesh.rest, 0.0, -0.05, 0.55)
+        warped = heads.inflate_scalp(mesh, warped, scalp, style["hair"])
+        neutral = snap(mesh.subdivision.apply(warped))
+        normals = self._backend.quad_normals(neutral, mesh.subdivision.quads)
+        coarse = len(mesh.rest)
+        open_ = self._backend.visibility(
+            neutral[:coarse],
+            normals[:coarse],
+            mesh.occluders,
+            _sky_directions(),
+            _OCCLUSION_WIDTH,
+            _OCCLUSION_EXTENT,
+        )
+        fields = materials.paint_vertices(identity, mesh, mesh.subdivision.apply(open_))
+        return Sculpture(
+            neutral=neutral,
+            jacobian=heads.warp_jacobian(identity.head, points, anatomy, style),
+            fields=fields,
+            labels=materials.vertex_labels(identity, mesh),
+            shaders=materials.triangle_shaders(identity, mesh, fields),
+            surface=materials.surface(identity, mesh),
+        )
+
+    def _movement(
+        self, sculpture: Sculpture, units: dict[int, float], transport: str
+    ) -> np.ndarray:
+        """Return the displacement of the fine vertices (V', 3)."""
+        if transport == "identical":
+            return fine_displacement(tuple(sorted(units.items())))
+        moved = displacement(units)
+        jacobian = sculpture.jacobian
+        local = jacobian[:, :, 0] * moved[:, :1]
+        local = local + jacobian[:, :, 1] * moved[:, 1:2] + jacobian[:, :, 2] * moved[:, 2:]
+        return snap(self._mesh.subdivision.apply(local))
+
+    def _scene(
+        self,
+        identity: Identity,
+        sculpture: Sculpture,
+        turned: np.ndarray,
+        places: np.ndarray,
+        light: Light,
+        size: int,
+        background: np.ndarray | None,
+    ) -> Scene:
+        """Find out what every sample shows, and collect what shading reads."""
+        mesh, backend = self._mesh, self._backend
+        width = size * _SAMPLES
+        x = to_grid((places[:, 0] + 0.5) * _SAMPLES, SUBPIXELS)
+        y = to_grid((places[:, 1] + 0.5) * _SAMPLES, SUBPIXELS)
+        z = to_grid(DISTANCE - turned[:, 2], DEPTH_UNITS)
+        buffer = backend.rasterise(x, y, z, mesh.triangles, self._two_sided, width)
+        paint = identity.paint
+        constants = lighting(light)
+        lit = shadow_coordinates(constants, turned)
+        return Scene(
+            size=size,
+            samples=_SAMPLES,
+            buffer=buffer,
+            ink=backend.outline(buffer, width) if paint.outline else np.zeros(width**2, np.uint8),
+            background=_background(background, size),
+            x=x,
+            y=y,
+            triangles=mesh.triangles,
+            shaders=sculpture.shaders,
+            fields=sculpture.fields,
+            labels=sculpture.labels,
+            normals=backend.quad_normals(turned, mesh.subdivision.quads),
+            lit=lit,
+            depth_map=self._depth_map(lit),
+            table=noise_table(),
+            surface=sculpture.surface,
+            light=constants,
+            outline=paint.outline,
+        )
+
+    def _depth_map(self, lit: np.ndarray) -> np.ndarray:
+        """Return the depths that the key light sees, (SHADOW_WIDTH ** 2,) int64."""
+        x, y = to_grid(lit[:, 0], SUBPIXELS), to_grid(lit[:, 1], SUBPIXELS)
+        both = np.ones(len(self._mesh.triangles), bool)
+        buffer = self._backend.rasterise(
+            x, y, to_grid(lit[:, 2], 1.0), self._mesh.triangles, both, SHADOW_WIDTH
+        )
+        return buffer >> TRIANGLE_BITS
+
+
+def _backend(name: str) -> ModuleType:
+    if name not in BACKENDS:
+        raise unknown_choice("backend", name, BACKENDS)
+    from neurofer.faces import numpy_backend
+
+    if name == "numpy":
+        return numpy_backend
+    try:
+        from neurofer.faces import numba_backend
+    except ImportError as error:
+        if name == "auto":
+            return numpy_backend
+        raise NeuroferError(
+            "backend='numba' needs numba; install neurofer[fast], or choose backend='numpy'"
+        ) from error
+    return numba_backend
+
+
+def _check(size: int, scale_x: float, transport: str) -> None:
+    if transport not in TRANSPORTS:
+        raise unknown_choice("transport", transport, TRANSPORTS)
+    if not 8 <= size <= 2048:
+        raise NeuroferError(f"size={size!r} is not allowed; choose from 8 to 2048 pixels")
+    if not 0.2 <= scale_x <= 5:
+        raise NeuroferError(f"scale_x={scale_x!r} is not allowed; choose from 0.2 to 5")
+
+
+@lru_cache(maxsize=4)
+def _backdrop(size: int) -> np.ndarray:
+    """Return the default background, (size, size, 3) uint8: grey, darker below."""
+    above, below = np.array([205.0, 211.0, 216.0]), np.array([172.0, 177.0, 186.0])
+    down = (np.arange(size) + 0.5) / size
+    rows = np.floor(above + (below - above) * down[:, None] + 0.5).astype(np.uint8)
+    return np.repeat(rows[:, None], size, axis=1)
+
+
+def _background(background: np.ndarray | None, size: int) -> np.ndarray:
+    if background is None:
+        return _backdrop(size)
+    given = np.asarray(background)
+    if given.shape == (3,) and given.min() >= 0 and given.max() <= 255:
+        return np.broadcast_to(given.astype(np.uint8), (size, size, 3)).copy()
+    if given.shape == (size, size, 3) and given.dtype == np.uint8:
+        return np.ascontiguousarray(given)
+    raise NeuroferError(
+        f"background has shape {given.shape} and type {given.dtype}; it must be an image "
+        f"({size}, {size}, 3) uint8 or a colour (3,) from 0 to 255"
+    )
+
+
+@lru_cache(maxsize=1)
+def _sky_directions() -> np.ndarray:
+    """Return directions that cover the sphere evenly, but for straight below, (n, 3)."""
+    directions = []
+    for number in range(_OCCLUSION_DIRECTIONS):
+        height = 1 - 2 * (number + 0.5) / _OCCLUSION_DIRECTIONS
+        radius = float(np.sqrt(1 - height * height))
+        cosine, sine = cos_sin(number * _GOLDEN_ANGLE)
+        if height >= -0.75:
+            directions.append((radius * cosine, height, radius * sine))
+    return np.array(directions)
