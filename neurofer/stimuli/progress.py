@@ -19,8 +19,9 @@ class _Silent:
 class _Bar:
     """A rich bar that appears once the work has taken `patience` seconds."""
 
-    def __init__(self, text: str, total: int, patience: float) -> None:
-        self._text, self._total, self._patience = text, total, patience
+    def __init__(self, text: str, total: int, forced: bool) -> None:
+        self._text, self._total, self._forced = text, total, forced
+        self._patience = 0.0 if forced else PATIENCE
         self._start, self._done = time.monotonic(), 0
         self._bar: Any = None
         self._task: Any = None
@@ -36,7 +37,7 @@ class _Bar:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
+                console=Console(stderr=True, force_terminal=self._forced or None),
                 transient=True,
             )
             self._task = self._bar.add_task(self._text, total=self._total)
@@ -65,7 +66,7 @@ def progress_of(text: str, total: int, progress: bool | None = None) -> Iterator
     if not shown:
         yield _Silent()
         return
-    bar = _Bar(text, total, PATIENCE if progress is None else 0.0)
+    bar = _Bar(text, total, forced=progress is True)
     try:
         yield bar
     finally:

@@ -139,6 +139,7 @@ def render_into(spec: RenderSpec, folder: Path) -> None:
     drawn = _renderer().render(
         identity, spec.expression, spec.strength, size=spec.size, scale_x=spec.scale_x
     )
+    assert drawn.parts is not None  # ground truth is the renderer's default
     image, parts, note = _files(spec, folder)
     for path, pixels in ((image, drawn.image), (parts, drawn.parts)):
         with write_whole(path) as partial:

@@ -227,11 +227,11 @@ class StimulusSet:
 
 
 def in_order(name: str, values: Any) -> list[Any]:
-    """Return the values that occur, expressions in the canonical order."""
+    """Return the values that occur: expressions in canonical order, numbers ascending."""
     found = list(dict.fromkeys(values))
     if name == "expression":
-        return [value for value in EXPRESSIONS if value in found]
-    return found
+        return [value for value in ("", *EXPRESSIONS) if value in found]
+    return found if found and isinstance(found[0], str) else sorted(found)
 
 
 def _frozen(image: np.ndarray) -> np.ndarray:
@@ -249,5 +249,6 @@ def _check_landmarks(landmarks: np.ndarray | None, n: int, name: str) -> np.ndar
             f"the landmarks of stimulus set {name!r} have shape {made.shape}; "
             f"they must be ({n}, 13, 2): ten expression and three position landmarks, x and y"
         )
+    made[np.isnan(made)] = np.nan  # one NaN: files do not keep its other bits
     made.flags.writeable = False
     return made

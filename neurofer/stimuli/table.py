@@ -84,7 +84,10 @@ def _plain(series: Any, name: str) -> np.ndarray:
         raise NeuroferError(f"the table has two columns named {name!r}; a name must occur once")
     values = series.to_numpy()
     if values.dtype.kind in "biuf":
-        return values.astype({"b": np.bool_, "f": np.float64}.get(values.dtype.kind, np.int64))
+        made = values.astype({"b": np.bool_, "f": np.float64}.get(values.dtype.kind, np.int64))
+        if values.dtype.kind == "f":
+            made[np.isnan(made)] = np.nan  # one NaN: files do not keep its other bits
+        return made
     items = series.tolist()
     present = [item for item in items if not _missing(item)]
     if all(isinstance(item, (bool, np.bool_)) for item in present) and len(present) == len(items):

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neurofer.stimuli import StimulusSet, render_cache
+
+
+def make_stimuli(n: int = 12, size: int = 16, **columns: object) -> StimulusSet:
+    rng = np.random.default_rng(n)
+    table = pd.DataFrame(
+        {
+            "stimulus_id": [f"face-{i}" for i in range(n)],
+            "head": ["human", "monkey", "cartoon"] * (n // 3),
+            "identity": [f"person {i // 3}" for i in range(n)],
+            "expression": ["neutral", "happy", "angry", "fear"] * (n // 4),
+            "source": "simulated",
+            **columns,
+        }
+    )
+    images = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    parts = list(rng.integers(0, 9, (n, size, size), dtype=np.uint8))
+    return StimulusSet.from_arrays("tiny", table, images, rng.uniform(0, size, (n, 13, 2)), parts)
+
+
+@pytest.fixture
+def stimuli() -> StimulusSet:
+    return make_stimuli()
+
+
+@dataclass
+class FakeRendering:
+    image: np.ndarray
+    parts: np.ndarray
+    landmarks: np.ndarray
+    action_units: dict[int, float]
+
+
+class FakeRenderer:
+    """Draws noise that is decided by the specification, and counts."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[object, ...]] = []
+
+    def render(self, identity, expression, strength, *, size, scale_x):  # type: ignore[no-untyped-def]
+        self.drawn.append((identity.head, identity.seed, expression, strength, scale_x, size))
+        rng = np.random.default_rng(abs(hash(self.drawn[-1])) % 2**32)
+        return FakeRendering(
+            rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
+            rng.integers(0, 9, (size, size), dtype=np.uint8),
+            rng.uniform(0, size, (13, 2)),
+            {6: strength, 12: 0.5},
+        )
+
+
+@dataclass
+class FakeIdentity:
+    seed: int
+    head: str
+    spread: float
+
+    def parameters(self) -> dict[str, float]:
+        return {"jaw": 0.25}
+
+
+@pytest.fixture
+def renderer(monkeypatch: pytest.MonkeyPatch) -> FakeRenderer:
+    """Replace the renderer by a fast fake; returns it."""
+    import neurofer.faces
+
+    fake = FakeRenderer()
+    monkeypatch.setattr(render_cache, "_renderer", lambda: fake)
+    monkeypatch.setattr(render_cache, "cores", lambda: 1)
+    monkeypatch.setattr(neurofer.faces, "RENDERER_VERSION", "fake-renderer-00", raising=False)
+    monkeypatch.setattr(
+        neurofer.faces,
+        "make_identity",
+        lambda seed, head, spread: FakeIdentity(seed, head, spread),
+        raising=False,
+    )
+    return fake

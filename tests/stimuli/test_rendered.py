@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import time
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurofer.errors import NeuroferError
+from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.stimuli.catalogue import stimuli_card
+from neurofer.stimuli.render_cache import RenderSpec, chunks
+from neurofer.stimuli.rendered import plan
+
+from .conftest import FakeRenderer
+
+
+def load(name: str, cache: Path, **parameters: object) -> StimulusSet:
+    return load_stimuli(name, cache=cache, **{"size": 16, "seeds": (1, 2, 3, 4, 5), **parameters})
+
+
+SIZES = {"": 105, "-l": 75, "-l-full": 375}
+
+
+@pytest.mark.parametrize("kind", ["bfs", "bfs-wide", "bfs-scales"])
+@pytest.mark.parametrize("suffix", SIZES)
+def test_plans(kind: str, suffix: str) -> None:
+    name = kind + suffix
+    card = stimuli_card(name)
+    rows, specs = zip(*plan(name, card, (4, 7, 1, 2, 3), 224), strict=True)
+    assert (
+        len(rows) == SIZES[suffix] == len(set(specs)) == len({row["stimulus_id"] for row in rows})
+    )
+    assert sum(row["split"] == "train" for row in rows) == 9
+    for row, spec in zip(rows, specs, strict=True):
+        assert (row["head"], row["expression"], row["strength"]) == (
+            spec.head,
+            spec.expression,
+            spec.strength,
+        )
+        assert (row["expression"] == "neutral") == (row["strength"] == 0)
+        assert spec.spread == {"bfs": 0.35, "bfs-wide": 1, "bfs-scales": 0.35}[kind]
+    identities = list(
+        dict.fromkeys(
+            (row["identity"], spec.seed, spec.scale_x)
+            for row, spec in zip(rows, specs, strict=True)
+        )
+    )
+    first = identities[: 1 if suffix == "-l" else 5]
+    seeds, scales = (4, 7, 1, 2, 3), (1.0, 0.8, 0.9, 1.1, 1.2)
+    if kind == "bfs-scales":
+        labels = ("x100", "x080", "x090", "x110", "x120")
+        expected = [
+            (f"human-{label}", 4, scale) for label, scale in zip(labels, scales, strict=True)
+        ]
+    else:
+        expected = [(f"human-{seed}", seed, 1.0) for seed in seeds]
+    assert first == expected[: len(first)]
+    if suffix:
+        strengths = {row["strength"] for row in rows if row["expression"] == "sad"}
+        assert strengths == {0.25, 0.5, 0.75, 1.0}
+
+
+def test_ground_truth_comes_with_the_images(renderer: FakeRenderer, tmp_path: Path) -> None:
+    stimuli = load("bfs", tmp_path, seeds=(3,))
+    assert stimuli.identifier.startswith("bfs-rendered-")
+    assert set(stimuli.table["source"]) == {"rendered"}
+    assert stimuli.landmarks is not None
+    assert stimuli.landmarks.shape == (21, 13, 2)
+    assert stimuli.image(4).shape == (16, 16, 3)
+    parts = stimuli.parts(4)
+    assert parts is not None
+    assert (parts.shape, parts.dtype) == ((16, 16), np.uint8)
+    note = json.loads(next((tmp_path / "fake-renderer-00").glob("*.json")).read_text())
+    assert set(note) == {"spec", "image_sha256", "landmarks", "action_units", "identity"}
+
+
+def test_an_image_is_rendered_once_whatever_sets_it_is_in(
+    renderer: FakeRenderer, tmp_path: Path
+) -> None:
+    load("bfs", tmp_path)
+    assert len(renderer.drawn) == 105
+    load("bfs-l", tmp_path)  # 3 heads x 6 expressions x 3 further strengths
+    assert len(renderer.drawn) == 105 + 54
+    load("bfs-scales", tmp_path)  # scale 1.0 is the first identity of bfs
+    assert len(renderer.drawn) == 159 + 84
+    load("bfs", tmp_path)
+    load("bfs-wide", tmp_path)
+    assert len(renderer.drawn) == 243 + 105
+    assert len(set(renderer.drawn)) < len(renderer.drawn)  # spread is not among the arguments
+
+
+def test_stopped_anywhere_it_goes_on(
+    renderer: FakeRenderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load("bfs", tmp_path / "whole").identifier
+    draw = renderer.render
+
+    def stop_at_forty(*args: object, **options: object) -> object:
+        if len(renderer.drawn) == 105 + 40:
+            raise KeyboardInterrupt
+        return draw(*args, **options)
+
+    monkeypatch.setattr(renderer, "render", stop_at_forty)
+    with pytest.raises(KeyboardInterrupt):
+        load("bfs", tmp_path / "parts")
+    monkeypatch.setattr(renderer, "render", draw)
+    assert load("bfs", tmp_path / "parts").identifier == whole
+    assert len(renderer.drawn) == 210
+
+
+@pytest.mark.parametrize("suffix", [".png", ".parts.png", ".json"])
+def test_what_is_lost_is_rendered_again(
+    renderer: FakeRenderer, tmp_path: Path, suffix: str
+) -> None:
+    stimuli = load("bfs", tmp_path)
+    folder = tmp_path / "fake-renderer-00"
+    files = [f for f in folder.iterdir() if f.name.partition(".")[2] == suffix[1:]]
+    files[0].unlink()
+    if suffix == ".json":
+        files[1].write_text("{")
+    again = load("bfs", tmp_path)
+    assert again.identifier == stimuli.identifier
+    assert len(renderer.drawn) == 105 + (2 if suffix == ".json" else 1)
+    assert len(list(again.images())) == 105
+
+
+def test_another_renderer_is_another_cache(
+    renderer: FakeRenderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load("bfs", tmp_path, seeds=(1,))
+    monkeypatch.setattr("neurofer.faces.RENDERER_VERSION", "another")
+    load("bfs", tmp_path, seeds=(1,))
+    assert len(renderer.drawn) == 42
+
+
+def test_a_warm_set_loads_fast(renderer: FakeRenderer, tmp_path: Path) -> None:
+    load("bfs", tmp_path)
+    start = time.perf_counter()
+    load("bfs", tmp_path).identifier  # noqa: B018
+    assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"seed": 3}, "parameter='seed'.*did you mean 'seeds'"),
+        ({"seeds": ()}, "different whole numbers"),
+        ({"seeds": (1, 1)}, "different whole numbers"),
+        ({"seeds": (1.5,)}, "different whole numbers"),
+        ({"seeds": (-1, 2)}, "different whole numbers"),
+        ({"seeds": 3}, "different whole numbers"),
+        ({"size": 3}, "16..2048"),
+        ({"size": 64.0}, "16..2048"),
+        ({"size": True}, "16..2048"),
+    ],
+)
+def test_wrong_parameters(tmp_path: Path, parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(NeuroferError, match=message):
+        load("bfs", tmp_path, **parameters)
+    assert not any(tmp_path.iterdir())
+
+
+def test_chunks_hold_everything_once_and_one_identity_each() -> None:
+    rows, specs = zip(*plan("bfs-l", stimuli_card("bfs-l"), (1,), 64), strict=True)
+    for workers in (2, 16):
+        work = chunks(specs, workers)
+        assert sorted(map(repr, chain.from_iterable(work))) == sorted(map(repr, specs))
+        assert all(len({spec.identity for spec in chunk}) == 1 for chunk in work)
+        assert len(work) >= min(workers, 18)
+    assert chunks([RenderSpec("human", 1, 1, "happy", 1, 1, 64)], 4) == [
+        [RenderSpec("human", 1, 1, "happy", 1, 1, 64)]
+    ]
