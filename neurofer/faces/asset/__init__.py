@@ -1,0 +1,1 @@
+"""The head asset and the script that builds it."""
