@@ -1,0 +1,231 @@
+"""Put a report together: what was found first, then how, then where every number stands."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neurofer import __version__
+from neurofer.reports.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Facts,
+    Figure,
+    Notice,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    Tone,
+)
+from neurofer.reports.methods import methods_sections
+from neurofer.reports.numbers import counted, interval, listed, measured, published
+from neurofer.reports.tables import claim_table, trace_table
+from neurofer.studies.cells import Failure, surroundings
+from neurofer.studies.claims import ClaimRow
+from neurofer.studies.run import StudyOutcome
+
+SHEET_CELL = 96  # pixels; a sheet of 15 rows stays below a megabyte
+
+
+def make_document(
+    outcome: StudyOutcome,
+    figures: Sequence[Figure],
+    sheets: Sequence[Picture],
+    *,
+    failures: Sequence[Failure] = (),
+    command: str = "",
+    date: str = "",
+) -> Document:
+    """Return the report of a study.
+
+    Args:
+        outcome: of `compute_study`.
+        figures: of `make_figures`, with their SVG files for a PDF.
+        sheets: of `write_sheets`.
+        failures: what failed besides the cells: figures, sheets.
+        command: with which the report was made.
+        date: of the run; it stands in the provenance only.
+    """
+    study = outcome.study
+    all_failures = [*outcome.failures, *failures]
+    sections = [
+        Section("Results", (*_failed(all_failures), *_tables(outcome))),
+        Section("Figures", tuple(figures)),
+        Section("What did not hold", _not_held(outcome)),
+        *methods_sections(outcome),
+        Section("Stimulus sheets", tuple(sheets)),
+        Section("Where every number stands", (trace_table(outcome), *_notes(outcome))),
+        Section("Provenance", _provenance(outcome, command, date)),
+    ]
+    return Document(
+        title=study.title,
+        subtitle=study.paper,
+        about=study.about,
+        sections=tuple(section for section in sections if section.blocks),
+        footer=f"neurofer {__version__} · study {study.name}",
+        highlights=tuple(_highlights(outcome)),
+    )
+
+
+def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], list[Failure]]:
+    """Draw a contact sheet of each set of stimuli as PNG.
+
+    Sets that share an image with a set drawn before show their strengths or identities.
+    """
+    from PIL import Image
+
+    from neurofer.stimuli.sheet import contact_sheet
+    from neurofer.studies.cells import failure_of
+
+    pictures: list[Picture] = []
+    failures: list[Failure] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, stimuli in outcome.stimuli.items():
+        shown = outcome.descriptions[name]
+        # With several strengths a sheet of identities would show the first strength only.
+        by_strength = len([s for s in shown.columns["strength"] if s]) > 1
+        try:
+            if by_strength:
+                head = str(shown.columns["head"][0])
+                part = stimuli.select(head=head, identity=shown.identities[head][0])
+                sheet = contact_sheet(part, rows="strength", cell=SHEET_CELL)
+            else:
+                sheet = contact_sheet(stimuli, cell=SHEET_CELL)
+            path = folder / f"{name}.png"
+            Image.fromarray(np.asarray(sheet)).save(path, optimize=True)
+        except Exception as error:
+            failures.append(failure_of(f"sheet of {name}", error))
+            continue
+        part_of = f"the first {shown.columns['head'][0]} identity of " if by_strength else ""
+        caption = f"Stimuli: {part_of}`{shown.identifier}`, {shown.kind}."
+        pictures.append(Picture(name, path, caption, f"Contact sheet of {shown.identifier}"))
+    return pictures, failures
+
+
+def _highlights(outcome: StudyOutcome) -> list[tuple[str, str, Tone]]:
+    cards: list[tuple[str, str, Tone]] = []
+    for name in outcome.study.highlights:
+        row = outcome.claims[name]
+        words = row.label
+        if row.published is not None:
+            words += f"; published {published(row)}{_unit(row)}"
+        tone: Tone = "plain" if row.holds is None else "good" if row.holds else "bad"
+        cards.append((measured(row) + _unit(row), words, tone))
+    judged = [row for row in outcome.claims.values() if row.holds is not None]
+    if judged:
+        held = sum(bool(row.holds) for row in judged)
+        good: Tone = "good" if held == len(judged) else "bad"
+        cards.append((f"{held} of {len(judged)}", "criteria hold", good))
+    return cards
+
+
+def _tables(outcome: StudyOutcome) -> list[Block]:
+    return [claim_table(spec, outcome) for spec in outcome.study.tables]
+
+
+def _not_held(outcome: StudyOutcome) -> tuple[Block, ...]:
+    judged = [row for row in outcome.claims.values() if row.holds is not None]
+    failed = [row for row in judged if not row.holds]
+    unjudged = [row for row in outcome.claims.values() if row.holds is None and row.criterion]
+    blocks: list[Block] = []
+    if judged and not failed:
+        blocks.append(
+            Paragraph(f"Every one of {counted(len(judged), 'criterion', 'criteria')} holds.")
+        )
+    if failed:
+        blocks.append(
+            Paragraph(
+                f"{len(failed)} of {counted(len(judged), 'criterion', 'criteria')} did not hold:"
+            )
+        )
+        blocks.append(Bullets(tuple(_sentence(row) for row in failed)))
+    if unjudged:
+        blocks.append(Paragraph("Not judged, because a number is missing:"))
+        blocks.append(Bullets(tuple(f"{row.label}: {row.verdict}." for row in unjudged)))
+    return tuple(blocks)
+
+
+def _sentence(row: ClaimRow) -> str:
+    bounds = f" (95 % interval {interval(row)})" if row.low is not None else ""
+    n = f", n = {row.n}" if row.n is not None else ""
+    return f"**{row.label}**: {measured(row)}{_unit(row)}{bounds}{n}; {row.verdict}."
+
+
+def _unit(row: ClaimRow) -> str:
+    return f" {row.unit}" if row.unit else ""
+
+
+def _failed(failures: Sequence[Failure]) -> list[Block]:
+    if not failures:
+        return []
+    verb = "was" if len(failures) == 1 else "were"
+    title = f"{counted(len(failures), 'part')} of the study failed and {verb} set aside"
+    return [Notice(title, tuple(f"**{f.place}**: {f.message}" for f in failures))]
+
+
+def _notes(outcome: StudyOutcome) -> list[Block]:
+    """Return what a reader of the accuracies must know besides: ties, undefined answers."""
+    items = []
+    for key, result in outcome.results.items():
+        said = [
+            f"{words} {result.attrs[name]}"
+            for name, words in (
+                ("n_undefined", "answers undefined (a response is missing):"),
+                ("n_ties", "answers tied, counted as wrong:"),
+                ("never_answered", "shown but never a possible answer:"),
+                ("untested_heads", "heads of which nothing was left to test:"),
+            )
+            if result.attrs.get(name) not in (None, 0, "", "0")
+        ]
+        if said:
+            place = f"{outcome.study.label(key.subject)} on {key.stimuli} ({key.analysis})"
+            items.append(f"**{place}**: {'; '.join(said)}.")
+    return [Paragraph("Notes on single results:"), Bullets(tuple(items))] if items else []
+
+
+def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, ...]:
+    around = surroundings()
+    libraries = listed(f"{k} {v}" for k, v in around.items() if k != "neurofer")
+    facts = [
+        ("Made with", f"neurofer {__version__}, source `{around['neurofer'][:16]}`"),
+        ("Command", f"`{command}`" if command else ""),
+        ("Date", date),
+        ("Python", f"{platform.python_version()} on {platform.platform()}"),
+        ("Libraries", libraries),
+        ("Seed", str(outcome.study.seed)),
+        *((f"Stimuli {n}", f"`{s.identifier}`") for n, s in outcome.descriptions.items()),
+    ]
+    files = Table(
+        "files",
+        "What lies beside this report.",
+        (Column("File", share=1), Column("Holds", share=2)),
+        tuple((Cell(f"`{file}`"), Cell(words)) for file, words in FILES),
+        small=True,
+    )
+    words = Paragraph(
+        "An identifier ends in a hash of the content: of the pixels and the table of stimuli; of "
+        "weights, options, preprocessing and training images of a subject. The identifiers of the "
+        "subjects stand in the methods."
+    )
+    return (Facts(tuple((k, v) for k, v in facts if v)), words, files)
+
+
+FILES = (
+    (
+        "summary.json",
+        "one row a claim: published, measured, interval, n, whether it holds, the file",
+    ),
+    ("results/*.csv", "every result as a long table: variable, coordinates, value, low, high, n"),
+    ("results/*.nc", "every result as netCDF, with its provenance; `xarray.open_dataset` reads it"),
+    ("figures/*.html, *.svg", "every figure, interactive and as vector graphics"),
+    ("sheets/*.png", "the stimuli"),
+    ("study.yaml", "the study as it was run"),
+    ("provenance.json", "identifiers, all options, versions, seed"),
+)

@@ -1,0 +1,175 @@
+"""The methods of a study in words, generated from what was run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from neurofer.reports.blocks import Block, Bullets, Cell, Column, Paragraph, Section, Table
+from neurofer.reports.numbers import counted, listed
+from neurofer.studies.descriptions import StimuliDescription, SubjectDescription
+from neurofer.studies.run import StudyOutcome
+from neurofer.studies.study import StimuliSpec
+
+INTERVALS = (
+    "Intervals are 95 % intervals, two-sided, with identities as the independent units: the images "
+    "of one identity share its peculiarities. How each was made stands below the tables and in the "
+    "result files. An interval is about other identities of the same kind of head, not about other "
+    "kinds of heads or images."
+)
+COLUMNS = (
+    "In the tables **published** is the number of the paper and **measured** is what this run "
+    "measured; the two are never mixed. A letter in the column `Data` says below the table how the "
+    "data measured here differ from the published ones."
+)
+
+
+def methods_sections(outcome: StudyOutcome) -> list[Section]:
+    """Return the sections on stimuli, subjects, analyses and intervals."""
+    return [
+        Section("Methods", (Paragraph(_overview(outcome)), Paragraph(COLUMNS))),
+        Section("Stimuli", _stimuli(outcome), level=2),
+        Section("Subjects", _subjects(outcome), level=2),
+        Section("Analyses", (_analyses(outcome), Paragraph(INTERVALS)), level=2),
+    ]
+
+
+def _overview(outcome: StudyOutcome) -> str:
+    study = outcome.study
+    return (
+        f"The study `{study.name}` shows {counted(len(outcome.descriptions), 'set')} of stimuli to "
+        f"{counted(len(study.subjects), 'subject')} and runs "
+        f"{counted(len({item.analysis for item in study.analyses}), 'kind')} of analysis on what "
+        f"was recorded: {counted(len(outcome.results), 'result')}. All random numbers come from "
+        f"the seed {study.seed}."
+    )
+
+
+def _stimuli(outcome: StudyOutcome) -> tuple[Block, ...]:
+    items = []
+    for name, spec in outcome.study.stimuli.items():
+        if name in outcome.descriptions:
+            items.append(_stimuli_words(name, spec, outcome.descriptions[name]))
+    constructions = dict.fromkeys(_construction(spec) for spec in outcome.study.stimuli.values())
+    words = [Paragraph(text) for text in constructions if text]
+    return (*words, Bullets(tuple(items)))
+
+
+def _stimuli_words(name: str, spec: StimuliSpec, shown: StimuliDescription) -> str:
+    columns = shown.columns
+    per_head = {len(names) for names in shown.identities.values()}
+    identities = (
+        f"{counted(per_head.pop(), 'identity', 'identities')} a head"
+        if len(per_head) == 1
+        else listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
+    )
+    height, width = shown.size
+    parts = [
+        f"**{name}** (`{shown.identifier}`): {counted(shown.n, shown.kind + ' image')} "
+        f"of {width} × {height} pixels; heads {listed(map(str, columns['head']))}; {identities}; "
+        f"{listed(map(str, columns['expression']))}; "
+        f"strengths {listed(f'{s:g}' for s in columns['strength'])}.",
+        f"Parameters: {_written(spec.parameters)}." if spec.parameters else "",
+        f"Selected: {_written(spec.select)}." if spec.select else "",
+        f"A gray box covers the {spec.occluder}." if spec.occluder else "",
+        spec.about,
+        f"How it differs from the published data: {spec.differs}." if spec.differs else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _construction(spec: StimuliSpec) -> str:
+    if spec.set is None:
+        return ""
+    from neurofer.stimuli.catalogue import stimuli_card
+
+    card = stimuli_card(spec.set)
+    description, construction = (
+        " ".join(card.description.split()),
+        " ".join(card.construction.split()),
+    )
+    return f"**{card.title}.** {description} {construction}"
+
+
+def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
+    from neurofer.stimuli.splits import PROTOCOLS
+
+    used = dict.fromkeys(
+        s.training.protocol for s in outcome.study.subjects.values() if s.training is not None
+    )
+    protocols = Bullets(tuple(f"**{name}**: {PROTOCOLS.get(name, '')}." for name in used))
+    words = Paragraph(
+        "Every subject sees images alone; it is told a landmark or a head only where its options "
+        "say so (`ground-truth`, `oracle`). Subjects are trained on the images of a protocol:"
+    )
+    columns = (
+        Column("Subject", share=1.1),
+        Column("Identifier", share=1),
+        Column("Trained on", share=1.2),
+        Column("All options", share=3),
+    )
+    rows = []
+    seen: set[tuple[str, str]] = set()
+    for (subject, stimuli), made in outcome.subjects.items():
+        if (subject, made.identifier) in seen:
+            continue
+        seen.add((subject, made.identifier))
+        rows.append(
+            (
+                Cell(outcome.study.label(subject)),
+                Cell(f"`{made.identifier}`"),
+                Cell(_training(outcome, subject, stimuli, made)),
+                Cell(_written(made.options)),
+            )
+        )
+    caption = "A subject that was trained anew for other stimuli stands in several rows."
+    table = Table("subjects", "The subjects.", columns, tuple(rows), caption, small=True)
+    return (words, protocols, table) if used else (table,)
+
+
+def _training(outcome: StudyOutcome, subject: str, stimuli: str, made: SubjectDescription) -> str:
+    spec = outcome.study.subjects[subject].training
+    if spec is None:
+        return "nothing"
+    return f"{counted(made.n_training, 'image')}: {spec.protocol} of {spec.stimuli or stimuli}"
+
+
+def _analyses(outcome: StudyOutcome) -> Table:
+    from neurofer.analyses import ANALYSES
+
+    columns = (
+        Column("Name", share=1),
+        Column("Analysis", share=2),
+        Column("Of", share=2),
+        Column("On", share=1.2),
+        Column("All options", share=2.2),
+    )
+    rows = []
+    for item in outcome.study.analyses:
+        made = [result for key, result in outcome.results.items() if key.analysis == item.name]
+        options = made[0].attrs.get("options", "") if made else ""
+        written = _written(json.loads(options)) if options else _written(item.options)
+        chosen = f" Presentations: {_written(item.select)}." if item.select else ""
+        rows.append(
+            (
+                Cell(item.name),
+                Cell(f"{item.analysis}: {ANALYSES[item.analysis].summary}"),
+                Cell(", ".join(outcome.study.label(name) for name in item.subjects)),
+                Cell(", ".join(item.stimuli)),
+                Cell(written + chosen),
+            )
+        )
+    return Table("analyses", "The analyses.", columns, tuple(rows), small=True)
+
+
+def _written(options: Any) -> str:
+    """Write options as code: `seed=0` `held_out=True`."""
+    return ", ".join(f"`{name}={_value(value)}`" for name, value in options.items()) or "none"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return str(value)

@@ -1,0 +1,361 @@
+"""Cells: one subject, shown one set of stimuli, put through its analyses; cached by content.
+
+A cell that was computed before is read from the cache, without the subject being made. What decides
+its content decides its key: the identifiers of subject and stimuli (hashes of weights, options,
+training images and pixels), the analysis with all its options, the package's source and the
+versions of the libraries. Every entry is written whole, so that a run can be killed anywhere and
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha256_file, write_whole
+from neurofer.studies.descriptions import SubjectDescription, read_description, write_description
+from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neurofer.stimuli import StimulusSet
+
+# Libraries whose version can change a result.
+LIBRARIES = ("numpy", "scipy", "torch", "scikit-learn", "statsmodels", "rsatoolbox", "pillow")
+
+
+@dataclass(frozen=True)
+class ResultKey:
+    """Which result of a study: the analysis as named there, on which stimuli, of which subject."""
+
+    analysis: str
+    stimuli: str
+    subject: str
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, without suffix."""
+        return f"{self.analysis}.{self.stimuli}.{self.subject}"
+
+    def __str__(self) -> str:
+        return f"{self.analysis} of {self.subject} on {self.stimuli}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that failed and was set aside, in the user's words; `detail` is a traceback."""
+
+    place: str
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A subject of the study, stimuli of the study, and the names of the analyses."""
+
+    subject: str
+    stimuli: str
+    analyses: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.subject} on {self.stimuli}"
+
+
+@dataclass
+class CellOutcome:
+    """What became of a cell: a file a result, and how much had to be computed."""
+
+    cell: Cell
+    results: dict[ResultKey, Path] = field(default_factory=dict)
+    description: SubjectDescription | None = None
+    failures: list[Failure] = field(default_factory=list)
+    recorded: int = 0
+    analysed: int = 0
+
+
+def plan_cells(study: Study) -> list[Cell]:
+    """Return the cells of a study, those of a subject together."""
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for subject in study.subjects:
+        for item in study.analyses:
+            for stimuli in item.stimuli if subject in item.subjects else ():
+                wanted.setdefault((subject, stimuli), []).append(item.name)
+    return [Cell(subject, stimuli, tuple(names)) for (subject, stimuli), names in wanted.items()]
+
+
+def check_names(study: Study) -> None:
+    """Refuse sets, protocols, subjects, analyses and options that do not exist, before any work.
+
+    Raises:
+        NeuroferError: names the thing and the choices.
+    """
+    from neurofer.analyses import ANALYSES
+    from neurofer.stimuli import list_stimuli
+    from neurofer.subjects import list_subjects
+
+    for name, stimuli in study.stimuli.items():
+        if stimuli.set is not None and stimuli.set not in list_stimuli():
+            raise unknown_choice("set", stimuli.set, list_stimuli(), f"stimuli.{name}")
+    for name, subject in study.subjects.items():
+        if subject.subject not in list_subjects():
+            raise unknown_choice("subject", subject.subject, list_subjects(), f"subjects.{name}")
+    for item in study.analyses:
+        where = f"analyses, {item.name!r}"
+        if item.analysis not in ANALYSES:
+            raise unknown_choice("analysis", item.analysis, ANALYSES, where)
+        known = ANALYSES[item.analysis].options()
+        for option in item.options:
+            if option not in known:
+                raise unknown_choice("option", option, known, where)
+
+
+class Bench:
+    """Where the cells of a study are worked on: stimuli and subjects are kept between cells."""
+
+    def __init__(
+        self,
+        study: Study,
+        cache: Path | None = None,
+        stimuli: Mapping[str, StimulusSet] | None = None,
+    ) -> None:
+        """Work on this study; `cache` is a folder (default: the user's cache).
+
+        `stimuli` are those of the study that were loaded before.
+        """
+        self.study = study
+        self.cache = cache_folder("studies") if cache is None else cache
+        self._stimuli: dict[str, StimulusSet] = dict(stimuli or {})
+        self._training: dict[tuple[str, str], StimulusSet | None] = {}
+        self._subject: tuple[str, Any] = ("", None)
+
+    def stimuli(self, name: str) -> StimulusSet:
+        """Return stimuli of the study."""
+        if name not in self._stimuli:
+            self._stimuli[name] = load_spec(self.study.stimuli[name])
+        return self._stimuli[name]
+
+    def training(self, subject: str, stimuli: str) -> StimulusSet | None:
+        """Return what a subject is trained on when it is tested on `stimuli`."""
+        from neurofer.stimuli import protocol
+
+        spec = self.study.subjects[subject].training
+        if spec is None:
+            return None
+        source = spec.stimuli or stimuli
+        if (source, spec.protocol) not in self._training:
+            self._training[source, spec.protocol] = protocol(self.stimuli(source), spec.protocol)
+        return self._training[source, spec.protocol]
+
+    def work(self, cell: Cell) -> CellOutcome:
+        """Read or compute every result of a cell; what fails is named in it, the rest goes on."""
+        outcome = CellOutcome(cell)
+        try:
+            description = self._describe(cell)
+            outcome.description = description
+            stimuli = self.stimuli(cell.stimuli)
+            items = [self.study.analysis(name) for name in cell.analyses]
+            paths = {item.name: self._path(item, description, stimuli) for item in items}
+            lacking = [item for item in items if not paths[item.name].is_file()]
+            recording = self._record(cell, lacking, outcome) if lacking else None
+        except Exception as error:
+            outcome.failures.append(failure_of(str(cell), error))
+            return outcome
+        for item in items:
+            key = ResultKey(item.name, cell.stimuli, cell.subject)
+            try:
+                if item in lacking:
+                    assert recording is not None
+                    write_result(self._analyse(item, recording), paths[item.name])
+                    outcome.analysed += 1
+                outcome.results[key] = paths[item.name]
+            except Exception as error:
+                outcome.failures.append(failure_of(str(key), error))
+        return outcome
+
+    def _describe(self, cell: Cell) -> SubjectDescription:
+        """Return what is known of the subject, from the cache where it was made before."""
+        path = self.cache / "subjects" / f"{self._subject_key(cell)}.json"
+        description = read_description(path)
+        if description is None:
+            subject = self._load(cell)
+            training = self.training(cell.subject, cell.stimuli)
+            description = SubjectDescription(
+                name=subject.name,
+                identifier=subject.identifier,
+                options=dict(subject.options),
+                training="" if training is None else training.identifier,
+                n_training=0 if training is None else len(training),
+                sites=tuple(subject.sites),
+            )
+            write_description(description, path)
+            # As it is read from now on: a tuple among the options is a list in JSON.
+            description = read_description(path) or description
+        return description
+
+    def _subject_key(self, cell: Cell) -> str:
+        spec = self.study.subjects[cell.subject]
+        training = self.training(cell.subject, cell.stimuli)
+        content = None if training is None else training.content
+        files = {name: _file_state(value) for name, value in spec.options.items()}
+        return content_hash(spec.subject, spec.options, files, content, _weights(), surroundings())
+
+    def _load(self, cell: Cell) -> Any:
+        from neurofer.subjects import load_subject
+
+        key = self._subject_key(cell)
+        if self._subject[0] != key:
+            spec = self.study.subjects[cell.subject]
+            training = self.training(cell.subject, cell.stimuli)
+            self._subject = (key, load_subject(spec.subject, training=training, **spec.options))
+        return self._subject[1]
+
+    def _record(
+        self, cell: Cell, items: Iterable[AnalysisSpec], outcome: CellOutcome
+    ) -> xr.DataArray:
+        """Record the union of the sites that the analyses read, in one pass."""
+        from neurofer.recording import RecordingStore
+
+        subject, stimuli = self._load(cell), self.stimuli(cell.stimuli)
+        sites = list(dict.fromkeys(s for item in items for s in _sites(item, subject)))
+        store = RecordingStore(self.cache / "recordings")
+        outcome.recorded += sum(not store.path(subject, stimuli, s).is_file() for s in sites)
+        return store.record(subject, stimuli, sites=sites, progress=False)
+
+    def _analyse(self, item: AnalysisSpec, recording: xr.DataArray) -> xr.Dataset:
+        from neurofer.analyses import analyse
+
+        shown = _selected(recording, item.select) if item.select else recording
+        return analyse(item.analysis, shown, **full_options(item, self.study.seed))
+
+    def _path(
+        self, item: AnalysisSpec, description: SubjectDescription, stimuli: StimulusSet
+    ) -> Path:
+        options = full_options(item, self.study.seed)
+        key = content_hash(
+            description.identifier, stimuli.identifier, stimuli.content, item.analysis, options,
+            item.select, surroundings(),
+        )  # fmt: skip
+        return self.cache / "results" / f"{item.analysis}-{key}.nc"
+
+
+def load_spec(spec: StimuliSpec, progress: bool | None = False) -> StimulusSet:
+    """Return the stimuli that a study's specification names."""
+    from neurofer.stimuli import load_stimuli, read_stimuli
+
+    if spec.folder is not None:
+        stimuli = read_stimuli(spec.folder)
+    else:
+        stimuli = load_stimuli(str(spec.set), progress=progress, **spec.parameters)
+    if spec.select:
+        stimuli = stimuli.select(**spec.select)
+    if spec.occluder:
+        from neurofer.stimuli.occlusion import occlude
+
+        stimuli = occlude(stimuli, spec.occluder)
+    return stimuli
+
+
+def full_options(item: AnalysisSpec, seed: int) -> dict[str, Any]:
+    """Return the options of an analysis; the study's seed where it takes one and none is given."""
+    from neurofer.analyses import ANALYSES
+
+    known = ANALYSES[item.analysis].options()
+    return {**({"seed": seed} if "seed" in known else {}), **item.options}
+
+
+def failure_of(place: str, error: BaseException) -> Failure:
+    """Return a failure; an error that is not the user's keeps its traceback."""
+    if isinstance(error, NeuroferError):
+        return Failure(place, str(error))
+    detail = "".join(traceback.format_exception(error))
+    return Failure(place, f"{type(error).__name__}: {error}", detail)
+
+
+def write_result(result: xr.Dataset, path: Path) -> None:
+    """Write a result as netCDF, whole or not at all."""
+    with write_whole(path) as partial:
+        result.to_netcdf(partial, engine="netcdf4")
+
+
+def read_result(path: Path) -> xr.Dataset:
+    """Read a result; its strings come back as numpy strings, as they were."""
+    import numpy as np
+    import xarray as xr
+
+    try:
+        result = xr.load_dataset(path, engine="netcdf4")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NeuroferError(
+            f"the result {path} cannot be read ({error}); delete it and run again"
+        ) from error
+    strings = {
+        name: (coord.dims, np.asarray([str(item) for item in coord.to_numpy()]))
+        for name, coord in result.coords.items()
+        if coord.dtype.kind == "O" and coord.ndim == 1
+    }
+    return result.assign_coords(strings)
+
+
+@lru_cache(maxsize=1)
+def surroundings() -> dict[str, str]:
+    """Return what decides a result besides its inputs: our source and the libraries' versions."""
+    return {"neurofer": code_hash(), **{name: _version(name) for name in LIBRARIES}}
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, str]:
+    """Return the hashes of all weights that a subject could load by name."""
+    files = [*PACKAGE.rglob("*.safetensors"), *cache_folder("weights").glob("*.safetensors")]
+    return {file.name: sha256_file(file) for file in sorted(files)}
+
+
+def _file_state(value: Any) -> str | None:
+    """Return the hash of a file that an option names, so that a changed file is noticed."""
+    if not isinstance(value, (str, Path)) or len(str(value)) > 1000:
+        return None
+    return sha256_file(value) if Path(value).is_file() else None
+
+
+def _sites(item: AnalysisSpec, subject: Any) -> tuple[str, ...]:
+    """Return the sites that an analysis reads: its option `site`, or the default of it."""
+    from neurofer.analyses import ANALYSES
+
+    site = item.options.get("site", ANALYSES[item.analysis].options().get("site"))
+    if isinstance(site, str):
+        return (site,)
+    return tuple(site) if site else tuple(subject.default_sites)
+
+
+def _selected(recording: xr.DataArray, conditions: Mapping[str, Any]) -> xr.DataArray:
+    """Return the presentations whose coordinates have the given value, or one of the values."""
+    import numpy as np
+
+    keep = np.ones(recording.sizes["presentation"], dtype=bool)
+    coords = [str(n) for n, c in recording.coords.items() if c.dims == ("presentation",)]
+    for name, wanted in conditions.items():
+        if name not in coords:
+            raise unknown_choice("column", name, coords, "the recording")
+        values = recording[name].to_numpy()
+        options = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+        for option in options:
+            if not (values == option).any():
+                raise unknown_choice(name, option, np.unique(values).tolist(), "the recording")
+        keep &= np.isin(values, options)
+    if not keep.any():
+        raise NeuroferError(f"no presentation fulfils {dict(conditions)}")
+    return recording.isel(presentation=np.flatnonzero(keep))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

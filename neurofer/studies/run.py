@@ -1,0 +1,243 @@
+"""Run a study: load the stimuli, work on the cells, judge the claims, write the results."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurofer.errors import NeuroferError
+from neurofer.files import write_json
+from neurofer.studies.cells import (
+    Bench,
+    Failure,
+    ResultKey,
+    check_names,
+    failure_of,
+    load_spec,
+    plan_cells,
+    read_result,
+    surroundings,
+    write_result,
+)
+from neurofer.studies.claims import DERIVED_FILE, ClaimRow, claim_row, derived_rows, judge
+from neurofer.studies.descriptions import StimuliDescription, SubjectDescription, describe_stimuli
+from neurofer.studies.executors import find_executor
+from neurofer.studies.results import read_number, tidy
+from neurofer.studies.study import ClaimSpec, Study, dump_study, read_study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neurofer.stimuli import StimulusSet
+
+FAILED = "not measured: it failed"
+# Called with what is done now, how many steps are done and how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass
+class StudyOutcome:
+    """A study after its run.
+
+    Attributes:
+        study: as it was run.
+        stimuli, descriptions: the sets that could be loaded, by their names in the study.
+        subjects: by (subject, stimuli): the subject as it was made for these stimuli.
+        results: by analysis, stimuli and subject.
+        claims: by id, judged.
+        failures: what was set aside.
+        recorded, analysed: how many sites and results were computed and not read from the cache.
+    """
+
+    study: Study
+    stimuli: dict[str, StimulusSet] = field(default_factory=dict)
+    descriptions: dict[str, StimuliDescription] = field(default_factory=dict)
+    subjects: dict[tuple[str, str], SubjectDescription] = field(default_factory=dict)
+    results: dict[ResultKey, xr.Dataset] = field(default_factory=dict)
+    claims: dict[str, ClaimRow] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    recorded: int = 0
+    analysed: int = 0
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return one row a claim, as `summary.json` holds them."""
+        names = ("id", "published", "measured", "low", "high", "n", "unit", "data", "holds",
+                 "criterion", "verdict", "label", "source", "file", "value", "select")  # fmt: skip
+        rows = [asdict(row) for row in self.claims.values()]
+        return [{name: row[name] for name in names} for row in rows]
+
+
+def compute_study(
+    study: Study | str | os.PathLike[str],
+    *,
+    executor: str = "serial",
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> StudyOutcome:
+    """Run a study and return its results; nothing but the cache is written.
+
+    Args:
+        study: a study, the path of a study file, or the name of a packaged one.
+        executor: "serial" or "processes".
+        cache: a folder for cells; default: the user's cache.
+        progress: called as the work goes on.
+
+    Raises:
+        NeuroferError: the study is wrong, or nothing of it could be computed. What fails besides
+            is named in `failures` and set aside.
+    """
+    made = study if isinstance(study, Study) else read_study(study)
+    work = find_executor(executor)
+    check_names(made)
+    outcome = StudyOutcome(made)
+    _load_stimuli(outcome, progress)
+    cells = [cell for cell in plan_cells(made) if _ready(cell.stimuli, cell.subject, outcome)]
+    paths: dict[ResultKey, Path] = {}
+    for done, finished in enumerate(work(made, cells, cache, outcome.stimuli), start=1):
+        progress(str(finished.cell), done, len(cells))
+        paths |= finished.results
+        outcome.failures += finished.failures
+        outcome.recorded += finished.recorded
+        outcome.analysed += finished.analysed
+        if finished.description is not None:
+            outcome.subjects[finished.cell.subject, finished.cell.stimuli] = finished.description
+    if not paths:
+        reasons = "; ".join(f"{f.place}: {f.message}" for f in outcome.failures)
+        raise NeuroferError(f"nothing of study {made.name!r} could be computed: {reasons}")
+    outcome.results = {key: read_result(paths[key]) for key in _in_order(made, paths)}
+    _make_claims(outcome)
+    return outcome
+
+
+def write_results(
+    outcome: StudyOutcome, folder: Path, failures: Sequence[Failure] | None = None
+) -> None:
+    """Write netCDF and CSV of every result, `summary.json`, `provenance.json` and the study.
+
+    `failures` are those to be written, by default those of the outcome.
+    """
+    failed = outcome.failures if failures is None else failures
+    for key, result in outcome.results.items():
+        write_result(result, folder / "results" / f"{key.stem}.nc")
+        tidy(result).to_csv(folder / "results" / f"{key.stem}.csv", index=False)
+    derived = [claim for claim in outcome.study.claims if claim.of]
+    if derived:
+        _write_derived(outcome, derived, folder / DERIVED_FILE)
+    write_json(folder / "summary.json", outcome.summary())
+    write_json(folder / "provenance.json", {**provenance(outcome), "failures": _plain(failed)})
+    (folder / "study.yaml").write_text(dump_study(outcome.study), encoding="utf-8")
+    if failed:
+        text = "\n".join(f"{f.place}: {f.message}\n{f.detail}" for f in failed)
+        (folder / "failures.txt").write_text(text, encoding="utf-8")
+
+
+def provenance(outcome: StudyOutcome) -> dict[str, Any]:
+    """Return what the results were made of: identifiers, options, versions, seed; no dates."""
+    from neurofer import __version__
+
+    return {
+        "study": outcome.study.name,
+        "seed": outcome.study.seed,
+        "stimuli": {name: shown.identifier for name, shown in outcome.descriptions.items()},
+        "subjects": {
+            f"{subject} on {stimuli}": {
+                "identifier": description.identifier,
+                "training": description.training,
+                "n_training": description.n_training,
+                "options": json.loads(json.dumps(description.options, default=str)),
+            }
+            for (subject, stimuli), description in sorted(outcome.subjects.items())
+        },
+        "neurofer": __version__,
+        "source": surroundings()["neurofer"],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {k: v for k, v in surroundings().items() if k != "neurofer"},
+    }
+
+
+def _plain(failures: Sequence[Failure]) -> list[dict[str, str]]:
+    return [{"place": failure.place, "message": failure.message} for failure in failures]
+
+
+def _load_stimuli(outcome: StudyOutcome, progress: Progress) -> None:
+    specs = outcome.study.stimuli
+    for done, (name, spec) in enumerate(specs.items()):
+        progress(f"stimuli {name}", done, len(specs))
+        try:
+            outcome.stimuli[name] = load_spec(spec)
+            outcome.descriptions[name] = describe_stimuli(outcome.stimuli[name])
+        except Exception as error:
+            outcome.failures.append(failure_of(f"stimuli {name}", error))
+
+
+def _ready(stimuli: str, subject: str, outcome: StudyOutcome) -> bool:
+    training = outcome.study.subjects[subject].training
+    needed = {stimuli} | ({training.stimuli} if training and training.stimuli else set())
+    return needed <= set(outcome.stimuli)
+
+
+def _in_order(study: Study, paths: Mapping[ResultKey, Path]) -> list[ResultKey]:
+    """Return the keys in the order of the study, whatever the order in which cells finished."""
+    return [
+        key
+        for item in study.analyses
+        for stimuli in item.stimuli
+        for subject in item.subjects
+        if (key := ResultKey(item.name, stimuli, subject)) in paths
+    ]
+
+
+def _make_claims(outcome: StudyOutcome) -> None:
+    rows: dict[str, ClaimRow] = {}
+    for claim in outcome.study.claims:
+        if not claim.of:
+            rows[claim.id] = _measured(claim, outcome)
+    rows |= {row.id: row for row in derived_rows(outcome.study, rows)}
+    ordered = {claim.id: rows[claim.id] for claim in outcome.study.claims}
+    outcome.claims = judge(ordered)
+
+
+def _measured(claim: ClaimSpec, outcome: StudyOutcome) -> ClaimRow:
+    if claim.analysis is None:
+        return claim_row(claim, None)
+    stimuli = claim.stimuli or outcome.study.analysis(claim.analysis).stimuli[0]
+    key = ResultKey(claim.analysis, str(stimuli), str(claim.subject))
+    differs = outcome.study.stimuli[str(stimuli)].differs
+    if key not in outcome.results:
+        return replace(claim_row(claim, None), verdict=FAILED)
+    try:
+        number = read_number(outcome.results[key], str(claim.value), claim.select)
+    except NeuroferError as error:
+        outcome.failures.append(failure_of(f"claim {claim.id}", error))
+        return replace(claim_row(claim, None), verdict=FAILED)
+    return claim_row(claim, number, f"results/{key.stem}.csv", differs)
+
+
+def _write_derived(outcome: StudyOutcome, derived: list[ClaimSpec], path: Path) -> None:
+    import pandas as pd
+
+    rows = [
+        {
+            "variable": claim.id,
+            "statistic": claim.statistic,
+            "value": outcome.claims[claim.id].measured,
+            "n": outcome.claims[claim.id].n,
+            "of": " ".join(part.id for part in outcome.study.claims_like(claim.of)),
+        }
+        for claim in derived
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, index=False)
+
+
+__all__ = ["Bench", "StudyOutcome", "compute_study", "provenance", "write_results"]
