@@ -1,0 +1,84 @@
+"""Recording a convolutional layer against a bare loop with the same decoding."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROUNDS = 3
+IMAGES = 48
+BATCH = 16
+
+
+def benchmarks() -> list[dict[str, Any]]:
+    """Return `record.loop`: images a second of `record`, and of the loop one would write."""
+    import torch
+
+    from neurofer.recording import record
+    from neurofer.stimuli import load_stimuli, read_stimuli
+    from neurofer.subjects import load_subject
+
+    # The untrained trunk computes what the trained one computes, and needs no weights fetched.
+    subject = load_subject("vgg16-untrained")
+    with tempfile.TemporaryDirectory() as folder:
+        load_stimuli("bfs").take(range(IMAGES)).save(Path(folder) / "set")
+        stimuli = read_stimuli(Path(folder) / "set")
+        paths = sorted((Path(folder) / "set" / "images").glob("*.png"))
+
+        def ours() -> None:
+            record(subject, stimuli, sites=["conv3_3"], batch_size=BATCH, progress=False)
+
+        def bare() -> None:
+            _bare_loop(subject, paths)
+
+        with torch.no_grad():
+            seconds = _interleaved(ours, bare)
+    speeds = [IMAGES / s for s in seconds]
+    return [
+        {
+            "id": "record.loop",
+            "ours": speeds[0],
+            "peer": speeds[1],
+            "ratio": speeds[0] / speeds[1],
+            "goal": 0.95,
+            "unit": "images/s",
+        }
+    ]
+
+
+def _bare_loop(subject: Any, paths: list[Path]) -> np.ndarray:
+    """Decode ahead in threads, run the trunk, keep the layer."""
+    from PIL import Image
+
+    from neurofer.recording import Batch
+
+    def decode(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+
+    kept: list[np.ndarray] = []
+    with ThreadPoolExecutor(2) as pool:
+        images = list(pool.map(decode, paths))
+        for start in range(0, len(images), BATCH):
+            batch = Batch(images[start : start + BATCH], None)  # type: ignore[arg-type]
+            kept.append(subject.respond(batch, ["conv3_3"])["conv3_3"])
+    return np.concatenate(kept)
+
+
+def _interleaved(*functions: Callable[[], Any]) -> list[float]:
+    """Return each function's best time over rounds in which they take turns."""
+    best = [float("inf")] * len(functions)
+    for function in functions:
+        function()
+    for _ in range(ROUNDS):
+        for i, function in enumerate(functions):
+            start = time.perf_counter()
+            function()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
