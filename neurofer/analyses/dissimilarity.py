@@ -1,0 +1,210 @@
+"""Dissimilarities, their comparison, their noise ceiling and their picture; on plain arrays.
+
+Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
+Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurofer.analyses.statistics import resample
+from neurofer.errors import NeuroferError
+
+DISTANCES = {
+    "correlation": "1 - Pearson correlation over units",
+    "euclidean": "squared Euclidean distance over the number of units",
+}
+COMPARISONS = ("spearman", "kendall", "tau-a", "rho-a", "cosine", "corr")
+
+
+def dissimilarities(
+    patterns: np.ndarray, distance: str = "correlation", names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Return the (n, n) dissimilarities of (n, units) patterns.
+
+    Raises:
+        NeuroferError: patterns are constant over units, or of fewer than two units, so that they
+            have no correlation.
+    """
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.rdm import calc_rdm
+
+    patterns = np.asarray(patterns, np.float64)
+    if distance == "correlation":
+        _check_patterns(patterns, names)
+    rdm = calc_rdm(Dataset(patterns), method=distance).get_matrices()[0]
+    # Equal patterns differ by rounding, of either sign; as ranks, that would be a geometry.
+    rdm[np.abs(rdm) < 1e-10 * np.abs(rdm).max(initial=0.0)] = 0.0
+    return np.maximum(rdm, 0.0)
+
+
+def model_dissimilarities(values: np.ndarray) -> np.ndarray:
+    """Return (n, n): 0 for equal strings and 1 for others, or absolute differences of numbers.
+
+    >>> model_dissimilarities(np.array(["sad", "sad", "fear"]))[0].tolist()
+    [0.0, 0.0, 1.0]
+    """
+    values = np.asarray(values)
+    if values.dtype.kind in "iuf":
+        return np.abs(values[:, None] - values[None, :]).astype(np.float64)
+    return (values[:, None] != values[None, :]).astype(np.float64)
+
+
+def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
+    """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs)."""
+    from rsatoolbox.rdm import compare
+
+    return np.asarray(compare(vector[None], models, method=comparison))[0]
+
+
+def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
+    """Return the lower and upper noise ceiling of (raters, pairs) dissimilarities.
+
+    Lower: the mean similarity of each rater with the mean of the others; upper: with the mean of
+    all. For rank comparisons the mean is over ranks. Nili et al. 2014.
+    """
+    from rsatoolbox.inference import boot_noise_ceiling
+    from rsatoolbox.rdm import RDMs
+
+    with warnings.catch_warnings():
+        # rsatoolbox notes that its ceiling of tau is based on mean ranks.
+        warnings.simplefilter("ignore")
+        low, high = boot_noise_ceiling(RDMs(raters), method=comparison)
+    return float(low), float(high)
+
+
+def bootstrap_similarities(
+    rdm: np.ndarray,
+    models: np.ndarray,
+    clusters: np.ndarray,
+    strata: np.ndarray,
+    comparison: str,
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return (valid resamples, models) similarities over resampled clusters of stimuli.
+
+    A stimulus that is drawn twice is not compared with its copy: their dissimilarity of 0 is no
+    datum. A resample in which the RDM or a model is constant is left out.
+
+    Args:
+        rdm: (n, n).
+        models: (models, n, n).
+        clusters: (n,) what is drawn with replacement.
+        strata: (n,) within which it is drawn.
+        comparison: one of `COMPARISONS`.
+        n_bootstrap: number of resamples.
+        seed: of the resampling.
+    """
+    names, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
+    row, column = np.triu_indices(len(rdm), 1)
+    row_cluster, column_cluster = inverse.ravel()[row], inverse.ravel()[column]
+    weighted = WeightedSimilarity(upper(rdm), models[:, row, column], comparison)
+    found = []
+    for draw in resample(np.asarray(strata)[first], n_bootstrap, seed):
+        times = np.bincount(draw, minlength=len(names))
+        # Drawn twice, a stimulus makes each of its pairs twice: the weight of a pair.
+        similarity = weighted(times[row_cluster] * times[column_cluster])
+        if similarity is not None:
+            found.append(similarity)
+    return np.array(found).reshape(len(found), len(models))
+
+
+class WeightedSimilarity:
+    """Similarities of dissimilarities of which each counts a whole number of times.
+
+    Equal to `similarities` of vectors in which every pair is repeated that often. All but tau are
+    computed from sums over equal values, which are sorted once for all weights.
+    """
+
+    def __init__(self, vector: np.ndarray, models: np.ndarray, comparison: str) -> None:
+        """Prepare (pairs,) dissimilarities and (models, pairs) for any weights."""
+        self.comparison = comparison
+        # Neighbours in rank are then neighbours in memory.
+        order = np.argsort(vector, kind="stable")
+        self.order = order
+        self.vectors = [vector[order], *models[:, order]]
+        found = [np.unique(one, return_inverse=True) for one in self.vectors]
+        self.values = [values for values, _ in found]
+        self.places = [place.ravel() for _, place in found]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray | None:
+        """Return (models,) similarities for (pairs,) weights, or None if a vector is constant."""
+        counts = weights[self.order]
+        weights = counts.astype(np.float64)
+        sizes = [
+            np.bincount(place, weights, len(values))
+            for place, values in zip(self.places, self.values, strict=True)
+        ]
+        if any(np.count_nonzero(size) < 2 for size in sizes):
+            return None
+        if self.comparison in ("kendall", "tau-a"):
+            vector, *models = (np.repeat(one, counts) for one in self.vectors)
+            return similarities(vector, np.stack(models), self.comparison)
+        scores = self._scores(sizes)
+        weighted = weights * scores[0][self.places[0]]
+        products = np.array(
+            [
+                np.bincount(place, weighted, len(score)) @ score
+                for place, score in zip(self.places[1:], scores[1:], strict=True)
+            ]
+        )
+        if self.comparison == "rho-a":
+            return 12 * products / (weights.sum() ** 3 - weights.sum())
+        squares = [size @ score**2 for size, score in zip(sizes, scores, strict=True)]
+        return products / np.sqrt(squares[0] * np.array(squares[1:]))
+
+    def _scores(self, sizes: list[np.ndarray]) -> list[np.ndarray]:
+        """Return what stands for every distinct value: itself or its mean rank, centred or not."""
+        if self.comparison == "cosine":
+            return self.values
+        scores = self.values
+        if self.comparison != "corr":
+            scores = [np.cumsum(size) - (size - 1) / 2 for size in sizes]
+        total = sizes[0].sum()
+        return [score - size @ score / total for score, size in zip(scores, sizes, strict=True)]
+
+
+def classical_mds(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
+    """Return (n, dimensions) coordinates by classical scaling and the part of the variance in them.
+
+    Both distances are squared Euclidean ones (the correlation distance, of standardised patterns,
+    up to a factor), so that the result is their principal components. Torgerson 1952,
+    Psychometrika 17:401. Signs are set so that the largest coordinate of each axis is positive.
+    """
+    n = len(rdm)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-0.5 * centring @ rdm @ centring)
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    axes = vectors[:, :dimensions] * np.sqrt(values[:dimensions])
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
+    explained = values[:dimensions].sum() / max(values.sum(), 1e-300)
+    return axes * np.where(largest < 0, -1, 1), float(explained)
+
+
+def upper(rdm: np.ndarray) -> np.ndarray:
+    """Return the (n (n - 1) / 2,) dissimilarities above the diagonal, row by row."""
+    return rdm[np.triu_indices(len(rdm), 1)]
+
+
+def _check_patterns(patterns: np.ndarray, names: Sequence[str] | None) -> None:
+    if patterns.shape[1] < 2:
+        raise NeuroferError(
+            f"a correlation needs at least two units and the site has {patterns.shape[1]}: use "
+            "distance='euclidean' or another site"
+        )
+    # float32 activity that varies by less than this part of its size is constant up to rounding.
+    constant = np.ptp(patterns, axis=1) <= 1e-6 * np.abs(patterns).max(axis=1)
+    if constant.any():
+        where = np.flatnonzero(constant)
+        named = [str(i) if names is None else names[i] for i in where[:3]]
+        raise NeuroferError(
+            f"{len(where)} of {len(patterns)} patterns are constant over units and have no "
+            f"correlation ({', '.join(named)}{', ...' if len(where) > 3 else ''}): use "
+            "distance='euclidean', or leave those stimuli out"
+        )

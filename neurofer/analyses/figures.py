@@ -1,0 +1,173 @@
+"""The one look of all figures: colours, type, and what a caption must say.
+
+Colours can be told apart by the colour-blind and, with the markers, in grey print: expressions
+from Okabe & Ito, heads from Paul Tol's high-contrast set. A figure 900 pixels wide, printed 17 cm
+wide, has its smallest letters at 6.5 points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from neurofer.errors import NeuroferError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+INK, GREY, PALE = "#222222", "#767676", "#d9d9d9"
+EXPRESSION_COLOURS = {
+    "neutral": "#767676",
+    "happy": "#E69F00",
+    "sad": "#0072B2",
+    "angry": "#D55E00",
+    "fear": "#CC79A7",
+    "disgust": "#009E73",
+    "surprise": "#56B4E9",
+    "contempt": "#000000",
+}
+EXPRESSION_MARKERS = {
+    "neutral": "circle-open",
+    "happy": "circle",
+    "sad": "square",
+    "angry": "diamond",
+    "fear": "triangle-up",
+    "disgust": "triangle-down",
+    "surprise": "star",
+    "contempt": "x",
+}
+HEAD_COLOURS = {"human": "#004488", "monkey": "#BB5566", "cartoon": "#DDAA33", "all": "#444444"}
+HEAD_MARKERS = {"human": "circle", "monkey": "square", "cartoon": "diamond", "all": "x"}
+# For subjects, heads and expressions that have no colour of their own: Paul Tol's muted set.
+OTHER_COLOURS = (
+    "#332288", "#117733", "#882255", "#44AA99", "#AA4499", "#999933", "#88CCEE", "#CC6677",
+)  # fmt: skip
+OTHER_MARKERS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "star",
+    "x",
+    "cross",
+)
+SEQUENTIAL = "Cividis"
+FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
+WIDTH, SIZE, SMALL = 900, 15, 13
+
+
+def check_results(results: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return the results, at least one.
+
+    Raises:
+        NeuroferError: there is nothing to draw.
+    """
+    if not results:
+        raise NeuroferError("there are no results to draw: give at least one subject's")
+    return dict(results)
+
+
+def colour_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
+    """Return the fixed colour of a name, or one by its position among names without."""
+    return known.get(name, OTHER_COLOURS[position % len(OTHER_COLOURS)])
+
+
+def marker_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
+    """Return the fixed marker of a name, or one by its position among names without."""
+    return known.get(name, OTHER_MARKERS[position % len(OTHER_MARKERS)])
+
+
+def data_of(results: Mapping[str, xr.Dataset]) -> str:
+    """Return the data sets in words, with what they are: "bfs-rendered-1a2b3c4d (rendered)".
+
+    >>> data_of({"a": xr.Dataset(attrs={"stimuli": "bfs", "data": "photograph"})})
+    'bfs (photograph)'
+    """
+    sets = [f"{one.attrs['stimuli']} ({one.attrs['data']})" for one in results.values()]
+    return ", ".join(dict.fromkeys(sets))
+
+
+def span(values: list[int]) -> str:
+    """Return a count over subjects: one number, or the range.
+
+    >>> span([96, 96]), span([90, 96])
+    ('96', '90 to 96')
+    """
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def style(figure: Figure, *, title: str, note: str, height: int, width: int = WIDTH) -> Figure:
+    """Give a figure the look: a title, and under it, smaller, n, error bars and data.
+
+    `note` may hold several lines, joined by "<br>".
+    """
+    lines = 1 + note.count("<br>") + 1
+    figure.update_layout(
+        template="none",
+        width=width,
+        height=height,
+        font={"family": FONT, "size": SIZE, "color": INK},
+        title={
+            "text": f"<b>{title}</b><br>{small(note)}",
+            "font": {"size": SIZE + 3},
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"l": 16, "t": 14},
+        },
+        margin={"l": 80, "r": 24, "t": 40 + 20 * lines, "b": 64},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        legend={"font": {"size": SIZE - 1}, "bgcolor": "rgba(0,0,0,0)"},
+        hoverlabel={"font": {"family": FONT}},
+    )
+    axis = {"showline": True, "linecolor": INK, "linewidth": 1, "ticks": "outside"}
+    axis |= {"showgrid": False, "zeroline": False, "automargin": True}
+    axis |= {"tickfont": {"size": SIZE - 1}, "title": {"font": {"size": SIZE}, "standoff": 10}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_annotations(font={"family": FONT, "size": SIZE, "color": INK})
+    return figure
+
+
+def small(text: str) -> str:
+    """Return the text in small grey letters."""
+    return f"<span style='font-size:{SMALL}px;color:{GREY}'>{text}</span>"
+
+
+def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, object]:
+    """Return plotly's asymmetric error bars of values with intervals; none where there is none."""
+    up, down = np.nan_to_num(high - value), np.nan_to_num(value - low)
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": np.maximum(up, 0),
+        "arrayminus": np.maximum(down, 0),
+        "thickness": 1.2,
+        "width": 3,
+        "color": INK,
+    }
+
+
+def grid(titles: list[str], *, columns: int) -> tuple[Figure, list[tuple[int, int]]]:
+    """Return a figure with one panel a title, and the (row, column) of each."""
+    from plotly.subplots import make_subplots
+
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=titles,
+        horizontal_spacing=0.16 / columns * min(columns, 2),
+        vertical_spacing=0.32 / rows if rows > 1 else 0,
+    )
+    return figure, [(1 + k // columns, 1 + k % columns) for k in range(len(titles))]

@@ -1,0 +1,227 @@
+"""A recording as the analyses read it: one site, checked, in an order that depends on ids only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.faces import HEADS
+from neurofer.stimuli.table import EXPRESSIONS
+
+ALL = "all"
+COLUMNS = ("stimulus_id", "head", "identity", "expression", "strength")
+
+
+@dataclass(frozen=True)
+class Responses:
+    """One site of a recording.
+
+    Attributes:
+        activity: (n, units).
+        stimuli: n rows, the coordinates of the presentations, sorted by `stimulus_id`.
+        neuroid: (units,) names of the units.
+        unit: (units,) labels of the units, "" where they have none.
+        site: name of the site.
+    """
+
+    activity: np.ndarray
+    stimuli: pd.DataFrame
+    neuroid: np.ndarray
+    unit: np.ndarray
+    site: str
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a column of the stimuli as an array, strings as `<U`."""
+        values = self.stimuli[name].to_numpy()
+        return values.astype(str) if values.dtype.kind in "OUT" else values
+
+    @property
+    def identity(self) -> np.ndarray:
+        """(n,) head and identity: "1" of the humans is not "1" of the monkeys."""
+        return joined(self.column("head"), self.column("identity"))
+
+    @property
+    def series(self) -> np.ndarray:
+        """(n,) head, identity and expression."""
+        return joined(self.identity, self.column("expression"))
+
+
+def joined(*columns: np.ndarray) -> np.ndarray:
+    """Join columns of strings row by row.
+
+    >>> joined(np.array(["human"]), np.array(["1"])).tolist()
+    ['human/1']
+    """
+    return np.array(["/".join(map(str, row)) for row in zip(*columns, strict=True)], dtype=str)
+
+
+def read_responses(
+    recording: xr.DataArray, site: str | None, *, undefined: bool = False
+) -> Responses:
+    """Read one site of a recording; with `undefined`, activity may be NaN.
+
+    Raises:
+        NeuroferError: the recording has time bins, no presentations, lacks a coordinate, has a
+            `stimulus_id` twice, has no such site, or holds activity that is not finite.
+    """
+    _check_dims(recording)
+    recording = _of_site(recording, site)
+    stimuli = _stimuli(recording)
+    order = np.argsort(stimuli["stimulus_id"].to_numpy().astype(str), kind="stable")
+    activity = recording.transpose("presentation", "neuroid").to_numpy()[order]
+    responses = Responses(
+        activity=activity,
+        stimuli=stimuli.iloc[order].reset_index(drop=True),
+        neuroid=_neuroid(recording, "neuroid_id"),
+        unit=_neuroid(recording, "unit"),
+        site=_site_name(recording, site),
+    )
+    if not undefined:
+        _check_finite(responses)
+    return responses
+
+
+def sorted_like(values: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Return the distinct values: those of `order` in its order, then the others by name.
+
+    >>> sorted_like(["zebra", "monkey", "human", "monkey"], HEADS)
+    ['human', 'monkey', 'zebra']
+    """
+    found = {str(value) for value in values}
+    return [name for name in order if name in found] + sorted(found - set(order))
+
+
+def sorted_heads(values: Iterable[str]) -> list[str]:
+    """Return the distinct heads in the order of tables and figures."""
+    return sorted_like(values, HEADS)
+
+
+def sorted_expressions(values: Iterable[str]) -> list[str]:
+    """Return the distinct expressions in the order of tables and figures."""
+    return sorted_like(values, EXPRESSIONS)
+
+
+def strength_name(strength: float) -> str:
+    """Return a strength as it stands in coordinates, beside "all".
+
+    >>> [strength_name(s) for s in (0.0, 0.25, 1.0)]
+    ['0', '0.25', '1']
+    """
+    return f"{strength:g}"
+
+
+def matching_rows(responses: Responses, conditions: Mapping[str, Any], where: str) -> np.ndarray:
+    """Return (n,) truth values: the presentations whose columns have the given value or values.
+
+    Raises:
+        NeuroferError: a column or a value does not exist.
+    """
+    rows = np.ones(len(responses.stimuli), bool)
+    for name, wanted in conditions.items():
+        if name not in responses.stimuli:
+            raise unknown_choice("column", name, responses.stimuli.columns, where)
+        values = responses.column(name)
+        choices = list(wanted) if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+        for choice in choices:
+            if not (values == choice).any():
+                raise unknown_choice(name, choice, np.unique(values).tolist(), where)
+        rows &= np.isin(values, np.asarray(choices))
+    return rows
+
+
+def _check_dims(recording: xr.DataArray) -> None:
+    if "time_bin" in recording.dims:
+        raise NeuroferError(
+            f"the recording has {recording.sizes['time_bin']} time bins and this analysis takes "
+            "one: choose it with recording.isel(time_bin=0) or average with "
+            "recording.mean('time_bin', keep_attrs=True)"
+        )
+    if set(recording.dims) != {"presentation", "neuroid"}:
+        raise NeuroferError(
+            f"a recording has the dimensions presentation and neuroid; this one has "
+            f"{', '.join(map(str, recording.dims)) or 'none'}"
+        )
+    for dim in ("presentation", "neuroid"):
+        if recording.sizes[dim] == 0:
+            raise NeuroferError(f"the recording has no {dim}s: there is nothing to analyse")
+
+
+def _of_site(recording: xr.DataArray, site: str | None) -> xr.DataArray:
+    if "site" not in recording.coords:
+        if site is not None:
+            raise NeuroferError(
+                f"site={site!r}, but the neuroids of this recording have no coordinate 'site': "
+                "leave the option out (site=None) to take all of them"
+            )
+        return recording
+    sites = recording["site"].to_numpy().astype(str)
+    choices = list(dict.fromkeys(sites.tolist()))
+    if site is None and len(choices) == 1:
+        return recording
+    if site is None:
+        raise NeuroferError(f"the recording has the sites {', '.join(choices)}: choose one")
+    if site not in choices:
+        raise unknown_choice("site", site, choices, "the recording")
+    return recording.isel(neuroid=np.flatnonzero(sites == site))
+
+
+def _site_name(recording: xr.DataArray, site: str | None) -> str:
+    if site is not None:
+        return site
+    return str(recording["site"].to_numpy()[0]) if "site" in recording.coords else ""
+
+
+def _stimuli(recording: xr.DataArray) -> pd.DataFrame:
+    columns = {
+        str(name): coord.to_numpy()
+        for name, coord in recording.coords.items()
+        if coord.dims == ("presentation",)
+    }
+    for name in COLUMNS:
+        if name not in columns:
+            raise unknown_choice("presentation coordinate", name, columns, "the recording")
+    stimuli = pd.DataFrame(columns)
+    ids, counts = np.unique(columns["stimulus_id"].astype(str), return_counts=True)
+    if (counts > 1).any():
+        raise NeuroferError(
+            f"stimulus_id={str(ids[counts > 1][0])!r} is presented {counts.max()} times: average "
+            "its trials first"
+        )
+    strength = columns["strength"].astype(float)
+    if not np.isfinite(strength).all():
+        i = int(np.argmin(np.isfinite(strength)))
+        raise NeuroferError(
+            f"stimulus {columns['stimulus_id'][i]!r} has strength={strength[i]}; every "
+            "presentation needs a strength (0 for neutral)"
+        )
+    return stimuli
+
+
+def _neuroid(recording: xr.DataArray, name: str) -> np.ndarray:
+    if name in recording.coords:
+        return recording[name].to_numpy().astype(str)
+    n = recording.sizes["neuroid"]
+    return np.array([f"{i}" for i in range(n)] if name == "neuroid_id" else [""] * n, dtype=str)
+
+
+def _check_finite(responses: Responses) -> None:
+    finite = np.isfinite(responses.activity)
+    if finite.all():
+        return
+    units = responses.neuroid[~finite.all(axis=0)]
+    shown = responses.column("stimulus_id")[~finite.all(axis=1)]
+    raise NeuroferError(
+        f"{len(units)} of {finite.shape[1]} units of site {responses.site!r} hold activity that is "
+        f"not finite ({_listed(units)}), at {len(shown)} of {finite.shape[0]} presentations "
+        f"({_listed(shown)}): drop those units or presentations, or fill them, before the analysis"
+    )
+
+
+def _listed(names: np.ndarray, most: int = 3) -> str:
+    return ", ".join(names[:most].tolist()) + (", ..." if len(names) > most else "")

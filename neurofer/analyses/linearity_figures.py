@@ -1,0 +1,202 @@
+"""Figure of linearity: activity against strength, as Figure 5 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from neurofer.analyses.figures import (
+    EXPRESSION_COLOURS,
+    EXPRESSION_MARKERS,
+    GREY,
+    HEAD_COLOURS,
+    INK,
+    SMALL,
+    check_results,
+    colour_of,
+    data_of,
+    error_bars,
+    marker_of,
+    span,
+    style,
+)
+from neurofer.analyses.inputs import ALL, sorted_expressions, sorted_heads
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False) -> Figure:
+    """Return, a row a subject and a column a head, the matching unit's activity over strength.
+
+    The dashed chord of each expression joins its neutral to its full strength: perfect linearity.
+    Subjects recorded at a site without labels have no matching unit: for these, the distribution
+    of R2 over units, by head.
+    """
+    results = check_results(results)
+    labelled = {name: one for name, one in results.items() if "readout" in one}
+    if not labelled:
+        return _distribution_figure(results)
+    from plotly.subplots import make_subplots
+
+    heads = sorted_heads(
+        {str(h) for one in labelled.values() for h in one["head"].to_numpy()} - {ALL}
+    )
+    figure = make_subplots(
+        rows=len(labelled),
+        cols=len(heads),
+        shared_xaxes=True,
+        shared_yaxes="rows",
+        horizontal_spacing=0.03,
+        vertical_spacing=0.30 / len(labelled) if len(labelled) > 1 else 0,
+        subplot_titles=[
+            _panel_title(name, one, head, many=len(labelled) > 1)
+            for name, one in labelled.items()
+            for head in heads
+        ],
+    )
+    for i, result in enumerate(labelled.values()):
+        for j, head in enumerate(heads):
+            if head in result["head"].to_numpy():
+                _add_panel(figure, result.sel(head=head), i + 1, j + 1, normalise)
+        unit = "Activity / activity at full strength" if normalise else "Activity"
+        figure.update_yaxes(title_text=unit, row=i + 1, col=1)
+    for j in range(len(heads)):
+        figure.update_xaxes(title_text="Strength", row=len(labelled), col=j + 1)
+    style(
+        figure,
+        title="Activity of the unit that matches the expression, against its strength",
+        note=_note(labelled),
+        height=170 + 300 * len(labelled),
+    )
+    figure.update_xaxes(range=[-0.06, 1.08], dtick=0.25)
+    figure.update_yaxes(zeroline=True, zerolinecolor="#d9d9d9")
+    figure.update_annotations(font={"size": SMALL + 1})
+    figure.update_layout(
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yref": "container"},
+        margin={"b": 110},
+    )
+    return figure
+
+
+def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normalise: bool) -> None:
+    strength = result["strength"].to_numpy().astype(float)
+    first = row == 1 and column == 1
+    for k, expression in enumerate(sorted_expressions(result["expression"].to_numpy())):
+        cell = result.sel(expression=expression)
+        value, low, high = (cell[f"readout{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
+        shown = np.isfinite(value)
+        if shown.sum() < 2:
+            continue
+        scale = value[shown][-1] if normalise and value[shown][-1] else 1.0
+        x, value, low, high = strength[shown], value[shown], low[shown], high[shown]
+        value, low, high = value / scale, low / scale, high / scale
+        colour = colour_of(expression, EXPRESSION_COLOURS, k)
+        figure.add_scatter(
+            x=x[[0, -1]],
+            y=value[[0, -1]],
+            mode="lines",
+            line={"color": colour, "width": 1.3, "dash": "dash"},
+            showlegend=False,
+            hoverinfo="skip",
+            row=row,
+            col=column,
+        )
+        figure.add_scatter(
+            name=expression,
+            legendgroup=expression,
+            showlegend=first,
+            x=x,
+            y=value,
+            error_y={**error_bars(value, low, high), "color": colour},
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"symbol": marker_of(expression, EXPRESSION_MARKERS, k), "size": 8},
+            hovertemplate=f"{expression}, strength %{{x}}: %{{y:.3g}}<extra></extra>",
+            row=row,
+            col=column,
+        )
+    if first:
+        figure.add_scatter(
+            name="chord (perfect linearity)",
+            x=[None],
+            y=[None],
+            mode="lines",
+            line={"color": INK, "width": 1.3, "dash": "dash"},
+            row=row,
+            col=column,
+        )
+
+
+def _panel_title(name: str, result: xr.Dataset, head: str, *, many: bool) -> str:
+    """Return head (and subject), and the median R2 with its interval."""
+    title = f"{name}, {head}" if many else head
+    if head not in result["head"].to_numpy():
+        return f"{title}: not shown"
+    cell = result.sel(head=head)
+    low, high = float(cell["median_r2_low"]), float(cell["median_r2_high"])
+    within = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
+    r2 = f"median R<sup>2</sup> {float(cell['median_r2']):.2f}{within}"
+    return f"{title}<br><span style='font-size:{SMALL}px;color:{GREY}'>{r2}</span>"
+
+
+def _note(results: Mapping[str, xr.Dataset]) -> str:
+    identities = [
+        int(n)
+        for one in results.values()
+        for n in one["readout_n"].max(["expression", "strength"]).drop_sel(head=ALL).to_numpy()
+    ]
+    drawn = any(
+        bool(np.isfinite(one["readout_low"].drop_sel(head=ALL)).any()) for one in results.values()
+    )
+    bars = (
+        "error bars: 95 %, bootstrap over identities"
+        if drawn
+        else "no error bars (fewer than five identities a head)"
+    )
+    first = f"mean of n = {span(identities)} identities a head; {bars}"
+    intervals = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
+    second = f"interval of R<sup>2</sup>: 95 %, {' or '.join(sorted(intervals))}"
+    return "<br>".join([first, second, data_of(results)])
+
+
+def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return boxes of R2 over units and series, by subject and head."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    found = [str(h) for one in results.values() for h in one["series_head"].to_numpy()]
+    for k, head in enumerate(sorted_heads(found)):
+        names, values = [], []
+        for name, result in results.items():
+            rows = result["series_head"].to_numpy() == head
+            # The quartiles say all that a box shows: 200,000 units need not be in the file.
+            values.append(np.quantile(result["r2"].to_numpy()[rows], [0.05, 0.25, 0.5, 0.75, 0.95]))
+            names.append(name)
+        low, q1, median, q3, high = np.array(values).T
+        figure.add_box(
+            name=head,
+            x=names,
+            lowerfence=low,
+            q1=q1,
+            median=median,
+            q3=q3,
+            upperfence=high,
+            marker={"color": colour_of(head, HEAD_COLOURS, k)},
+        )
+    units = span([one.attrs["n_units"] for one in results.values()])
+    series = span([one.sizes["series"] for one in results.values()])
+    note = f"n = {units} units, {series} series (head, identity, expression); "
+    note += f"box: quartiles; whiskers: 5 and 95 %<br>{data_of(results)}"
+    style(
+        figure, title="Linearity of all units in the strength of expressions", note=note, height=480
+    )
+    figure.update_yaxes(title_text="R<sup>2</sup>", range=[0, 1.02])
+    figure.update_layout(
+        boxmode="group",
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+    )
+    return figure

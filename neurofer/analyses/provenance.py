@@ -1,0 +1,53 @@
+"""What a result says of its own making, in `attrs` that netCDF can hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurofer.analyses.inputs import Responses
+
+VERSIONS_OF = ("neurofer", "numpy", "xarray", "scipy", "scikit-learn", "rsatoolbox")
+# Attributes that figures print; every result has them, and the options and versions besides.
+PROVENANCE = ("analysis", "subject", "stimuli", "data", "site", "options", "versions", "seed")
+
+
+def with_provenance(
+    result: xr.Dataset,
+    analysis: str,
+    recording: xr.DataArray,
+    responses: Responses,
+    options: Mapping[str, Any],
+) -> xr.Dataset:
+    """Return the result with its provenance in front of the attributes that it has.
+
+    `data` says what the stimuli are: "rendered", "photograph", "simulated", "not stated".
+    """
+    stimuli = responses.stimuli
+    sources = sorted(set(responses.column("source").tolist())) if "source" in stimuli else []
+    made = {
+        "analysis": analysis,
+        "subject": str(recording.attrs.get("subject", "not stated")),
+        "stimuli": str(recording.attrs.get("stimuli", "not stated")),
+        "data": ", ".join(source for source in sources if source) or "not stated",
+        "site": responses.site,
+        "n_presentations": len(stimuli),
+        "n_identities": len(np.unique(responses.identity)),
+        "n_units": responses.activity.shape[1],
+        "options": json.dumps({**options, "site": responses.site}, sort_keys=True, default=list),
+        "versions": json.dumps({name: _version(name) for name in VERSIONS_OF}),
+        "seed": int(options.get("seed", 0)),
+    }
+    return result.assign_attrs({**made, **result.attrs})
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,324 @@
+"""Representational similarity: which stimuli a population tells apart, and by what.
+
+Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
+Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurofer.analyses.conditions import column_values, identity_patterns, make_conditions
+from neurofer.analyses.dissimilarity import (
+    COMPARISONS,
+    DISTANCES,
+    bootstrap_similarities,
+    dissimilarities,
+    model_dissimilarities,
+    noise_ceiling,
+    similarities,
+    upper,
+)
+from neurofer.analyses.inputs import Responses, read_responses
+from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.registry import Analysis
+from neurofer.analyses.statistics import (
+    NO_INTERVAL,
+    can_resample,
+    cluster_interval,
+    percentile_interval,
+)
+from neurofer.errors import NeuroferError, unknown_choice
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+    from rsatoolbox.rdm import RDMs
+
+MODELS = ("expression", "head", "identity")
+# Three conditions make three dissimilarities: too few to be ranked.
+FEWEST_CONDITIONS = 4
+
+
+def run(
+    recording: xr.DataArray,
+    site: str | None = None,
+    *,
+    distance: str = "correlation",
+    models: Sequence[str] = MODELS,
+    comparison: str = "spearman",
+    average: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare a population's dissimilarities with those of models, and identities with each other.
+
+    Args:
+        recording: presentation x neuroid.
+        site: the site; None if the recording has one only.
+        distance: "correlation" or "euclidean" (squared, over the number of units).
+        models: columns of the stimuli. A column of strings makes a categorical model (0 for the
+            same, 1 for different; "identity" means head and identity), one of numbers, such as
+            "strength", the absolute difference.
+        comparison: "spearman", "kendall" (tau-b), "tau-a", "rho-a", "cosine" or "corr".
+        average: columns whose every combination is one condition; None: every presentation is one.
+        n_bootstrap: resamples of an interval.
+        seed: of the resampling.
+
+    Returns:
+        rdm (stimulus, other). similarity (model) of the RDM with each model, with `_low` and
+        `_high` (95 % bootstrap over identities, over expressions where identities are fewer than
+        five; `attrs["interval"]` says which) and n conditions. noise_ceiling_low, _high: how well
+        one identity's RDM of expressions and strengths is predicted by the other identities' mean
+        (low) and by the mean of all (high). It bounds similarity_within (model_within): the mean
+        similarity of one identity's RDM with the models that vary within an identity, and not
+        `similarity`, which is over all stimuli. Where there are no two identities with four
+        conditions in common, both are left out and `attrs["noise_ceiling"]` says why.
+
+    Raises:
+        NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
+            are fewer than four conditions, or a model or the RDM is constant.
+    """
+    for name, value, choices in (
+        ("distance", distance, DISTANCES),
+        ("comparison", comparison, COMPARISONS),
+    ):
+        if value not in choices:
+            raise unknown_choice(name, value, choices)
+    responses = read_responses(recording, site)
+    patterns, conditions = make_conditions(responses, average)
+    rdm = dissimilarities(patterns, distance, conditions["name"].tolist())
+    vectors = _model_vectors(conditions, models, rdm)
+    found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
+    intervals, method = _similarity_intervals(
+        rdm, conditions, models, comparison, n_bootstrap, seed
+    )
+    result = xr.Dataset(
+        {
+            "rdm": (("stimulus", "other"), rdm),
+            "similarity": ("model", found),
+            "similarity_low": ("model", intervals[:, 0]),
+            "similarity_high": ("model", intervals[:, 1]),
+            "n": len(conditions),
+        },
+        coords=_condition_coordinates(conditions, models),
+    )
+    within = _within_identities(
+        responses, distance, models, comparison, n_bootstrap=n_bootstrap, seed=seed
+    )
+    result = result.merge(within)
+    result.attrs.update(
+        noise_ceiling=within.attrs["noise_ceiling"],
+        distance=DISTANCES[distance],
+        comparison=comparison,
+        interval=method,
+        equal_models=_equal_models(vectors),
+    )
+    options = {
+        "distance": distance,
+        "models": list(models),
+        "comparison": comparison,
+        "average": None if average is None else list(average),
+        "n_bootstrap": n_bootstrap,
+        "seed": seed,
+    }
+    return with_provenance(result, "rsa", recording, responses, options)
+
+
+def to_rsatoolbox(result: xr.Dataset) -> RDMs:
+    """Return a result's RDM as rsatoolbox takes it, with the conditions as pattern descriptors."""
+    from rsatoolbox.rdm import RDMs
+
+    descriptors = {
+        str(name): coord.to_numpy().tolist()
+        for name, coord in result.coords.items()
+        if coord.dims == ("stimulus",)
+    }
+    return RDMs(
+        result["rdm"].to_numpy()[None],
+        dissimilarity_measure=result.attrs["distance"],
+        descriptors={"subject": result.attrs["subject"], "stimuli": result.attrs["stimuli"]},
+        pattern_descriptors=descriptors,
+    )
+
+
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """Return one row a model: model, similarity, low, high, n (conditions), scope, interval.
+
+    `scope` is "all stimuli" or "within identities"; the noise ceiling is the last row's, as low
+    and high.
+    """
+    rows = []
+    for scope, dim, name in (
+        ("all stimuli", "model", "similarity"),
+        ("within identities", "model_within", "similarity_within"),
+    ):
+        if name not in result:
+            continue
+        for model in result[dim].to_numpy().tolist():
+            cell = result.sel({dim: model})
+            rows.append({"model": model, "scope": scope, **_numbers(cell, name)})
+    if "noise_ceiling_low" in result:
+        ceiling = {"model": "noise ceiling", "scope": "within identities", "similarity": np.nan}
+        for bound in ("low", "high"):
+            ceiling[bound] = round(float(result[f"noise_ceiling_{bound}"]), 3)
+        rows.append({**ceiling, "n": int(result["similarity_within_n"])})
+    return pd.DataFrame(rows)
+
+
+def figure(results: Mapping[str, xr.Dataset], *, view: str = "similarity") -> Figure:
+    """Return the RDM beside its similarity to the models ("similarity"), or an "mds" view."""
+    from neurofer.analyses.rsa_figures import VIEWS
+
+    if view not in VIEWS:
+        raise unknown_choice("view", view, VIEWS)
+    return VIEWS[view](results)
+
+
+def _numbers(cell: xr.Dataset, name: str) -> dict[str, Any]:
+    return {
+        "similarity": round(float(cell[name]), 3),
+        "low": round(float(cell[f"{name}_low"]), 3),
+        "high": round(float(cell[f"{name}_high"]), 3),
+        "n": int(cell["n" if name == "similarity" else f"{name}_n"]),
+    }
+
+
+def _model_vectors(
+    conditions: pd.DataFrame, models: Sequence[str], rdm: np.ndarray
+) -> dict[str, np.ndarray]:
+    if len(conditions) < FEWEST_CONDITIONS:
+        raise NeuroferError(
+            f"{len(conditions)} conditions make too few dissimilarities to be compared: at least "
+            f"{FEWEST_CONDITIONS} are needed"
+        )
+    if np.ptp(upper(rdm)) == 0:
+        raise NeuroferError("all dissimilarities are equal: the site tells no stimuli apart")
+    if not models:
+        raise NeuroferError("models=() leaves nothing to compare with: name at least one column")
+    vectors = {}
+    for model in models:
+        if model not in conditions or model == "name":
+            raise unknown_choice("model", model, conditions.columns.drop("name"), "the conditions")
+        vectors[model] = upper(model_dissimilarities(column_values(conditions, model)))
+        if np.ptp(vectors[model]) == 0:
+            raise NeuroferError(
+                f"model {model!r} is constant over the {len(conditions)} conditions, so that "
+                "nothing can be similar to it: leave it out of 'models'"
+            )
+    return vectors
+
+
+def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
+    """Name models that are the same on these stimuli: heads and identities, if one a head."""
+    names = list(vectors)
+    return ", ".join(
+        f"{a} = {b}"
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        if np.array_equal(vectors[a], vectors[b])
+    )
+
+
+def _condition_coordinates(conditions: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+    names = conditions["name"].to_numpy().astype(str)
+    kept = [c for c in ("head", "identity", "expression", "strength") if c in conditions]
+    columns = {column: ("stimulus", column_values(conditions, column)) for column in kept}
+    return {"stimulus": names, "other": names, "model": list(models), **columns}
+
+
+def _similarity_intervals(
+    rdm: np.ndarray,
+    conditions: pd.DataFrame,
+    models: Sequence[str],
+    comparison: str,
+    n_bootstrap: int,
+    seed: int,
+) -> tuple[np.ndarray, str]:
+    """Return (models, 2) intervals, and over what they are."""
+    clusters, strata, unit = _resampled(conditions)
+    nothing = np.full((len(models), 2), np.nan)
+    if clusters is None:
+        return nothing, NO_INTERVAL
+    matrices = np.stack([model_dissimilarities(column_values(conditions, m)) for m in models])
+    replicates = bootstrap_similarities(
+        rdm, matrices, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
+    )
+    if len(replicates) < n_bootstrap / 2:
+        return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"
+    first = np.unique(clusters, return_index=True)[1]
+    intervals = [percentile_interval(column, strata[first]) for column in replicates.T]
+    return np.array(intervals), f"bootstrap over {unit}"
+
+
+def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray, str]:
+    """Return what is drawn with replacement, within what, and its name."""
+    one = np.zeros(len(conditions))
+    if "identity" in conditions:
+        identity, head = column_values(conditions, "identity"), column_values(conditions, "head")
+        if can_resample(identity, head):
+            return identity, head, "identities"
+    if "expression" in conditions:
+        expression = column_values(conditions, "expression")
+        if can_resample(expression, one):
+            return expression, one, "expressions"
+    return None, one, ""
+
+
+def _within_identities(
+    responses: Responses, distance: str, models: Sequence[str], comparison: str, **bootstrap: int
+) -> xr.Dataset:
+    """Return the noise ceiling over identities, and the models that vary within an identity."""
+    patterns, identities, conditions = identity_patterns(responses)
+    if len(identities) < 2 or len(conditions) < FEWEST_CONDITIONS:
+        return xr.Dataset(
+            attrs={
+                "noise_ceiling": f"not computed: {len(identities)} identities with "
+                f"{len(conditions)} expressions and strengths in common"
+            }
+        )
+    names = identities["identity"].tolist()
+    raters = np.stack([upper(dissimilarities(own, distance)) for own in patterns])
+    if (np.ptp(raters, axis=1) == 0).any():
+        flat = names[int(np.argmin(np.ptp(raters, axis=1)))]
+        reason = f"not computed: all dissimilarities within identity {flat} are equal"
+        return xr.Dataset(attrs={"noise_ceiling": reason})
+    low, high = noise_ceiling(raters, comparison)
+    found: dict[str, Any] = {
+        "noise_ceiling_low": low,
+        "noise_ceiling_high": high,
+        "similarity_within_n": len(raters),
+    }
+    vectors = {
+        model: upper(model_dissimilarities(column_values(conditions, model)))
+        for model in models
+        if model in conditions
+    }
+    vectors = {model: vector for model, vector in vectors.items() if np.ptp(vector) > 0}
+    if vectors:
+        stacked = np.stack(list(vectors.values()))
+        each = np.stack([similarities(rater, stacked, comparison) for rater in raters])
+        head, identity = (identities[name].to_numpy().astype(str) for name in identities)
+        intervals = [
+            cluster_interval(np.nanmean, values, head, identity, identity, **bootstrap)
+            for values in each.T
+        ]
+        found["similarity_within"] = ("model_within", each.mean(axis=0))
+        found["similarity_within_low"] = ("model_within", [one.low for one in intervals])
+        found["similarity_within_high"] = ("model_within", [one.high for one in intervals])
+        found["model_within"] = list(vectors)
+    note = f"over {len(raters)} identities, {len(conditions)} conditions each"
+    return xr.Dataset(found, attrs={"noise_ceiling": note})
+
+
+ANALYSIS = Analysis(
+    name="rsa",
+    summary="dissimilarities against expression, head and identity models; noise ceiling",
+    run=run,
+    table=table,
+    figure=figure,
+)

@@ -1,0 +1,252 @@
+"""Intervals for recordings in which identities, not presentations, are the independent units.
+
+Presentations of one identity share its idiosyncrasies, so that every interval here resamples, or
+corrects for, clusters of presentations. Strata (heads) are fixed: clusters are only drawn within
+their stratum. All intervals are two-sided.
+
+The percentile bootstrap is too narrow for the 5 to 15 identities of a stimulus set (nominal 95 %
+covered 80 to 90 % in simulation). The quantiles are therefore expanded to what Student's t and the
+n/(n-1) of a small sample ask for: Hesterberg 2015, The American Statistician 69:371, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+CONFIDENCE = 0.95
+# With fewer clusters even the range of all resamples covers less than 95 % (1 - 2 / 2**4 = 88 %).
+FEWEST_CLUSTERS = 5
+NO_INTERVAL = "none"
+
+
+class Interval(NamedTuple):
+    """Low and high end of an interval, and in words how it was made."""
+
+    low: float
+    high: float
+    method: str
+
+
+def wilson_interval(
+    successes: float, n: float, *, confidence: float = CONFIDENCE, quantile: float | None = None
+) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion; counts may be effective (not whole).
+
+    `quantile` replaces the normal quantile of `confidence`, for example by Student's t.
+    Wilson 1927, JASA 22:209.
+
+    >>> low, high = wilson_interval(7, 7)
+    >>> round(low, 3), round(high, 3)
+    (0.646, 1.0)
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + confidence / 2)) if quantile is None else quantile
+    p = successes / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def clustered_wilson_interval(
+    successes: np.ndarray, n: np.ndarray, strata: np.ndarray, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return Wilson's interval at the effective sample size of clustered observations.
+
+    The design effect compares the variance between clusters with that of independent
+    observations, is at least 1, and the normal quantile becomes Student's t with the degrees of
+    freedom of the clusters (Korn & Graubard 1998, Survey Methodology 24:193). Where all
+    observations agree there is nothing to estimate clustering from: the plain Wilson interval.
+
+    Args:
+        successes: (clusters,) number of successes.
+        n: (clusters,) number of observations, each at least 1.
+        strata: (clusters,) stratum of each cluster.
+        confidence: of the interval.
+    """
+    from scipy.stats import t
+
+    successes, n = np.asarray(successes, float), np.asarray(n, float)
+    total, p = n.sum(), successes.sum() / n.sum()
+    names, stratum = np.unique(strata, return_inverse=True)
+    freedom = len(n) - len(names)
+    if freedom == 0 or p in (0.0, 1.0):
+        return wilson_interval(successes.sum(), total, confidence=confidence)
+    residual = successes - p * n
+    variance = 0.0
+    for h in range(len(names)):
+        members = residual[stratum == h]
+        if len(members) > 1:
+            variance += len(members) * members.var(ddof=1) / total**2
+    effect = max(1.0, variance / (p * (1 - p) / total))
+    effective = total / effect
+    quantile = float(t.ppf(0.5 + confidence / 2, freedom))
+    return wilson_interval(p * effective, effective, quantile=quantile)
+
+
+def resample(strata: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
+    """Return (n_bootstrap, clusters) indices: each stratum's clusters, drawn with replacement.
+
+    >>> draws = resample(np.array(["a", "a", "b"]), 100, seed=0)
+    >>> draws.shape, set(draws[:, 2].tolist())
+    ((100, 3), {2})
+    """
+    strata = np.asarray(strata)
+    generator = np.random.default_rng(seed)
+    index = np.empty((n_bootstrap, len(strata)), dtype=np.intp)
+    for name in np.unique(strata):
+        members = np.flatnonzero(strata == name)
+        drawn = generator.integers(0, len(members), (n_bootstrap, len(members)))
+        index[:, members] = members[drawn]
+    return index
+
+
+def percentile_interval(
+    replicates: np.ndarray, strata: np.ndarray | None = None, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the percentile interval of bootstrap replicates; expanded where `strata` is given.
+
+    Args:
+        replicates: (n_bootstrap,) values of the statistic.
+        strata: (clusters,) stratum of each resampled cluster; their number expands the interval.
+        confidence: of the interval.
+    """
+    tail = (1 - confidence) / 2
+    if strata is not None:
+        tail = expanded_tail(np.asarray(strata), confidence)
+    low, high = np.quantile(replicates, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def expanded_tail(strata: np.ndarray, confidence: float = CONFIDENCE) -> float:
+    """Return the tail probability of Hesterberg's expanded percentile interval.
+
+    >>> round(expanded_tail(np.zeros(1000)), 4)
+    0.0248
+    >>> round(expanded_tail(np.zeros(5)), 4)
+    0.001
+    """
+    from scipy.stats import norm, t
+
+    n, n_strata = len(strata), len(np.unique(strata))
+    freedom = n - n_strata
+    quantile = t.ppf(0.5 + confidence / 2, freedom) * np.sqrt(n / freedom)
+    return float(norm.cdf(-quantile))
+
+
+def can_resample(clusters: np.ndarray, strata: np.ndarray) -> bool:
+    """Return whether clusters are many enough: five in all, and two in every stratum.
+
+    Both arrays have one entry an observation; a cluster belongs to one stratum.
+    """
+    first = np.unique(clusters, return_index=True)[1]
+    _, sizes = np.unique(np.asarray(strata)[first], return_counts=True)
+    return bool(len(first) >= FEWEST_CLUSTERS and (sizes >= 2).all())
+
+
+def proportion_interval(
+    correct: np.ndarray,
+    strata: np.ndarray,
+    identity: np.ndarray,
+    series: np.ndarray,
+    *,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Return an interval for a proportion correct, by bootstrap over identities where that is fair.
+
+    Resampling cannot show what it has not seen: the bootstrap is used where at least five
+    identities hold an error, five a success, and every stratum has two identities. Else Wilson's
+    score interval at the effective sample size, with identities as clusters or, where a stratum
+    has only one, series (identity and expression). Where all answers agree: the plain Wilson
+    interval. The method names which.
+
+    Args:
+        correct: (n,) truth values.
+        strata: (n,) head.
+        identity: (n,) identity; one identity lies in one stratum.
+        series: (n,) identity and expression.
+        n_bootstrap: number of resamples.
+        seed: of the resampling.
+        confidence: of the interval.
+    """
+    correct = np.asarray(correct, bool)
+    if len(correct) == 0:
+        return Interval(np.nan, np.nan, NO_INTERVAL)
+    if correct.all() or not correct.any():
+        low, high = wilson_interval(correct.sum(), len(correct), confidence=confidence)
+        return Interval(low, high, "Wilson")
+    successes, n, stratum = _cluster_counts(correct, identity, strata)
+    seen = min((successes > 0).sum(), (successes < n).sum())
+    if seen >= FEWEST_CLUSTERS and can_resample(identity, strata):
+        index = resample(stratum, n_bootstrap, seed)
+        replicates = successes[index].sum(1) / n[index].sum(1)
+        low, high = percentile_interval(replicates, stratum, confidence=confidence)
+        return Interval(low, high, "bootstrap over identities")
+    kind = "identities"
+    if len(successes) == len(np.unique(strata)):
+        successes, n, stratum = _cluster_counts(correct, series, strata)
+        kind = "series"
+    low, high = clustered_wilson_interval(successes, n, stratum, confidence=confidence)
+    return Interval(low, high, f"Wilson, clustered by {kind}")
+
+
+def cluster_interval(
+    statistic: Callable[..., np.ndarray],
+    values: np.ndarray,
+    strata: np.ndarray,
+    identity: np.ndarray,
+    series: np.ndarray,
+    *,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Return a bootstrap interval over identities, or over series where identities are too few.
+
+    Args:
+        statistic: `np.nanmean` or `np.nanmedian`, called with `axis`.
+        values: (n,) finite values.
+        strata: (n,) head.
+        identity: (n,) identity; one identity lies in one stratum.
+        series: (n,) identity and expression.
+        n_bootstrap: number of resamples.
+        seed: of the resampling.
+        confidence: of the interval.
+    """
+    for name, clusters in (("identities", identity), ("series", series)):
+        if not can_resample(clusters, strata):
+            continue
+        padded, stratum = _padded(np.asarray(values, float), clusters, strata)
+        index = resample(stratum, n_bootstrap, seed)
+        replicates = statistic(padded[index].reshape(n_bootstrap, -1), axis=1)
+        low, high = percentile_interval(replicates, stratum, confidence=confidence)
+        return Interval(low, high, f"bootstrap over {name}")
+    return Interval(np.nan, np.nan, NO_INTERVAL)
+
+
+def _cluster_counts(
+    correct: np.ndarray, clusters: np.ndarray, strata: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
+    n = np.bincount(inverse.ravel()).astype(float)
+    successes = np.bincount(inverse.ravel(), weights=correct)
+    return successes, n, np.asarray(strata)[first]
+
+
+def _padded(
+    values: np.ndarray, clusters: np.ndarray, strata: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values as (clusters, longest), NaN where a cluster is shorter, and the strata."""
+    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
+    inverse = inverse.ravel()
+    longest = np.bincount(inverse).max()
+    padded = np.full((len(first), longest), np.nan)
+    for k in range(len(first)):
+        members = values[inverse == k]
+        padded[k, : len(members)] = members
+    return padded, np.asarray(strata)[first]
