@@ -44,10 +44,6 @@ FIELDS = 10
 # How a triangle is shaded.
 PLAIN, BARE, COVERED, EYE = range(4)
 
-_BROWS = PARTS["eyebrows"]
-_HAIR = PARTS["hair"]
-_LIPS = PARTS["lips"]
-
 
 class Surface(NamedTuple):
     """The constants of an identity that pixels are shaded with."""
@@ -280,15 +276,11 @@ def triangle_shaders(identity: Identity, mesh: HeadMesh, fields: np.ndarray) -> 
 
 
 @element
-def bare_skin(
-    s: Surface, table: np.ndarray, x: Number, y: Number, z: Number, label: Number, lips: Number
-) -> Number:
-    """Shade skin: (brightness, shine factor, bump x, bump y, part)."""
-    grain, pores, bump_x, bump_y = noise4(table, x * 45.0, y * 45.0, z * 45.0)
-    tone = 1.0 + s.grain * (0.10 * (grain - 0.5) + 0.05 * (pores - 0.5))
-    label = label + (_LIPS - label) * (lips > 0.5)
-    shine = 0.6 + 0.8 * pores
-    return tone, shine, (bump_x - 0.5) * s.bumps, (bump_y - 0.5) * s.bumps, label
+def grain(s: Surface, table: np.ndarray, x: Number, y: Number, z: Number) -> Number:
+    """Texture of skin: (brightness, shine, bump x, bump y)."""
+    tone, pores, bump_x, bump_y = noise4(table, x * 45.0, y * 45.0, z * 45.0)
+    brightness = 1.0 + s.grain * (0.10 * (tone - 0.5) + 0.05 * (pores - 0.5))
+    return brightness, 0.6 + 0.8 * pores, (bump_x - 0.5) * s.bumps, (bump_y - 0.5) * s.bumps
 
 
 @element
@@ -332,10 +324,7 @@ def eyeball(s: Surface, table: np.ndarray, side: Number, x: Number, y: Number, z
 def covering(
     s: Surface, table: np.ndarray, x: Number, y: Number, z: Number, cover: Number
 ) -> Number:
-    """Shade hair or fur, and eyebrows.
-
-    Returns (cover, red, green, blue, bump x, bump y, eyebrow) with cover and eyebrow in [0, 1].
-    """
+    """Hair or fur, and eyebrows: (amount, colour, bump x, bump y, eyebrow), amounts in [0, 1]."""
     coarse, bump_x, bump_y, _ = noise4(table, x * s.strand_x, y * s.strand_y, z * s.strand_z)
     fine, ragged, _, _ = noise4(
         table, x * s.strand_x * 1.9 + 7.0, y * s.strand_y * 2.4 + 7.0, z * s.strand_z * 1.6 + 7.0
@@ -343,9 +332,11 @@ def covering(
     hair = smoothstep(s.cover_low, s.cover_high, cover + (ragged - 0.5) * s.cover_ragged)
     tone = s.cover_flat + s.cover_coarse * coarse + s.cover_fine * fine
     below = smoothstep(6.6, 5.6, y)
-    red = mix(s.cover_r, s.below_r, below) * tone
-    green = mix(s.cover_g, s.below_g, below) * tone
-    blue = mix(s.cover_b, s.below_b, below) * tone
+    colour = (
+        mix(s.cover_r, s.below_r, below) * tone,
+        mix(s.cover_g, s.below_g, below) * tone,
+        mix(s.cover_b, s.below_b, below) * tone,
+    )
     brow = brow_mask(s, x, y, fine) * (z > 0.7)
     amount = hair * s.cover_bumps
-    return hair, red, green, blue, (bump_x - 0.5) * amount, (bump_y - 0.5) * amount, brow
+    return hair, colour, (bump_x - 0.5) * amount, (bump_y - 0.5) * amount, brow

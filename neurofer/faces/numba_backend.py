@@ -12,12 +12,12 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from neurofer.faces.elements import ELEMENTS
+from neurofer.faces.elements import ELEMENTS, unit
 from neurofer.faces.lighting import DEPTH_UNITS, axes, shadow
 from neurofer.faces.materials import (
-    BARE,
     BLUE,
     COVER,
+    COVERED,
     EYE,
     GREEN,
     LIPS,
@@ -30,7 +30,7 @@ from neurofer.faces.materials import (
     SPECULAR,
 )
 from neurofer.faces.raster import EMPTY, SUBPIXELS, TRIANGLE_BITS, TRIANGLE_MASK, outline, to_grid
-from neurofer.faces.shading import Scene, Shaded, shade_bare, shade_covered, shade_eye, shade_plain
+from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin
 from neurofer.faces.version import RENDERER_VERSION
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
@@ -204,102 +204,75 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
     def kernel(scene, image, parts, depth):  # type: ignore[no-untyped-def]
         _ = version
         size, samples = scene.size, scene.samples
-        width = size * samples
-        buffer, fields, normals, lit = scene.buffer, scene.fields, scene.normals, scene.lit
-        s, light, table = scene.surface, scene.light, scene.table
+        width, count = size * samples, samples * samples
+        # Arrays are taken out of the tuple once: each access would count references atomically.
+        buffer, ink, background = scene.buffer, scene.ink, scene.background
+        x, y, triangles, shaders = scene.x, scene.y, scene.triangles, scene.shaders
+        fields, labels, normals = scene.fields, scene.labels, scene.normals
+        lit, depth_map, table = scene.lit, scene.depth_map, scene.table
+        s, light, outline = scene.surface, scene.light, scene.outline
         for row in range(size):
             for column in range(size):
                 total_r = total_g = total_b = np.int64(0)
-                for sub in range(samples * samples):
+                for sub in range(count):
                     sy = row * samples + sub // samples
                     sx = column * samples + sub % samples
                     key = buffer[sy * width + sx]
                     middle = sub // samples == samples // 2 and sub % samples == samples // 2
                     if key == _EMPTY:
-                        total_r += np.int64(scene.background[row, column, 0])
-                        total_g += np.int64(scene.background[row, column, 1])
-                        total_b += np.int64(scene.background[row, column, 2])
+                        total_r += np.int64(background[row, column, 0])
+                        total_g += np.int64(background[row, column, 1])
+                        total_b += np.int64(background[row, column, 2])
                         if middle:
                             parts[row, column] = 0
                             depth[row, column] = np.nan
                         continue
                     t = key & TRIANGLE_MASK
-                    a, b, c = scene.triangles[t, 0], scene.triangles[t, 1], scene.triangles[t, 2]
-                    ax, bx, cx = scene.x[a], scene.x[b], scene.x[c]
-                    ay, by, cy = scene.y[a], scene.y[b], scene.y[c]
-                    px, py = sx * SUBPIXELS + _HALF, sy * SUBPIXELS + _HALF
-                    area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
-                    u = ((cx - bx) * (py - by) - (cy - by) * (px - bx)) / area
-                    v = ((ax - cx) * (py - cy) - (ay - cy) * (px - cx)) / area
-                    w = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
-                    if u >= v and u >= w:
-                        label = np.int64(scene.labels[a])
-                    elif v >= w:
-                        label = np.int64(scene.labels[b])
-                    else:
-                        label = np.int64(scene.labels[c])
+                    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+                    u, v, w = _weights(x, y, a, b, c, sx, sy)
+                    nearest = _nearest(a, b, c, u, v, w)
+                    label = np.int64(labels[nearest])
                     nx = normals[a, 0] * u + normals[b, 0] * v + normals[c, 0] * w
                     ny = normals[a, 1] * u + normals[b, 1] * v + normals[c, 1] * w
                     nz = normals[a, 2] * u + normals[b, 2] * v + normals[c, 2] * w
-                    inverse = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-20)
-                    normal = (nx * inverse, ny * inverse, nz * inverse)
+                    normal = unit(nx, ny, nz)
                     shade_x = lit[a, 0] * u + lit[b, 0] * v + lit[c, 0] * w
                     shade_y = lit[a, 1] * u + lit[b, 1] * v + lit[c, 1] * w
                     shade_z = lit[a, 2] * u + lit[b, 2] * v + lit[c, 2] * w
-                    bright = shadow(light, scene.depth_map, normal, shade_x, shade_y, shade_z)
-                    f = (fields[a], fields[b], fields[c], u, v, w)
-                    place = (_at(f, REST_X), _at(f, REST_Y), _at(f, REST_Z))
-                    ink = scene.ink[sy * width + sx] * scene.outline
-                    shine, opening = _at(f, SPECULAR), _at(f, OCCLUSION)
-                    colour = (_at(f, RED), _at(f, GREEN), _at(f, BLUE))
-                    shader = scene.shaders[t]
+                    bright = shadow(light, depth_map, normal, shade_x, shade_y, shade_z)
+                    place = (
+                        _at(fields, REST_X, a, b, c, u, v, w),
+                        _at(fields, REST_Y, a, b, c, u, v, w),
+                        _at(fields, REST_Z, a, b, c, u, v, w),
+                    )
+                    colour = (
+                        _at(fields, RED, a, b, c, u, v, w),
+                        _at(fields, GREEN, a, b, c, u, v, w),
+                        _at(fields, BLUE, a, b, c, u, v, w),
+                    )
+                    shine = _at(fields, SPECULAR, a, b, c, u, v, w)
+                    opening = _at(fields, OCCLUSION, a, b, c, u, v, w)
+                    line = ink[sy * width + sx] * outline
+                    shader = shaders[t]
                     if shader == PLAIN:
-                        red, green, blue = shade_plain(
-                            light, s.toon, normal, colour, shine, opening, bright, ink
-                        )
+                        material = plain(colour, shine, label)
                     elif shader == EYE:
-                        side = 1.0 if place[0] > 0 else -1.0
-                        red, green, blue = shade_eye(
-                            s, light, table, normal, place, side, opening, bright, ink
-                        )
-                    elif shader == BARE:
-                        red, green, blue, label = shade_bare(
-                            s,
-                            light,
-                            table,
-                            normal,
-                            place,
-                            colour,
-                            shine,
-                            _at(f, LIPS),
-                            label,
-                            opening,
-                            bright,
-                            ink,
-                        )
+                        material = eye(s, table, place, label)
                     else:
-                        red, green, blue, label = shade_covered(
-                            s,
-                            light,
-                            table,
-                            normal,
-                            place,
-                            colour,
-                            shine,
-                            _at(f, LIPS),
-                            _at(f, COVER),
-                            label,
-                            opening,
-                            bright,
-                            ink,
-                        )
+                        lips = _at(fields, LIPS, a, b, c, u, v, w)
+                        material = skin(s, table, place, colour, shine, lips, label)
+                        if shader == COVERED:
+                            cover = _at(fields, COVER, a, b, c, u, v, w)
+                            material = covered(s, table, place, cover, material)
+                    red, green, blue, label = finish(
+                        light, s.toon, normal, material, opening, bright, line
+                    )
                     total_r += red
                     total_g += green
                     total_b += blue
                     if middle:
                         parts[row, column] = label
                         depth[row, column] = (key >> TRIANGLE_BITS) / DEPTH_UNITS
-                count = samples * samples
                 image[row, column, 0] = (total_r + count // 2) // count
                 image[row, column, 1] = (total_g + count // 2) // count
                 image[row, column, 2] = (total_b + count // 2) // count
@@ -308,9 +281,31 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
 
 
 @register_jitable
-def _at(f, column):  # type: ignore[no-untyped-def]
+def _at(fields, column, a, b, c, u, v, w):  # type: ignore[no-untyped-def]
     """Interpolate one field between the corners of a triangle."""
-    return f[0][column] * f[3] + f[1][column] * f[4] + f[2][column] * f[5]
+    return fields[a, column] * u + fields[b, column] * v + fields[c, column] * w
+
+
+@register_jitable
+def _weights(x, y, a, b, c, column, row):  # type: ignore[no-untyped-def]
+    """Return the weights of a triangle's corners at a sample."""
+    px, py = column * SUBPIXELS + _HALF, row * SUBPIXELS + _HALF
+    ax, bx, cx = x[a], x[b], x[c]
+    ay, by, cy = y[a], y[b], y[c]
+    area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+    return (
+        ((cx - bx) * (py - by) - (cy - by) * (px - bx)) / area,
+        ((ax - cx) * (py - cy) - (ay - cy) * (px - cx)) / area,
+        ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area,
+    )
+
+
+@register_jitable
+def _nearest(a, b, c, u, v, w):  # type: ignore[no-untyped-def]
+    """Return the corner with the greatest weight."""
+    if u >= v and u >= w:
+        return a
+    return b if v >= w else c
 
 
 _shade = _compiled(_shade_kernel)

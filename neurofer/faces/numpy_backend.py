@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurofer.faces.elements import unit
 from neurofer.faces.lighting import DEPTH_UNITS, axes, shadow
 from neurofer.faces.materials import (
     BARE,
@@ -30,7 +31,7 @@ from neurofer.faces.raster import (
     rasterise,
     to_grid,
 )
-from neurofer.faces.shading import Scene, Shaded, shade_bare, shade_covered, shade_eye, shade_plain
+from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
 
@@ -121,30 +122,23 @@ def _shade_block(scene: Scene, hits: np.ndarray, shader: int) -> tuple[np.ndarra
     first = (weights[0] >= weights[1]) & (weights[0] >= weights[2])
     nearest = np.where(first, 0, np.where(weights[1] >= weights[2], 1, 2))
     label = scene.labels[corners[np.arange(len(hits)), nearest]].astype(np.int64)
-    nx, ny, nz = (at(scene.normals, k) for k in range(3))
-    inverse = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-20)
-    normal = (nx * inverse, ny * inverse, nz * inverse)
+    normal = unit(*(at(scene.normals, k) for k in range(3)))
     lit = shadow(scene.light, scene.depth_map, normal, *(at(scene.lit, k) for k in range(3)))
     fields = scene.fields
     place = (at(fields, REST_X), at(fields, REST_Y), at(fields, REST_Z))
     colour = (at(fields, RED), at(fields, GREEN), at(fields, BLUE))
     shine, open_ = at(fields, SPECULAR), at(fields, OCCLUSION)
     ink = scene.ink[hits] * scene.outline
-    s, light, table = scene.surface, scene.light, scene.table
+    s, table = scene.surface, scene.table
     if shader == PLAIN:
-        red, green, blue = shade_plain(light, s.toon, normal, colour, shine, open_, lit, ink)
+        material = plain(colour, shine, label)
     elif shader == EYE:
-        side = np.where(place[0] > 0, 1.0, -1.0)
-        red, green, blue = shade_eye(s, light, table, normal, place, side, open_, lit, ink)
-    elif shader == BARE:
-        red, green, blue, label = shade_bare(
-            s, light, table, normal, place, colour, shine, at(fields, LIPS), label, open_, lit, ink
-        )
+        material = eye(s, table, place, label)
     else:
-        lips, cover = at(fields, LIPS), at(fields, COVER)
-        red, green, blue, label = shade_covered(
-            s, light, table, normal, place, colour, shine, lips, cover, label, open_, lit, ink
-        )
+        material = skin(s, table, place, colour, shine, at(fields, LIPS), label)
+        if shader == COVERED:
+            material = covered(s, table, place, at(fields, COVER), material)
+    red, green, blue, label = finish(scene.light, s.toon, normal, material, open_, lit, ink)
     return np.stack([red, green, blue], axis=1), label.astype(np.uint8)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from neurofer.faces.elements import Number, element, mix, unit
 from neurofer.faces.lighting import Lighting, encode, illuminate
-from neurofer.faces.materials import Surface, bare_skin, covering, eyeball
+from neurofer.faces.materials import Surface, covering, eyeball, grain
 from neurofer.faces.parts import PARTS
 
 _BROWS = PARTS["eyebrows"]
 _HAIR = PARTS["hair"]
+_LIPS = PARTS["lips"]
 
 
 class Scene(NamedTuple):
@@ -47,112 +48,78 @@ class Shaded(NamedTuple):
 
 
 @element
-def shade_plain(
+def plain(colour: Number, specular: Number, label: Number) -> Number:
+    """Teeth, tongue, lashes, the inside of the mouth: as painted. See `finish` for the result."""
+    return (0.0, 0.0), colour, (0.5, 0.5, 0.5), specular, 0.0, 0.0, label
+
+
+@element
+def eye(s: Surface, table: np.ndarray, place: Number, label: Number) -> Number:
+    """An eyeball: painted here, smooth and wet."""
+    side = (place[0] > 0.0) * 2.0 - 1.0
+    colour = eyeball(s, table, side, place[0], place[1], place[2])
+    return (0.0, 0.0), colour, (0.5, 0.5, 0.5), 0.25, 1.0, 0.0, label
+
+
+@element
+def skin(
+    s: Surface,
+    table: np.ndarray,
+    place: Number,
+    colour: Number,
+    specular: Number,
+    lips: Number,
+    label: Number,
+) -> Number:
+    """Skin and lips: the painted colour with grain and pores."""
+    tone, shine, bump_x, bump_y = grain(s, table, place[0], place[1], place[2])
+    label = label + (_LIPS - label) * (lips > 0.5)
+    painted = (colour[0] * tone, colour[1] * tone, colour[2] * tone)
+    wrap = (s.wrap_r, s.wrap_g, s.wrap_b)
+    return (bump_x, bump_y), painted, wrap, specular * shine, 0.0, 1.0, label
+
+
+@element
+def covered(s: Surface, table: np.ndarray, place: Number, cover: Number, below: Number) -> Number:
+    """Hair, fur and eyebrows over the skin `below`."""
+    bumps, colour, wrap, specular, gloss, rim, label = below
+    hair, hair_colour, strand_x, strand_y, brow = covering(
+        s, table, place[0], place[1], place[2], cover
+    )
+    paint = brow * s.brow_opacity
+    colour = (
+        mix(mix(colour[0], hair_colour[0], hair), s.brow_r, paint),
+        mix(mix(colour[1], hair_colour[1], hair), s.brow_g, paint),
+        mix(mix(colour[2], hair_colour[2], hair), s.brow_b, paint),
+    )
+    wrap = (
+        mix(wrap[0], s.cover_wrap, hair),
+        mix(wrap[1], s.cover_wrap, hair),
+        mix(wrap[2], s.cover_wrap, hair),
+    )
+    specular = mix(specular, s.cover_shine, hair) * (1.0 - 0.8 * paint)
+    label = label + (_HAIR - label) * (hair > 0.5)
+    label = label + (_BROWS - label) * (brow > 0.5)
+    return (bumps[0] + strand_x, bumps[1] + strand_y), colour, wrap, specular, gloss, rim, label
+
+
+@element
+def finish(
     light: Lighting,
     toon: float,
     normal: Number,
-    colour: Number,
-    specular: Number,
+    material: Number,
     occlusion: Number,
     shadow: Number,
     ink: Number,
 ) -> Number:
-    """Shade teeth, tongue, lashes and the inside of the mouth: as painted."""
-    wrap = (0.5, 0.5, 0.5)
+    """Light a material and encode it: (red, green, blue) 0 ... 255, and the part.
+
+    A material is (bumps, colour, wrap, specular, gloss, rim, part); bumps tilt the normal.
+    """
+    bumps, colour, wrap, specular, gloss, rim, label = material
+    tilted = unit(normal[0] + bumps[0], normal[1] + bumps[1], normal[2])
     red, green, blue = illuminate(
-        light, toon, normal, colour, wrap, specular, 0.0, 0.0, occlusion, shadow
+        light, toon, tilted, colour, wrap, specular, gloss, rim, occlusion, shadow
     )
-    return encode(red, ink), encode(green, ink), encode(blue, ink)
-
-
-@element
-def shade_eye(
-    s: Surface,
-    light: Lighting,
-    table: np.ndarray,
-    normal: Number,
-    place: Number,
-    side: Number,
-    occlusion: Number,
-    shadow: Number,
-    ink: Number,
-) -> Number:
-    """Shade an eyeball."""
-    colour = eyeball(s, table, side, place[0], place[1], place[2])
-    wrap = (0.5, 0.5, 0.5)
-    red, green, blue = illuminate(
-        light, s.toon, normal, colour, wrap, 0.25, 1.0, 0.0, occlusion, shadow
-    )
-    return encode(red, ink), encode(green, ink), encode(blue, ink)
-
-
-@element
-def shade_bare(
-    s: Surface,
-    light: Lighting,
-    table: np.ndarray,
-    normal: Number,
-    place: Number,
-    colour: Number,
-    specular: Number,
-    lips: Number,
-    label: Number,
-    occlusion: Number,
-    shadow: Number,
-    ink: Number,
-) -> Number:
-    """Shade skin without hair; also returns the part."""
-    tone, shine, bump_x, bump_y, label = bare_skin(
-        s, table, place[0], place[1], place[2], label, lips
-    )
-    bumped = unit(normal[0] + bump_x, normal[1] + bump_y, normal[2])
-    painted = (colour[0] * tone, colour[1] * tone, colour[2] * tone)
-    wrap = (s.wrap_r, s.wrap_g, s.wrap_b)
-    red, green, blue = illuminate(
-        light, s.toon, bumped, painted, wrap, specular * shine, 0.0, 1.0, occlusion, shadow
-    )
-    return encode(red, ink), encode(green, ink), encode(blue, ink), label
-
-
-@element
-def shade_covered(
-    s: Surface,
-    light: Lighting,
-    table: np.ndarray,
-    normal: Number,
-    place: Number,
-    colour: Number,
-    specular: Number,
-    lips: Number,
-    cover: Number,
-    label: Number,
-    occlusion: Number,
-    shadow: Number,
-    ink: Number,
-) -> Number:
-    """Shade skin with hair, fur or eyebrows; also returns the part."""
-    tone, shine, bump_x, bump_y, label = bare_skin(
-        s, table, place[0], place[1], place[2], label, lips
-    )
-    hair, hair_r, hair_g, hair_b, strand_x, strand_y, brow = covering(
-        s, table, place[0], place[1], place[2], cover
-    )
-    bumped = unit(normal[0] + bump_x + strand_x, normal[1] + bump_y + strand_y, normal[2])
-    ink_brow = brow * s.brow_opacity
-    painted = (
-        mix(mix(colour[0] * tone, hair_r, hair), s.brow_r, ink_brow),
-        mix(mix(colour[1] * tone, hair_g, hair), s.brow_g, ink_brow),
-        mix(mix(colour[2] * tone, hair_b, hair), s.brow_b, ink_brow),
-    )
-    wrap = (
-        mix(s.wrap_r, s.cover_wrap, hair),
-        mix(s.wrap_g, s.cover_wrap, hair),
-        mix(s.wrap_b, s.cover_wrap, hair),
-    )
-    gleam = mix(specular * shine, s.cover_shine, hair) * (1.0 - 0.8 * ink_brow)
-    red, green, blue = illuminate(
-        light, s.toon, bumped, painted, wrap, gleam, 0.0, 1.0, occlusion, shadow
-    )
-    label = label + (_HAIR - label) * (hair > 0.5)
-    label = label + (_BROWS - label) * (brow > 0.5)
     return encode(red, ink), encode(green, ink), encode(blue, ink), label
