@@ -8,7 +8,7 @@ JSON file exists is complete, so rendering can be stopped anywhere and goes on w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,11 +18,11 @@ import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_json, write_whole
-from neurofer.stimuli.images import cores, image_sha256, write_image
+from neurofer.stimuli.images import ahead, cores, image_sha256, write_image
 from neurofer.stimuli.progress import progress_of
 
 if TYPE_CHECKING:
-    from neurofer.faces import FaceRenderer
+    from neurofer.faces import FaceRenderer, Rendering
 
 # Starting processes takes about as long as rendering this many images.
 SERIAL = 8
@@ -87,8 +87,7 @@ def ensure_rendered(
             workers = cores() if len(lacking) > SERIAL else 0
         with progress_of(text, len(lacking), progress) as advance:
             if workers <= 1:
-                for spec in lacking:
-                    render_into(spec, folder)
+                for _ in render_all(lacking, folder):
                     advance()
             else:
                 from neurofer.stimuli.render_workers import render_in_processes
@@ -131,14 +130,26 @@ def read_rendered(spec: RenderSpec, folder: Path) -> Rendered | None:
         return None
 
 
-def render_into(spec: RenderSpec, folder: Path) -> None:
-    """Render one image and write its files, the JSON file last."""
+def render_all(specs: Iterable[RenderSpec], folder: Path) -> Iterator[None]:
+    """Render images into the cache, yielding after each; files are written meanwhile in threads.
+
+    Flushing six files to disk an image would otherwise take a fifth of the time.
+    """
+    pairs = ((spec, _draw(spec)) for spec in specs)
+    yield from ahead(lambda pair: _write(*pair, folder), pairs, window=4)
+
+
+def _draw(spec: RenderSpec) -> Rendering:
     from neurofer.faces import make_identity
 
     identity = make_identity(spec.seed, spec.head, spread=spec.spread)
-    drawn = _renderer().render(
+    return _renderer().render(
         identity, spec.expression, spec.strength, size=spec.size, scale_x=spec.scale_x
     )
+
+
+def _write(spec: RenderSpec, drawn: Rendering, folder: Path) -> None:
+    """Write the files of an image, the JSON file last."""
     assert drawn.parts is not None  # ground truth is the renderer's default
     image, parts, note = _files(spec, folder)
     for path, pixels in ((image, drawn.image), (parts, drawn.parts)):
@@ -149,7 +160,7 @@ def render_into(spec: RenderSpec, folder: Path) -> None:
         "image_sha256": image_sha256(drawn.image),
         "landmarks": np.asarray(drawn.landmarks, dtype=np.float64).tolist(),
         "action_units": {str(unit): float(w) for unit, w in drawn.action_units.items()},
-        "identity": identity.parameters(),
+        "identity": drawn.identity.parameters(),
     }
     write_json(note, known)
 

@@ -22,7 +22,7 @@ from typing import IO
 
 from neurofer.errors import NeuroferError
 from neurofer.files import PACKAGE
-from neurofer.stimuli.render_cache import RenderSpec, render_into
+from neurofer.stimuli.render_cache import RenderSpec, render_all
 
 
 def render_in_processes(
@@ -86,14 +86,12 @@ def main() -> None:
     """Read chunks from standard input, render them, answer a line an image."""
     folder = Path(sys.argv[1])
     for line in sys.stdin:
-        for fields in json.loads(line):
-            try:
-                render_into(RenderSpec(**fields), folder)
-            except NeuroferError as error:
-                answer = {"error": str(error)}
-            else:
-                answer = {}
-            print(json.dumps(answer), flush=True)  # noqa: T201 (the answer is the interface)
+        specs = [RenderSpec(**fields) for fields in json.loads(line)]
+        try:
+            for _ in render_all(specs, folder):
+                print("{}", flush=True)  # noqa: T201 (the answer is the interface)
+        except NeuroferError as error:
+            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201
 
 
 def _start(folder: Path, complaints: IO[str]) -> subprocess.Popen[str]:

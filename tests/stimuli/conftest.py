@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neurofer import files
 from neurofer.stimuli import StimulusSet, render_cache
 
 
@@ -37,6 +38,7 @@ class FakeRendering:
     parts: np.ndarray
     landmarks: np.ndarray
     action_units: dict[int, float]
+    identity: object
 
 
 class FakeRenderer:
@@ -53,6 +55,7 @@ class FakeRenderer:
             rng.integers(0, 9, (size, size), dtype=np.uint8),
             rng.uniform(0, size, (13, 2)),
             {6: strength, 12: 0.5},
+            identity,
         )
 
 
@@ -74,6 +77,7 @@ def renderer(monkeypatch: pytest.MonkeyPatch) -> FakeRenderer:
     fake = FakeRenderer()
     monkeypatch.setattr(render_cache, "_renderer", lambda: fake)
     monkeypatch.setattr(render_cache, "cores", lambda: 1)
+    monkeypatch.setattr(files, "_flush", lambda path: None)  # no crash is tested: spare the disk
     monkeypatch.setattr(neurofer.faces, "RENDERER_VERSION", "fake-renderer-00", raising=False)
     monkeypatch.setattr(
         neurofer.faces,

@@ -108,7 +108,8 @@ def test_stopped_anywhere_it_goes_on(
         load("bfs", tmp_path / "parts")
     monkeypatch.setattr(renderer, "render", draw)
     assert load("bfs", tmp_path / "parts").identifier == whole
-    assert len(renderer.drawn) == 210
+    # The last four may have been drawn but not yet written when it was stopped.
+    assert 210 <= len(renderer.drawn) <= 214
 
 
 @pytest.mark.parametrize("suffix", [".png", ".parts.png", ".json"])
