@@ -1,0 +1,120 @@
+"""The base of the rivals: features of an image, and readouts learned on the training images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from neurofer.errors import NeuroferError
+from neurofer.recording.sites import Batch, Site
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.stimuli.table import EXPRESSIONS
+from neurofer.subjects import readouts
+from neurofer.subjects.subject import Subject
+
+READOUTS = ("linear", "svm", "nearest-mean", "dense-nre")
+
+
+class FeatureSubject(Subject):
+    """Features, and with training stimuli four readouts on one of the feature sites.
+
+    Sites: those of the features; with training stimuli also `linear`, `svm`, `nearest-mean`,
+    `dense-nre` and `decision`, with one unit an expression; the largest is the answer. `decision`
+    is the readout that the option `readout` names.
+
+    Options:
+        readout: which readout `decision` is.
+        linear: "logistic" or "ridge", on standardised features.
+        svm: the kernel, "linear" or "rbf".
+        svm_standardise: whether the SVM sees standardised features.
+        reference: of `dense-nre`: "head" or "identity" (a neutral image of each in training).
+        head: of `dense-nre`: "nearest", recognised from the features, or "oracle", told.
+        neutral_threshold: of `dense-nre`, as a part of each unit's activity in training.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "readout": "linear",
+        "linear": "logistic",
+        "svm": "linear",
+        "svm_standardise": True,
+        "reference": "head",
+        "head": "nearest",
+        "neutral_threshold": 0.1,
+    }
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "readout": READOUTS,
+        "linear": readouts.LINEAR,
+        "svm": readouts.KERNELS,
+        "svm_standardise": (True, False),
+        "reference": ("head", "identity"),
+        "head": ("nearest", "oracle"),
+    }
+
+    def _prepare(self, feature_sites: Mapping[str, Site], read_site: str) -> None:
+        """Set the sites and fit the readouts on `read_site`; subclasses call it when made."""
+        self._read_site = read_site
+        self.sites = dict(feature_sites)
+        self.default_sites: tuple[str, ...] = (read_site,)
+        self._readouts: dict[str, readouts.Readout] = {}
+        if self.training is not None:
+            self._fit(self.training)
+            for name in (*READOUTS, "decision"):
+                self.sites[name] = Site(name, labels=self._classes)
+            self.default_sites = ("decision",)
+
+    @abstractmethod
+    def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of feature sites, (n, ...) float32, from one forward pass."""
+
+    def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of every named site, (n, ...) float32, from one forward pass."""
+        read = [site for site in sites if site in (*self._readouts, "dense-nre", "decision")]
+        wanted = [site for site in sites if site not in read]
+        needed = dict.fromkeys([*wanted, self._read_site] if read else wanted)
+        found = self.features(batch.images, list(needed))
+        responses = {site: found[site] for site in wanted}
+        if read:
+            shown = found[self._read_site].reshape(len(batch), -1)
+            for site in read:
+                name = self.options["readout"] if site == "decision" else site
+                responses[site] = self._read(name, shown, batch).astype(np.float32)
+        return responses
+
+    def _fit(self, training: StimulusSet) -> None:
+        table = training.table
+        labels = table["expression"].tolist()
+        self._classes = tuple(name for name in EXPRESSIONS if name in labels)
+        if "neutral" not in self._classes or len(self._classes) < 3:
+            raise NeuroferError(
+                f"subject {self.name!r} needs training images of neutral and of two expressions "
+                f"or more, got {', '.join(self._classes) or 'none'}"
+            )
+        images = list(training.images())
+        features = self.features(images, [self._read_site])[self._read_site]
+        features = features.reshape(len(images), -1).astype(np.float64)
+        self._readouts = {
+            "linear": readouts.fit_linear(features, labels, self._classes, self.options["linear"]),
+            "svm": readouts.fit_svm(
+                features,
+                labels,
+                self._classes,
+                self.options["svm"],
+                self.options["svm_standardise"],
+            ),
+            "nearest-mean": readouts.fit_nearest_mean(features, labels, self._classes),
+        }
+        heads, identities = table["head"].tolist(), table["identity"].tolist()
+        expressions = self._classes[1:]
+        self._nre = readouts.DenseNre.fit(features, labels, expressions, heads, identities)
+
+    def _read(self, name: str, shown: np.ndarray, batch: Batch) -> np.ndarray:
+        if name != "dense-nre":
+            return self._readouts[name](shown.astype(np.float64))
+        heads, identities = batch.table["head"].tolist(), batch.table["identity"].tolist()
+        reference, head = self.options["reference"], self.options["head"]
+        chosen = self._nre.choose_references(shown, heads, identities, reference, head)
+        activity = self._nre.activity(shown, chosen)
+        return self._nre.decide(activity, self.options["neutral_threshold"])

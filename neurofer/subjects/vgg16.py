@@ -1,0 +1,94 @@
+"""The subjects that see the convolutions of VGG16: pretrained, and with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from neurofer.recording.sites import Site
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.features import FeatureSubject
+from neurofer.subjects.preprocess import resize
+from neurofer.subjects.registry import register
+from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
+from neurofer.subjects.weights import layer_names
+
+SIZE = 224
+GRID = 14
+LAYERS = layer_names("vgg16")
+SMALL = 0.05  # keeps the direction of a silent location from being noise
+
+
+class ConvolutionalSubject(FeatureSubject):
+    """A VGG trunk; images of another size are brought to 224 x 224.
+
+    Sites: every convolution after ReLU, (n, C, H, W), and `pooled`, one layer averaged to 14 x 14;
+    readouts, on `pooled`, as in `FeatureSubject`.
+
+    Options, besides those of the readouts:
+        layer: which layer is pooled.
+        normalise: "channels" divides the channels at each location by their norm before they are
+            pooled; "none" leaves them.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **FeatureSubject.defaults,
+        "layer": "conv3_3",
+        "normalise": "none",
+    }
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **FeatureSubject.choices,
+        "layer": LAYERS,
+        "normalise": ("none", "channels"),
+    }
+
+    def _set_trunk(self, trunk: Trunk) -> None:
+        self.trunk = trunk
+        names = (*trunk.layers, "pooled")
+        self._prepare({name: Site(name) for name in names}, "pooled")
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the trunk's weights, with its preprocessing and the input's size."""
+        return f"{self.trunk.identifier}-{self.trunk.preprocessing}-{SIZE}"
+
+    def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return layers (n, C, H, W) and `pooled` (n, C, 14, 14), float32, in one forward pass."""
+        layers = {self.options["layer"] if site == "pooled" else site for site in sites}
+        activity = self.trunk(image_tensor([resize(image, SIZE) for image in images]), list(layers))
+        found = {site: activity[site] for site in sites if site != "pooled"}
+        if "pooled" in sites:
+            normalise = self.options["normalise"] == "channels"
+            found["pooled"] = pool(activity[self.options["layer"]], normalise=normalise)
+        return {site: np.ascontiguousarray(value.numpy()) for site, value in found.items()}
+
+
+@register("vgg16-bsds")
+class Vgg16Bsds(ConvolutionalSubject):
+    """VGG16 trained on ImageNet, then a little on edges (see `neurofer.subjects.weights`)."""
+
+    def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
+        super().__init__(training, **options)
+        self._set_trunk(load_trunk("vgg16-bsds"))
+
+
+@register("vgg16-untrained")
+class Vgg16Untrained(ConvolutionalSubject):
+    """VGG16 with random weights (He-normal, zero biases) of the option `seed`."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {**ConvolutionalSubject.defaults, "seed": 0}
+
+    def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
+        super().__init__(training, **options)
+        self._set_trunk(load_trunk("vgg16-untrained", seed=self.options["seed"]))
+
+
+def pool(activity: torch.Tensor, *, normalise: bool = False) -> torch.Tensor:
+    """Average (n, C, H, W) to (n, C, 14, 14), each location's channels normalised if wanted."""
+    if normalise:
+        activity = activity / (activity.norm(dim=1, keepdim=True) + SMALL)
+    return functional.adaptive_avg_pool2d(activity, GRID)
