@@ -1,0 +1,37 @@
+"""`neurofer train`: a recipe to a weight file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe that comes with neurofer (heatmap, ...) or a YAML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The weight file to write, .safetensors.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with; default: all cores.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train a net and write its weights, a card beside them and a log.
+
+    On SIGTERM a checkpoint is written; the same command with --resume goes on from it.
+    """
+    from neurofer.training import read_recipe
+    from neurofer.training.train import train as run
+
+    result = run(read_recipe(recipe), out, resume=resume, threads=threads, quiet=quiet)
+    if not result.finished:
+        typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)
+        raise typer.Exit(143)  # 128 + SIGTERM, as a scheduler expects
+    for name, value in result.held_out.items():
+        typer.echo(f"held-out error, {name}: {value:.3f}")
+    typer.echo(f"wrote {result.weights} and {result.weights.with_suffix('.json')}")

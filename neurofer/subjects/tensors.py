@@ -1,0 +1,78 @@
+"""Tensors in a file: safetensors that carry their own hash, written whole and read checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from neurofer.errors import NeuroferError
+from neurofer.files import write_whole
+
+KEY = "neurofer"
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]
+) -> str:
+    """Write tensors and a JSON-able description as safetensors, whole or not at all.
+
+    Returns:
+        the hash of the content, which the file carries and `load_tensors` checks.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(dict(about), sort_keys=True, allow_nan=False)
+    digest = tensors_hash(stored, text)
+    with write_whole(path) as partial:
+        # One key, because safetensors writes several in random order and the bytes would differ.
+        header = json.dumps({"about": text, "sha256": digest})
+        save_file(stored, str(partial), metadata={KEY: header})
+    return digest
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote: the tensors and the description.
+
+    Raises:
+        NeuroferError: there is no such file, it is not safetensors of ours, or its content does
+            not have the hash that it carries.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NeuroferError(f"there is no weight file {path}")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise NeuroferError(
+            f"{path} is not a safetensors file, or is truncated: {error}"
+        ) from error
+    if KEY not in header:
+        raise NeuroferError(f"{path} was not written by neurofer: its header has no hash")
+    header = json.loads(header[KEY])
+    found = tensors_hash(tensors, header["about"])
+    if found != header["sha256"]:
+        raise NeuroferError(
+            f"{path} has the wrong content: expected sha256 {header['sha256']}, found {found}; "
+            "fetch or train it again"
+        )
+    return tensors, json.loads(header["about"])
+
+
+def tensors_hash(tensors: Mapping[str, torch.Tensor], about: str = "") -> str:
+    """Return the SHA-256 of named tensors (name, type, shape, bytes) and of their description."""
+    digest = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        # A view as bytes, because numpy has no bfloat16; a scalar has no last axis to view.
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
