@@ -30,7 +30,7 @@ def test_the_shipped_nets_have_recipes():
         ),
         (
             {"data": {"identities": 2, "head": "human"}},
-            "key='head' is not in the recipe's data; it has heads",
+            "key='head' is not in the recipe's data; it",
         ),
         ({"data": {"identities": 2, "heads": ["robot"]}}, "choose from human, monkey, cartoon"),
         (
