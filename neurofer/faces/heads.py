@@ -143,7 +143,7 @@ def _monkey(points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
     muzzle = bump(square(x / 0.95) + square((y - mouth - 0.02) / 0.72)) * smoothstep(-1.3, -0.35, z)
     deep = deep + muzzle * 0.62 * style["muzzle"]
     wide = x * (1.0 + 0.18 * muzzle)
-    nose = bump(square(x / 0.34) + square((y + 0.33) / 0.36)) * smoothstep(-0.2, 0.2, z)
+    nose = bump(square(x / 0.34) + square((y + 0.33) / 0.36)) * smoothstep(-0.45, 0.35, z)
     deep = deep - nose * 0.34
     wide = wide * (1.0 + 0.35 * nose)
     low = low + nose * 0.05
@@ -153,6 +153,7 @@ def _monkey(points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
     low = low + chin * 0.10
     deep = deep - chin * 0.10 - anatomy.teeth * 0.10
     wide = wide * (1.0 - 0.10 * bump(square((y - 0.55) / 0.6))) * (1.0 - 0.12 * anatomy.teeth)
+    wide = wide * (1.0 - 0.20 * smoothstep(0.35, 1.15, y))
     moved = np.stack([wide, low, deep], axis=1)
     nearer = np.zeros(len(moved))
     for eye in anatomy.eyes:
@@ -201,7 +202,7 @@ def _magnify_eyes(points: np.ndarray, eyes: np.ndarray, scale: float) -> np.ndar
         between = 2.0 * float(eye[0]) / 0.75
         shift = 0.10 * side * (1.0 - float(bump(np.float64(between * between))))
         centre = eye + np.array([shift, 0.0, 0.0])
-        near = 1.0 - smoothstep(0.17, 0.66, _distance(points, centre))
+        near = 1.0 - smoothstep(0.12, 0.74, _distance(points, centre))
         growth = np.array([scale, scale * 1.15, scale]) - 1.0
         moved = moved + (points - centre) * near[:, None] * growth
         moved = moved - np.stack([0 * near, 0 * near, near * (scale - 1.0) * 0.13], axis=1)

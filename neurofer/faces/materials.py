@@ -23,7 +23,7 @@ from neurofer.faces.elements import (
     smoothstep,
     square,
 )
-from neurofer.faces.identities import Colour, Identity, Paint
+from neurofer.faces.identities import Identity
 from neurofer.faces.landmarks import LANDMARK_VERTICES, RIGHT_PUPIL
 from neurofer.faces.mesh import (
     LASHES,
@@ -35,6 +35,7 @@ from neurofer.faces.mesh import (
     UPPER_TEETH,
     HeadMesh,
 )
+from neurofer.faces.paint import Colour, Paint
 from neurofer.faces.parts import PARTS
 
 # Columns of the painted fields.
@@ -132,14 +133,23 @@ def surface(identity: Identity, mesh: HeadMesh) -> Surface:
     )
 
 
-def hair_cover(rest: np.ndarray, hairline: float, low: float, high: float) -> np.ndarray:
-    """Return how far points of the base head lie above the hairline, 0 at low, 1 at high (V,)."""
+def above_hairline(rest: np.ndarray) -> np.ndarray:
+    """Return how far points of the base head lie above the usual hairline, in decimetres (V,)."""
     y, z = rest[:, 1], rest[:, 2]
     line = np.full(len(y), 6.55)
     knots = ((-0.7, 6.55), (0.0, 6.95), (0.35, 7.42), (1.0, 7.93), (1.5, 8.005))
     for (z0, y0), (z1, y1) in pairwise(knots):
         line = line + (y1 - y0) * clip01((z - z0) / (z1 - z0))
-    return smoothstep(low, high, y - line - hairline * (z > 0.3))
+    return y - line
+
+
+def _hair(paint: Paint, rest: np.ndarray) -> np.ndarray:
+    """Hair with a wavy line that is higher at the temples, 0 at its edge to 1 (V,)."""
+    x, y, z = rest.T
+    wave, _, _, _ = noise4(noise_table(), x * 3.0, y * 3.0, z * 3.0)
+    temples = paint.temples * bump(square((np.abs(x) - 0.45) / 0.25))
+    line = (paint.hairline + temples) * smoothstep(0.2, 0.5, z)
+    return smoothstep(-0.06, 0.10, above_hairline(rest) - line + 0.12 * (wave - 0.5))
 
 
 def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) -> np.ndarray:
@@ -155,7 +165,7 @@ def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) ->
         cover = _fur_cover(rest, ears)
         lip_strength = 0.55
     else:
-        cover = hair_cover(rest, paint.hairline, -0.06, 0.10) * (ears < 0.4)
+        cover = _hair(paint, rest) * (ears < 0.4)
         lip_strength = 0.85
         shine = shine + 0.12 * lips
         clothes = shirt(rest)
@@ -182,8 +192,8 @@ def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) ->
 
 
 _PLAIN_COLOURS: dict[int, tuple[Colour, float]] = {
-    UPPER_TEETH: ((1.6, 1.55, 1.40), 0.15),
-    LOWER_TEETH: ((1.6, 1.55, 1.40), 0.15),
+    UPPER_TEETH: ((1.10, 1.06, 0.96), 0.15),
+    LOWER_TEETH: ((1.10, 1.06, 0.96), 0.15),
     TONGUE: ((0.50, 0.16, 0.15), 0.12),
     LASHES: ((0.05, 0.035, 0.03), 0.0),
 }
@@ -243,9 +253,9 @@ def vertex_labels(identity: Identity, mesh: HeadMesh) -> np.ndarray:
     rest = mesh.fine_rest
     x, y, z = rest.T
     labels = np.full(len(rest), PARTS["skin"], np.uint8)
-    labels[(y < 6.42) & (z < 0.72 - 1.2 * (6.42 - y)) | (y < 5.98)] = PARTS["neck"]
+    labels[y < 6.03 + np.maximum(1.35 - z, 0.0) / 3] = PARTS["neck"]
     nose = square(x / (0.10 + 0.17 * clip01((7.25 - y) / 0.4))) < 1.0
-    labels[nose & (y > 6.82) & (y < 7.32) & (z > 1.18)] = PARTS["nose"]
+    labels[nose & (y > 6.84) & (y < 7.32) & (z > 1.18)] = PARTS["nose"]
     labels[mesh.fine_masks["ears"] > 0.5] = PARTS["ears"]
     if identity.head != "monkey":
         labels[shirt(rest) > 0.5] = PARTS["clothes"]

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.faces import heads, materials
-from neurofer.faces.actions import action_units_of, displacement, fine_displacement
+from neurofer.faces.actions import action_units_of, fine_displacement
 from neurofer.faces.camera import DISTANCE, Camera
 from neurofer.faces.elements import noise_table
 from neurofer.faces.identities import Identity
@@ -25,20 +23,16 @@ from neurofer.faces.lighting import (
     lighting,
     shadow_coordinates,
 )
-from neurofer.faces.mesh import LASHES, head_mesh, snap
+from neurofer.faces.mesh import LASHES, head_mesh
 from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
+from neurofer.faces.sculpt import Sculpture, local_displacement, sculpt
 from neurofer.faces.shading import Scene
-from neurofer.faces.trigonometry import cos_sin
 
 BACKENDS = ("auto", "numpy", "numba")
 TRANSPORTS = ("identical", "local")
 
 _SAMPLES = 2  # along each side of a pixel
 _CACHED_IDENTITIES = 16
-_OCCLUSION_DIRECTIONS = 24
-_OCCLUSION_WIDTH = 144
-_OCCLUSION_EXTENT = 4.4
-_GOLDEN_ANGLE = 137.50776405003785
 
 
 @dataclass(frozen=True)
@@ -68,17 +62,6 @@ class Rendering:
     depth: np.ndarray | None
     action_units: dict[int, float]
     identity: Identity
-
-
-class Sculpture(NamedTuple):
-    """What an identity needs once, whatever it expresses."""
-
-    neutral: np.ndarray  # (V', 3) float64 fine vertices
-    jacobian: np.ndarray  # (V, 3, 3) of the warp at coarse vertices
-    fields: np.ndarray  # (V', FIELDS) float32
-    labels: np.ndarray  # (V',) uint8
-    shaders: np.ndarray  # (T,) uint8
-    surface: materials.Surface
 
 
 class FaceRenderer:
@@ -141,7 +124,10 @@ class FaceRenderer:
         if action_units is not None:
             units = {unit: strength * value for unit, value in action_units.items()}
         sculpture = self._sculpture(identity)
-        vertices = sculpture.neutral + self._movement(sculpture, units, transport)
+        key = tuple(sorted(units.items()))
+        local = transport == "local"
+        moved = local_displacement(identity, key) if local else fine_displacement(key)
+        vertices = sculpture.neutral + moved
         vertices = vertices * np.array([scale_x, 1.0, 1.0])
         turned = camera.turn(vertices)
         places = camera.project(turned, identity.head, size)
@@ -161,52 +147,11 @@ class FaceRenderer:
     def _sculpture(self, identity: Identity) -> Sculpture:
         """Return an identity's sculpture, made on first use."""
         if identity not in self._sculptures:
-            self._sculptures[identity] = self._sculpt(identity)
+            self._sculptures[identity] = sculpt(identity, self._backend)
             while len(self._sculptures) > _CACHED_IDENTITIES:
                 self._sculptures.popitem(last=False)
         self._sculptures.move_to_end(identity)
         return self._sculptures[identity]
-
-    def _sculpt(self, identity: Identity) -> Sculpture:
-        mesh = self._mesh
-        style = dict(identity.style)
-        shape = mesh.rest + mesh.combine(dict(identity.targets))
-        points, anatomy = heads.centred(mesh, shape)
-        warped = heads.warp(identity.head, points, anatomy, style)
-        scalp = materials.hair_cover(mesh.rest, 0.0, -0.05, 0.55)
-        warped = heads.inflate_scalp(mesh, warped, scalp, style["hair"])
-        neutral = snap(mesh.subdivision.apply(warped))
-        normals = self._backend.quad_normals(neutral, mesh.subdivision.quads)
-        coarse = len(mesh.rest)
-        open_ = self._backend.visibility(
-            neutral[:coarse],
-            normals[:coarse],
-            mesh.occluders,
-            _sky_directions(),
-            _OCCLUSION_WIDTH,
-            _OCCLUSION_EXTENT,
-        )
-        fields = materials.paint_vertices(identity, mesh, mesh.subdivision.apply(open_))
-        return Sculpture(
-            neutral=neutral,
-            jacobian=heads.warp_jacobian(identity.head, points, anatomy, style),
-            fields=fields,
-            labels=materials.vertex_labels(identity, mesh),
-            shaders=materials.triangle_shaders(identity, mesh, fields),
-            surface=materials.surface(identity, mesh),
-        )
-
-    def _movement(
-        self, sculpture: Sculpture, units: dict[int, float], transport: str
-    ) -> np.ndarray:
-        """Return the displacement of the fine vertices (V', 3)."""
-        if transport == "identical":
-            return fine_displacement(tuple(sorted(units.items())))
-        moved = displacement(units)
-        jacobian = sculpture.jacobian
-        local = jacobian[:, :, 0] * moved[:, :1]
-        local = local + jacobian[:, :, 1] * moved[:, 1:2] + jacobian[:, :, 2] * moved[:, 2:]
-        return snap(self._mesh.subdivision.apply(local))
 
     def _scene(
         self,
@@ -307,16 +252,3 @@ def _background(background: np.ndarray | None, size: int) -> np.ndarray:
         f"background has shape {given.shape} and type {given.dtype}; it must be an image "
         f"({size}, {size}, 3) uint8 or a colour (3,) from 0 to 255"
     )
-
-
-@lru_cache(maxsize=1)
-def _sky_directions() -> np.ndarray:
-    """Return directions that cover the sphere evenly, but for straight below, (n, 3)."""
-    directions = []
-    for number in range(_OCCLUSION_DIRECTIONS):
-        height = 1 - 2 * (number + 0.5) / _OCCLUSION_DIRECTIONS
-        radius = float(np.sqrt(1 - height * height))
-        cosine, sine = cos_sin(number * _GOLDEN_ANGLE)
-        if height >= -0.75:
-            directions.append((radius * cosine, height, radius * sine))
-    return np.array(directions)

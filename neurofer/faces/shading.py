@@ -49,8 +49,8 @@ class Shaded(NamedTuple):
 
 @element
 def plain(colour: Number, specular: Number, label: Number) -> Number:
-    """Teeth, tongue, lashes, the inside of the mouth: as painted. See `finish` for the result."""
-    return (0.0, 0.0), colour, (0.5, 0.5, 0.5), specular, 0.0, 0.0, label
+    """Teeth, tongue, lashes, the inside of the mouth: as painted, in soft light (see `finish`)."""
+    return (0.0, 0.0), colour, (2.0, 2.0, 2.0), specular, 0.0, 0.0, label
 
 
 @element

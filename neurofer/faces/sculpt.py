@@ -1,0 +1,97 @@
+"""What an identity needs once, whatever it expresses: shape, paint and ambient occlusion."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from neurofer.faces import heads, materials
+from neurofer.faces.actions import displacement
+from neurofer.faces.elements import smoothstep
+from neurofer.faces.identities import Identity
+from neurofer.faces.mesh import head_mesh, snap
+from neurofer.faces.trigonometry import cos_sin
+
+_DIRECTIONS = 24  # that ambient light comes from; 48 look the same (r = .991)
+_WIDTH = 144  # texels of the depth map of one direction ...
+_EXTENT = 4.4  # ... and the decimetres that it spans
+_GOLDEN_ANGLE = 137.50776405003785
+
+
+class Sculpture(NamedTuple):
+    """An identity's neutral head, ready to move and to shade."""
+
+    neutral: np.ndarray  # (V', 3) float64 fine vertices, on the grid of positions
+    fields: np.ndarray  # (V', FIELDS) float32
+    labels: np.ndarray  # (V',) uint8
+    shaders: np.ndarray  # (T,) uint8
+    surface: materials.Surface
+
+
+def sculpt(identity: Identity, backend: ModuleType) -> Sculpture:
+    """Shape and paint an identity."""
+    mesh = head_mesh()
+    neutral = neutral_vertices(identity)
+    normals = backend.quad_normals(neutral, mesh.subdivision.quads)
+    coarse = len(mesh.rest)
+    occlusion = backend.visibility(
+        neutral[:coarse], normals[:coarse], mesh.occluders, _sky_directions(), _WIDTH, _EXTENT
+    )
+    fields = materials.paint_vertices(identity, mesh, mesh.subdivision.apply(occlusion))
+    return Sculpture(
+        neutral=neutral,
+        fields=fields,
+        labels=materials.vertex_labels(identity, mesh),
+        shaders=materials.triangle_shaders(identity, mesh, fields),
+        surface=materials.surface(identity, mesh),
+    )
+
+
+def neutral_vertices(identity: Identity) -> np.ndarray:
+    """Return the fine vertices of an identity's neutral head, (V', 3) float64, in decimetres."""
+    mesh = head_mesh()
+    style = dict(identity.style)
+    points, anatomy = unwarped(identity)
+    warped = heads.warp(identity.head, points, anatomy, style)
+    scalp = smoothstep(-0.05, 0.55, materials.above_hairline(mesh.rest))
+    return snap(mesh.subdivision.apply(heads.inflate_scalp(mesh, warped, scalp, style["hair"])))
+
+
+def unwarped(identity: Identity) -> tuple[np.ndarray, heads.Anatomy]:
+    """Return the coarse vertices (V, 3) before the head's warp, and their anatomy."""
+    mesh = head_mesh()
+    return heads.centred(mesh, mesh.rest + mesh.combine(dict(identity.targets)))
+
+
+def local_displacement(
+    identity: Identity, action_units: tuple[tuple[int, float], ...]
+) -> np.ndarray:
+    """Return the movement of the fine vertices (V', 3), scaled by the Jacobian of the warp.
+
+    Big features move as far as they are big: the eyes of a cartoon can close.
+    """
+    jacobian = _jacobian(identity)
+    x, y, z = displacement(dict(action_units)).T[:, :, None]
+    moved = jacobian[:, :, 0] * x + jacobian[:, :, 1] * y + jacobian[:, :, 2] * z
+    return snap(head_mesh().subdivision.apply(moved))
+
+
+@lru_cache(maxsize=16)
+def _jacobian(identity: Identity) -> np.ndarray:
+    return heads.warp_jacobian(identity.head, *unwarped(identity), dict(identity.style))
+
+
+@lru_cache(maxsize=1)
+def _sky_directions() -> np.ndarray:
+    """Return directions that cover the sphere evenly, but for straight below, (n, 3)."""
+    directions = []
+    for number in range(_DIRECTIONS):
+        height = 1 - 2 * (number + 0.5) / _DIRECTIONS
+        radius = float(np.sqrt(1 - height * height))
+        cosine, sine = cos_sin(number * _GOLDEN_ANGLE)
+        if height >= -0.75:
+            directions.append((radius * cosine, height, radius * sine))
+    return np.array(directions)
