@@ -89,8 +89,9 @@ def bootstrap_similarities(
 ) -> np.ndarray:
     """Return (valid resamples, models) similarities over resampled clusters of stimuli.
 
-    A stimulus that is drawn twice is not compared with its copy: their dissimilarity of 0 is no
-    datum. A resample in which the RDM or a model is constant is left out.
+    A cluster that is drawn twice is not compared with its copy: within and between clusters would
+    be mixed, and a model of the clusters would seem better or worse than it is. A resample in
+    which the RDM or a model is constant is left out.
 
     Args:
         rdm: (n, n).
@@ -108,8 +109,9 @@ def bootstrap_similarities(
     found = []
     for draw in resample(np.asarray(strata)[first], n_bootstrap, seed):
         times = np.bincount(draw, minlength=len(names))
-        # Drawn twice, a stimulus makes each of its pairs twice: the weight of a pair.
-        similarity = weighted(times[row_cluster] * times[column_cluster])
+        # How often a pair occurs: with each copy of its cluster, or of both its clusters.
+        between = times[row_cluster] * times[column_cluster]
+        similarity = weighted(np.where(row_cluster == column_cluster, times[row_cluster], between))
         if similarity is not None:
             found.append(similarity)
     return np.array(found).reshape(len(found), len(models))

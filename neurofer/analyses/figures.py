@@ -101,12 +101,14 @@ def span(values: list[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def style(figure: Figure, *, title: str, note: str, height: int, width: int = WIDTH) -> Figure:
+def style(
+    figure: Figure, *, title: str, note: str, height: int, width: int = WIDTH, top: int = 40
+) -> Figure:
     """Give a figure the look: a title, and under it, smaller, n, error bars and data.
 
-    `note` may hold several lines, joined by "<br>".
+    `note` may hold several lines, joined by "<br>"; `top` is the space between it and the panels.
     """
-    lines = 1 + note.count("<br>") + 1
+    lines = 1 + note.count("<br>")
     figure.update_layout(
         template="none",
         width=width,
@@ -115,15 +117,14 @@ def style(figure: Figure, *, title: str, note: str, height: int, width: int = WI
         title={
             "text": f"<b>{title}</b><br>{small(note)}",
             "font": {"size": SIZE + 3},
-            "x": 0,
+            "x": 16 / width,
             "xref": "container",
             "xanchor": "left",
-            "y": 1,
+            "y": 1 - 26 / height,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"l": 16, "t": 14},
         },
-        margin={"l": 80, "r": 24, "t": 40 + 20 * lines, "b": 64},
+        margin={"l": 80, "r": 24, "t": top + 36 + 24 * lines, "b": 64},
         paper_bgcolor="white",
         plot_bgcolor="white",
         legend={"font": {"size": SIZE - 1}, "bgcolor": "rgba(0,0,0,0)"},

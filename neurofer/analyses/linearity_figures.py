@@ -11,7 +11,6 @@ import xarray as xr
 from neurofer.analyses.figures import (
     EXPRESSION_COLOURS,
     EXPRESSION_MARKERS,
-    GREY,
     HEAD_COLOURS,
     INK,
     SMALL,
@@ -20,6 +19,7 @@ from neurofer.analyses.figures import (
     data_of,
     error_bars,
     marker_of,
+    small,
     span,
     style,
 )
@@ -62,15 +62,18 @@ def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False
         for j, head in enumerate(heads):
             if head in result["head"].to_numpy():
                 _add_panel(figure, result.sel(head=head), i + 1, j + 1, normalise)
-        unit = "Activity / activity at full strength" if normalise else "Activity"
+        unit = "Activity (1 at full strength)" if normalise else "Activity"
         figure.update_yaxes(title_text=unit, row=i + 1, col=1)
+        # Plotly does not find the range of several rows of shared axes by itself.
+        figure.update_yaxes(range=_range(figure, i + 1, len(heads)), row=i + 1)
     for j in range(len(heads)):
         figure.update_xaxes(title_text="Strength", row=len(labelled), col=j + 1)
     style(
         figure,
         title="Activity of the unit that matches the expression, against its strength",
         note=_note(labelled),
-        height=170 + 300 * len(labelled),
+        height=220 + 290 * len(labelled),
+        top=64,
     )
     figure.update_xaxes(range=[-0.06, 1.08], dtick=0.25)
     figure.update_yaxes(zeroline=True, zerolinecolor="#d9d9d9")
@@ -131,6 +134,19 @@ def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normal
         )
 
 
+def _range(figure: Figure, row: int, columns: int) -> list[float]:
+    """Return the range of a row of panels, from the points and error bars that are drawn in it."""
+    ends = [0.0]
+    for column in range(1, columns + 1):
+        for trace in figure.select_traces(row=row, col=column):
+            value = np.array([np.nan if y is None else y for y in trace.y], float)
+            up = 0 if trace.error_y.array is None else np.asarray(trace.error_y.array)
+            down = 0 if trace.error_y.arrayminus is None else np.asarray(trace.error_y.arrayminus)
+            ends += [*(value + up)[np.isfinite(value)], *(value - down)[np.isfinite(value)]]
+    margin = 0.06 * (max(ends) - min(ends)) or 1.0
+    return [min(ends) - margin, max(ends) + margin]
+
+
 def _panel_title(name: str, result: xr.Dataset, head: str, *, many: bool) -> str:
     """Return head (and subject), and the median R2 with its interval."""
     title = f"{name}, {head}" if many else head
@@ -139,28 +155,22 @@ def _panel_title(name: str, result: xr.Dataset, head: str, *, many: bool) -> str
     cell = result.sel(head=head)
     low, high = float(cell["median_r2_low"]), float(cell["median_r2_high"])
     within = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
-    r2 = f"median R<sup>2</sup> {float(cell['median_r2']):.2f}{within}"
-    return f"{title}<br><span style='font-size:{SMALL}px;color:{GREY}'>{r2}</span>"
+    return f"{title}<br>" + small(f"median R<sup>2</sup> {float(cell['median_r2']):.2f}{within}")
 
 
 def _note(results: Mapping[str, xr.Dataset]) -> str:
-    identities = [
-        int(n)
-        for one in results.values()
-        for n in one["readout_n"].max(["expression", "strength"]).drop_sel(head=ALL).to_numpy()
+    by_head = [one.drop_sel(head=ALL) for one in results.values()]
+    n = span([int(k) for one in by_head for k in one["readout_n"].max(["expression", "strength"])])
+    bars = "no error bars, because intervals need five identities"
+    if any(bool(np.isfinite(one["readout_low"]).any()) for one in by_head):
+        bars = "error bars: 95 %, bootstrap over identities"
+    methods = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
+    lines = [
+        f"means of n = {n} identities a head; {bars}",
+        f"in brackets: 95 % interval, {' or '.join(sorted(methods))}",
+        data_of(results),
     ]
-    drawn = any(
-        bool(np.isfinite(one["readout_low"].drop_sel(head=ALL)).any()) for one in results.values()
-    )
-    bars = (
-        "error bars: 95 %, bootstrap over identities"
-        if drawn
-        else "no error bars (fewer than five identities a head)"
-    )
-    first = f"mean of n = {span(identities)} identities a head; {bars}"
-    intervals = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
-    second = f"interval of R<sup>2</sup>: 95 %, {' or '.join(sorted(intervals))}"
-    return "<br>".join([first, second, data_of(results)])
+    return "<br>".join(lines)
 
 
 def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:

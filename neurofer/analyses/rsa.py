@@ -31,7 +31,7 @@ from neurofer.analyses.statistics import (
     NO_INTERVAL,
     can_resample,
     cluster_interval,
-    percentile_interval,
+    standard_error_interval,
 )
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -71,13 +71,15 @@ def run(
 
     Returns:
         rdm (stimulus, other). similarity (model) of the RDM with each model, with `_low` and
-        `_high` (95 % bootstrap over identities, over expressions where identities are fewer than
-        five; `attrs["interval"]` says which) and n conditions. noise_ceiling_low, _high: how well
-        one identity's RDM of expressions and strengths is predicted by the other identities' mean
-        (low) and by the mean of all (high). It bounds similarity_within (model_within): the mean
-        similarity of one identity's RDM with the models that vary within an identity, and not
-        `similarity`, which is over all stimuli. Where there are no two identities with four
-        conditions in common, both are left out and `attrs["noise_ceiling"]` says why.
+        `_high` (95 %, t with the bootstrap's standard error over identities, over expressions
+        where identities are fewer than five; `attrs["interval"]` says which) and n conditions.
+
+        noise_ceiling_low, _high: how well one identity's RDM of expressions and strengths is
+        predicted by the mean of the other identities' (low) and of all (high). It bounds
+        similarity_within (model_within), the mean similarity of one identity's RDM with the models
+        that vary within an identity, and not `similarity`, which is over all stimuli. Where no two
+        identities have four conditions in common, or one has equal dissimilarities only, both are
+        left out and `attrs["noise_ceiling"]` says why.
 
     Raises:
         NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
@@ -95,7 +97,7 @@ def run(
     vectors = _model_vectors(conditions, models, rdm)
     found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
     intervals, method = _similarity_intervals(
-        rdm, conditions, models, comparison, n_bootstrap, seed
+        found, rdm, conditions, models, comparison, n_bootstrap, seed
     )
     result = xr.Dataset(
         {
@@ -232,6 +234,7 @@ def _condition_coordinates(conditions: pd.DataFrame, models: Sequence[str]) -> d
 
 
 def _similarity_intervals(
+    found: np.ndarray,
     rdm: np.ndarray,
     conditions: pd.DataFrame,
     models: Sequence[str],
@@ -251,8 +254,11 @@ def _similarity_intervals(
     if len(replicates) < n_bootstrap / 2:
         return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"
     first = np.unique(clusters, return_index=True)[1]
-    intervals = [percentile_interval(column, strata[first]) for column in replicates.T]
-    return np.array(intervals), f"bootstrap over {unit}"
+    intervals = [
+        standard_error_interval(float(estimate), column, strata[first])
+        for estimate, column in zip(found, replicates.T, strict=True)
+    ]
+    return np.clip(intervals, -1, 1), f"t with the bootstrap's standard error over {unit}"
 
 
 def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray, str]:

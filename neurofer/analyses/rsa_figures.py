@@ -31,6 +31,7 @@ from neurofer.analyses.inputs import sorted_expressions, sorted_heads
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+SPACING = 0.3
 BAR, WITHIN_BAR = "#4477AA", "#AACCEE"
 
 
@@ -49,7 +50,7 @@ def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         cols=2,
         column_widths=[0.46, 0.54],
         horizontal_spacing=0.2,
-        vertical_spacing=0.34 / rows if rows > 1 else 0,
+        vertical_spacing=SPACING / rows if rows > 1 else 0,
         subplot_titles=[
             title
             for name, one in results.items()
@@ -63,7 +64,7 @@ def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         figure,
         title="Representational dissimilarity, and the models that resemble it",
         note=_note(results),
-        height=170 + 380 * rows,
+        height=220 + 340 * rows,
     )
     figure.update_xaxes(showline=False, ticks="", col=1)
     figure.update_yaxes(showline=False, ticks="", col=1)
@@ -100,7 +101,9 @@ def mds_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int) -> None:
     rdm = result["rdm"].to_numpy()
     centres, labels, edges = _blocks(result)
-    height = (1 - 0.34 * (rows > 1)) / rows
+    # The rows' height and place, as parts of the whole.
+    gap = SPACING / rows if rows > 1 else 0
+    height = (1 - gap * (rows - 1)) / rows
     figure.add_heatmap(
         z=rdm,
         colorscale=SEQUENTIAL,
@@ -108,8 +111,9 @@ def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int)
             "title": {"text": "dissimilarity", "side": "right", "font": {"size": SMALL}},
             "thickness": 12,
             "len": 0.8 * height,
+            "tickfont": {"size": SMALL},
             "x": 0.385,
-            "y": 1 - (row - 0.5) / rows,
+            "y": 1 - (row - 1) * (height + gap) - height / 2,
         },
         hovertemplate=f"{name}<br>%{{x}}, %{{y}}: %{{z:.3f}}<extra></extra>",
         row=row,
@@ -193,7 +197,15 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
         row=row,
         col=2,
     )
-    figure.update_yaxes(title_text=_comparison(result), row=row, col=2)
+    # Shapes do not count for the range that plotly finds.
+    ends = [0.0]
+    for variable in ("similarity", "similarity_within", "noise_ceiling"):
+        for suffix in ("", "_low", "_high"):
+            if variable + suffix in result:
+                ends += [float(v) for v in np.ravel(result[variable + suffix]) if np.isfinite(v)]
+    margin = 0.06 * (max(ends) - min(ends))
+    limits = [min(ends) - margin * (min(ends) < 0), max(ends) + margin]
+    figure.update_yaxes(title_text=_comparison(result), range=limits, row=row, col=2)
 
 
 def _add_map(

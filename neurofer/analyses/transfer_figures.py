@@ -14,6 +14,7 @@ from neurofer.analyses.figures import (
     HEAD_COLOURS,
     HEAD_MARKERS,
     SEQUENTIAL,
+    SIZE,
     SMALL,
     check_results,
     colour_of,
@@ -29,6 +30,8 @@ from neurofer.analyses.inputs import ALL, sorted_heads
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+SPACING = 0.2
+
 
 def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return bars of accuracy by subject and head and, for graded stimuli, lines over strength."""
@@ -37,7 +40,7 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     results = check_results(results)
     graded = any(len(_levels(one)) > 2 for one in results.values())
     figure = make_subplots(
-        rows=1 + graded, cols=1, vertical_spacing=0.24, row_heights=[0.55, 0.45][: 1 + graded]
+        rows=1 + graded, cols=1, vertical_spacing=SPACING, row_heights=[0.55, 0.45][: 1 + graded]
     )
     _add_bars(figure, results)
     if graded:
@@ -46,9 +49,9 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     chance = float(np.mean([one.attrs["chance"] for one in results.values()]))
     figure.add_hline(y=chance, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.add_annotation(
-        {"text": f"chance {chance:.1f} %", "xref": "x domain", "x": 1, "y": chance},
-        xanchor="right",
-        yanchor="bottom",
+        {"text": f"chance<br>{chance:.1f} %", "xref": "paper", "x": 1.005, "y": chance},
+        xanchor="left",
+        yanchor="middle",
         showarrow=False,
     )
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy().ravel()}
@@ -61,11 +64,11 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         figure,
         title="Expressions recognised, by head",
         note="<br>".join(note),
-        height=480 + 360 * graded,
+        height=480 + 300 * graded,
     )
     figure.update_annotations(font={"size": SMALL, "color": GREY})
     figure.update_yaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
-    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
+    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05, margin={"r": 80})
     return figure
 
 
@@ -86,7 +89,7 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             texttemplate="%{z:.0f}",
             textfont={"size": SMALL},
             colorscale=SEQUENTIAL,
-            colorbar={"title": {"text": "%"}, "thickness": 14, "len": 0.6},
+            colorbar={"ticksuffix": " %", "thickness": 14, "len": 0.6},
             showscale=place == places[0],
             hovertemplate=f"{name}<br>shown %{{y}}, answered %{{x}}: %{{z:.1f}} %<extra></extra>",
             row=place[0],
@@ -137,19 +140,21 @@ def _add_lines(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
             name: (one, ALL, colour_of("", {}, k), marker_of("", {}, k))
             for k, (name, one) in enumerate(results.items())
         }
+    # The table has all intervals; more than a few of them in one panel hide the lines.
+    barred = len(lines) <= 4
     for k, (name, (result, head, colour, marker)) in enumerate(lines.items()):
         levels = _levels(result)
         cells = [_cell(result, head, level) for level in levels]
         value, low, high = (np.array([cell[i] for cell in cells]) for i in range(3))
         # Side by side, so that no error bar hides another.
-        shift = 0.012 * (k - (len(lines) - 1) / 2)
+        shift = 0.012 * (k - (len(lines) - 1) / 2) if barred else 0
         figure.add_scatter(
             name=name,
             x=np.array(levels, float) + shift,
             y=value,
-            error_y={**error_bars(value, low, high), "color": colour},
+            error_y={**error_bars(value, low, high), "color": colour, "visible": barred},
             mode="lines+markers",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": "solid" if k < 8 else "dot"},
             marker={"symbol": marker, "size": 9},
             legend="legend2",
             customdata=levels,
@@ -160,14 +165,16 @@ def _add_lines(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
     what = "by head" if len(results) == 1 else "all heads"
     figure.update_layout(
         legend2={
-            "title": {"text": what},
+            "title": {"text": f"{what}:", "font": {"size": SIZE - 1}},
+            "font": {"size": SIZE - 1},
             "orientation": "h",
             "x": 1,
             "xanchor": "right",
-            "y": 0.355,
+            "y": 0.45 * (1 - SPACING) + 0.01,
             "yanchor": "bottom",
         }
     )
+    figure.update_xaxes(dtick=0.25, row=2, col=1)
 
 
 def _cell(result: xr.Dataset, head: str, strength: str) -> tuple[float, float, float]:
