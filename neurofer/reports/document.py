@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofer import __version__
+from neurofer.files import package_version
 from neurofer.reports.blocks import (
     Block,
     Bullets,
@@ -31,7 +31,7 @@ from neurofer.studies.cells import Failure, surroundings
 from neurofer.studies.claims import ClaimRow
 from neurofer.studies.run import StudyOutcome
 
-SHEET_CELL = 96  # pixels; a sheet of 15 rows stays below a megabyte
+SHEET_CELL = 72  # pixels; a sheet of 15 rows stays below half a megabyte
 
 
 def make_document(
@@ -39,7 +39,7 @@ def make_document(
     figures: Sequence[Figure],
     sheets: Sequence[Picture],
     *,
-    failures: Sequence[Failure] = (),
+    failures: Sequence[Failure] | None = None,
     command: str = "",
     date: str = "",
 ) -> Document:
@@ -49,12 +49,12 @@ def make_document(
         outcome: of `compute_study`.
         figures: of `make_figures`, with their SVG files for a PDF.
         sheets: of `write_sheets`.
-        failures: what failed besides the cells: figures, sheets.
+        failures: all that failed; default: what failed in the outcome.
         command: with which the report was made.
         date: of the run; it stands in the provenance only.
     """
     study = outcome.study
-    all_failures = [*outcome.failures, *failures]
+    all_failures = outcome.failures if failures is None else failures
     sections = [
         Section("Results", (*_failed(all_failures), *_tables(outcome))),
         Section("Figures", tuple(figures)),
@@ -69,7 +69,7 @@ def make_document(
         subtitle=study.paper,
         about=study.about,
         sections=tuple(section for section in sections if section.blocks),
-        footer=f"neurofer {__version__} · study {study.name}",
+        footer=f"neurofer {package_version()} · study {study.name}",
         highlights=tuple(_highlights(outcome)),
     )
 
@@ -194,7 +194,7 @@ def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, 
     around = surroundings()
     libraries = listed(f"{k} {v}" for k, v in around.items() if k != "neurofer")
     facts = [
-        ("Made with", f"neurofer {__version__}, source `{around['neurofer'][:16]}`"),
+        ("Made with", f"neurofer {package_version()}, source `{around['neurofer'][:16]}`"),
         ("Command", f"`{command}`" if command else ""),
         ("Date", date),
         ("Python", f"{platform.python_version()} on {platform.platform()}"),

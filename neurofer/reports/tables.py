@@ -23,7 +23,7 @@ def _list(spec: TableSpec, outcome: StudyOutcome) -> Table:
     any_published = any(row.published is not None for row in rows)
     any_criterion = any(row.criterion for row in rows)
     unit = _common_unit(rows)
-    columns = [Column("", share=2.2)]
+    columns = [Column(spec.heading, share=2.2)]
     columns += [Column("Published", "right")] if any_published else []
     columns += [Column("Measured", "right"), Column("95 % interval", "right"), Column("n", "right")]
     columns += [Column("Data", "center")] if any(marks.values()) else []
@@ -44,7 +44,11 @@ def _grid(spec: TableSpec, outcome: StudyOutcome) -> Table:
     """Return models by columns; each model has a row published and a row measured."""
     rows = [outcome.claims[claim] for line in spec.rows for claim in line.claims]
     marks, unit = _marks(rows), _common_unit(rows)
-    columns = (Column("", share=1.4), Column(""), *(Column(c, "right") for c in spec.columns))
+    columns = (
+        Column(spec.heading, share=1.4),
+        Column(""),
+        *(Column(c, "right") for c in spec.columns),
+    )
     cells: list[tuple[Cell, ...]] = []
     for line in spec.rows:
         claims = [outcome.claims[claim] for claim in line.claims]
@@ -116,7 +120,7 @@ def _verdict(row: ClaimRow) -> Cell:
     if row.holds is None:
         return Cell(DASH, "muted")
     if row.holds:
-        return Cell(f"holds: {_short(row)}", "good")
+        return Cell(f"holds ({_short(row)})", "good")
     return Cell(row.verdict, "bad")
 
 

@@ -110,7 +110,7 @@ def _judged(row: ClaimRow, rows: Mapping[str, ClaimRow]) -> ClaimRow:
         return row
     if criterion.number is not None:
         holds = fulfils(criterion.relation, row.measured, criterion.number)
-        words = "holds" if holds else f"does not hold: demanded is {criterion}"
+        words = "holds" if holds else f"does not hold ({criterion})"
         return replace(row, holds=holds, verdict=words)
     other = rows[criterion.other or ""]
     if other.measured is None:
@@ -124,18 +124,18 @@ def _compared(row: ClaimRow, other: ClaimRow, relation: str) -> ClaimRow:
     row = replace(row, compared=other.label)
     side = relation.removeprefix("clearly ")
     if not fulfils(side, row.measured, other.measured):
-        return replace(row, holds=False, verdict=f"does not hold: it is not {side} {other.label}")
+        return replace(row, holds=False, verdict=f"does not hold (not {side} {other.label})")
     if side == relation:
         return replace(row, holds=True, verdict="holds")
     bounds = (row.low, row.high, other.low, other.high)
     if any(bound is None for bound in bounds):
-        return replace(row, holds=False, verdict="does not hold: an interval is missing")
+        return replace(row, holds=False, verdict="does not hold (an interval is missing)")
     apart = (
         fulfils(side, row.high, other.low)
         if side == "below"
         else fulfils(side, row.low, other.high)
     )
-    words = "holds" if apart else f"does not hold: {side} {other.label}, but the intervals overlap"
+    words = "holds" if apart else f"does not hold ({side} {other.label}, but the intervals overlap)"
     return replace(row, holds=apart, verdict=words)
 
 

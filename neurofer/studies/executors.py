@@ -70,8 +70,7 @@ def find_executor(name: str) -> Executor:
 
 
 def _work(study: Study, cells: list[Cell], cache: Path | None, workers: int) -> list[CellOutcome]:
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    # Read by torch when a subject imports it, which no cell of this fresh process has done yet.
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
     bench = Bench(study, cache)
     return [bench.work(cell) for cell in cells]

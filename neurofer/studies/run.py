@@ -142,7 +142,7 @@ def write_results(
 
 def provenance(outcome: StudyOutcome) -> dict[str, Any]:
     """Return what the results were made of: identifiers, options, versions, seed; no dates."""
-    from neurofer import __version__
+    from neurofer.files import package_version
 
     return {
         "study": outcome.study.name,
@@ -157,7 +157,7 @@ def provenance(outcome: StudyOutcome) -> dict[str, Any]:
             }
             for (subject, stimuli), description in sorted(outcome.subjects.items())
         },
-        "neurofer": __version__,
+        "neurofer": package_version(),
         "source": surroundings()["neurofer"],
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -123,10 +123,14 @@ class RowSpec(StudyPart):
 
 
 class TableSpec(StudyPart):
-    """A table of claims: a list of them (patterns with * allowed), or rows by columns."""
+    """A table of claims: a list of them (patterns with * allowed), or rows by columns.
+
+    `heading` stands over the first column.
+    """
 
     name: str
     title: str
+    heading: str = ""
     caption: str = ""
     claims: Names = ()
     columns: Names = ()

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from neurofer.errors import NeuroferError
+from neurofer.files import code_hash
+from neurofer.studies import cells as cells_module
+from neurofer.studies.cells import Cell, ResultKey, plan_cells
+from neurofer.studies.results import read_number
+from neurofer.studies.run import compute_study, write_results
+from neurofer.studies.study import read_study
+from tests.studies import lab
+
+IMAGES = 3 * 2 * 7
+
+
+def test_cells_keep_a_subject_together(folder: Path) -> None:
+    study = read_study(folder / "toy.yaml")
+    assert plan_cells(study) == [
+        Cell("good", "toy", ("transfer",)),
+        Cell("bad", "toy", ("transfer",)),
+    ]
+
+
+def test_a_study_end_to_end(folder: Path) -> None:
+    outcome = compute_study(folder / "toy.yaml")
+    assert not outcome.failures
+    rows = outcome.claims
+    assert rows["good.accuracy"].measured == 100
+    assert rows["good.accuracy"].holds is True
+    assert rows["good.accuracy"].n == IMAGES
+    assert rows["bad.accuracy"].holds is True
+    assert rows["bad.accuracy"].low is not None
+    assert rows["other"].measured is None
+    assert rows["other"].published == 52.4
+    assert rows["mean"].measured == pytest.approx((100 + rows["bad.accuracy"].measured) / 2)
+    assert rows["good.accuracy"].data == "simulated noise"
+    assert outcome.descriptions["toy"].kind == "simulated"
+
+
+def test_every_measured_number_is_in_the_file_it_names(folder: Path) -> None:
+    outcome = compute_study(folder / "toy.yaml")
+    out = folder / "out"
+    out.mkdir()
+    write_results(outcome, out)
+    rows = json.loads((out / "summary.json").read_text())
+    assert [row["id"] for row in rows] == [claim.id for claim in outcome.study.claims]
+    measured = [row for row in rows if row["measured"] is not None]
+    assert len(measured) == 4
+    for row in measured:
+        assert_traces(out, row)
+
+
+def assert_traces(out: Path, row: dict) -> None:
+    """Check a row of summary.json against its CSV, and against the netCDF beside it."""
+    table = pd.read_csv(
+        out / row["file"], dtype={"strength": str, "head": str}, float_precision="round_trip"
+    )
+    table = table[table["variable"] == row["value"]]
+    dims = [
+        c for c in table if c not in ("variable", "value", "low", "high", "n", "statistic", "of")
+    ]
+    for dim in dims:
+        wanted = str((row["select"] or {}).get(dim, "all"))
+        if table[dim].notna().any():
+            table = table[table[dim].astype(str) == wanted]
+    assert len(table) == 1, row["id"]
+    line = table.iloc[0]
+    for name, column in (("measured", "value"), ("low", "low"), ("high", "high"), ("n", "n")):
+        if row[name] is not None and column in table:
+            assert line[column] == row[name], (row["id"], name)
+    if not row["file"].endswith("derived.csv"):
+        dataset = xr.load_dataset((out / row["file"]).with_suffix(".nc"))
+        found = read_number(dataset, row["value"], row["select"])
+        assert (found.value, found.n) == (row["measured"], row["n"])
+
+
+def test_a_second_run_computes_nothing(folder: Path) -> None:
+    first = compute_study(folder / "toy.yaml")
+    assert (first.recorded, first.analysed) == (2, 2)
+    assert lab.CALLS == {"made": 2, "shown": 2 * IMAGES}
+    second = compute_study(folder / "toy.yaml")
+    assert (second.recorded, second.analysed) == (0, 0)
+    assert lab.CALLS == {"made": 2, "shown": 2 * IMAGES}, "a subject was made, or shown images"
+    for key, result in first.results.items():
+        xr.testing.assert_identical(result, second.results[key])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown", "analysed"),
+    [
+        pytest.param("wrong: 0.7", "wrong: 0.6", IMAGES, 1, id="option of a subject"),
+        pytest.param("n_bootstrap: 50", "n_bootstrap: 60", 0, 2, id="option of an analysis"),
+        pytest.param("name: toy\n", "name: toy\nseed: 3\n", 0, 2, id="seed"),
+        pytest.param(
+            "options: {n_boot", "select: {head: human}, options: {n_boot", 0, 2, id="selection"
+        ),
+        pytest.param("label: Bad, ", "label: Worse, ", 0, 0, id="label"),
+        pytest.param("title: A toy", "title: Another toy", 0, 0, id="title"),
+    ],
+)
+def test_what_is_computed_again(
+    folder: Path, old: str, new: str, shown: int, analysed: int
+) -> None:
+    compute_study(folder / "toy.yaml")
+    lab.CALLS.update(made=0, shown=0)
+    assert old in lab.STUDY
+    (folder / "toy.yaml").write_text(lab.STUDY.replace(old, new, 1))
+    outcome = compute_study(folder / "toy.yaml")
+    assert not outcome.failures
+    assert (lab.CALLS["shown"], outcome.analysed) == (shown, analysed)
+
+
+def test_changed_pixels_are_shown_again(folder: Path) -> None:
+    compute_study(folder / "toy.yaml")
+    import shutil
+
+    shutil.rmtree(folder / "stimuli")
+    lab.simulated_stimuli(seed=1).save(folder / "stimuli")
+    outcome = compute_study(folder / "toy.yaml")
+    assert (outcome.recorded, outcome.analysed) == (2, 2)
+
+
+def test_changed_weights_are_recorded_again(folder: Path) -> None:
+    weights = folder / "weights.txt"
+    weights.write_text("first")
+    text = lab.STUDY.replace("options: {wrong: 0.7}", f"options: {{wrong: 0.7, file: '{weights}'}}")
+    (folder / "toy.yaml").write_text(text)
+    compute_study(folder / "toy.yaml")
+    assert compute_study(folder / "toy.yaml").recorded == 0
+    weights.write_text("second")
+    outcome = compute_study(folder / "toy.yaml")
+    assert (outcome.recorded, outcome.analysed) == (1, 1)
+
+
+def test_changed_code_is_run_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute_study(folder / "toy.yaml")
+    around = {**cells_module.surroundings(), "neurofer": "another source"}
+    monkeypatch.setattr(cells_module, "surroundings", lambda: around)
+    assert compute_study(folder / "toy.yaml").analysed == 2
+
+
+def test_one_pass_for_the_sites_of_all_analyses(folder: Path) -> None:
+    lab.simulated_stimuli(strengths=(0.5, 1.0)).save(folder / "stimuli2")
+    text = lab.STUDY.replace("folder: stimuli,", "folder: stimuli2,").replace(
+        "claims:\n",
+        "  - {name: linearity, analysis: linearity, stimuli: toy, subjects: good}\nclaims:\n",
+        1,
+    )
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert not outcome.failures
+    assert lab.CALLS["shown"] == 2 * 3 * 2 * 13
+    good = ResultKey("linearity", "toy", "good")
+    assert float(outcome.results[good]["median_r2"].sel(head="all")) == pytest.approx(1)
+
+
+def test_a_failing_cell_is_named_and_the_rest_goes_on(folder: Path) -> None:
+    text = lab.STUDY.replace("options: {wrong: 0.7}", "options: {breaks_on: monkey}")
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert [failure.place for failure in outcome.failures] == ["bad on toy"]
+    assert "cannot see monkey" in outcome.failures[0].message
+    assert outcome.claims["good.accuracy"].measured == 100
+    assert outcome.claims["bad.accuracy"].measured is None
+    assert "failed" in outcome.claims["bad.accuracy"].verdict
+    assert outcome.claims["mean"].measured is None
+
+
+def test_a_bad_image_sets_its_stimuli_aside(folder: Path) -> None:
+    lab.simulated_stimuli(seed=5).save(folder / "broken")
+    image = next((folder / "broken" / "images").glob("*.png"))
+    image.write_bytes(image.read_bytes()[:100])
+    text = lab.STUDY.replace("stimuli:\n", "stimuli:\n  broken: {folder: broken}\n", 1)
+    text = text.replace("stimuli: toy, subj", "stimuli: [toy, broken], subj")
+    text = text.replace("subject: good, value", "stimuli: toy, subject: good, value")
+    text = text.replace("subject: bad, value", "stimuli: toy, subject: bad, value")
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert outcome.claims["good.accuracy"].measured == 100
+    assert any(image.stem in f.message for f in outcome.failures), outcome.failures
+
+
+def test_a_claim_on_nothing_is_named(folder: Path) -> None:
+    text = lab.STUDY.replace("select: {head: human, strength: 1}", "select: {head: humn}")
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert [failure.place for failure in outcome.failures] == ["claim good.human"]
+    assert "did you mean 'human'" in outcome.failures[0].message
+
+
+def test_where_nothing_can_be_computed_it_is_an_error(folder: Path) -> None:
+    text = lab.STUDY.replace("label: Good}", "label: Good, options: {breaks_on: human}}")
+    text = text.replace("options: {wrong: 0.7}", "options: {breaks_on: monkey}")
+    (folder / "toy.yaml").write_text(text)
+    with pytest.raises(NeuroferError, match=r"(?s)nothing of study 'toy'.*cannot see human"):
+        compute_study(folder / "toy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("{folder: stimuli, ", "{set: bsf, ", ["set='bsf'", "stimuli.toy", "did you mean 'bfs'?"]),
+        ("{subject: counting", "{subject: countng", ["subject='countng'", "'counting'"]),
+        ("analysis: transfer,", "analysis: transfr,", ["analysis='transfr'", "rsa"]),
+        ("n_bootstrap", "n_bootstraps", ["option='n_bootstraps'", "did you mean 'n_bootstrap'?"]),
+    ],
+)
+def test_unknown_names_are_refused_before_any_work(
+    folder: Path, old: str, new: str, words: list[str]
+) -> None:
+    (folder / "toy.yaml").write_text(lab.STUDY.replace(old, new, 1))
+    with pytest.raises(NeuroferError) as caught:
+        compute_study(folder / "toy.yaml")
+    for word in words:
+        assert word in str(caught.value)
+    assert lab.CALLS == {"made": 0, "shown": 0}
+
+
+def test_a_truncated_cache_entry_is_named(folder: Path) -> None:
+    compute_study(folder / "toy.yaml")
+    entry = next(Path(os.environ["NEUROFER_CACHE"]).rglob("transfer-*.nc"))
+    entry.write_bytes(entry.read_bytes()[:200])
+    with pytest.raises(NeuroferError, match=entry.name):
+        compute_study(folder / "toy.yaml")
+
+
+def test_processes_find_the_same(folder: Path) -> None:
+    serial = compute_study(folder / "toy.yaml", cache=folder / "a")
+    script = (
+        "import sys; from tests.studies import lab; from neurofer.studies import compute_study\n"
+        "if __name__ == '__main__':\n"
+        "    outcome = compute_study(sys.argv[1], executor='processes')\n"
+        "    print(outcome.analysed, len(outcome.failures))\n"
+    )
+    (folder / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["2", "0"], done.stderr
+    assert serial.claims == compute_study(folder / "toy.yaml").claims
+
+
+def test_unknown_executor(folder: Path) -> None:
+    with pytest.raises(NeuroferError, match=r"executor='slurm'.*serial, processes"):
+        compute_study(folder / "toy.yaml", executor="slurm")
+
+
+def test_killed_in_the_middle_it_goes_on(folder: Path) -> None:
+    """Kill the run when its first result is written; the next run computes only the rest."""
+    script = (
+        "import sys, time; from tests.studies import lab\n"
+        "from neurofer.studies import compute_study\n"
+        "def pause(text, done, total):\n"
+        "    if 'on' in text: print(text, flush=True); time.sleep(60)\n"
+        "compute_study(sys.argv[1], progress=pause)\n"
+    )
+    (folder / "script.py").write_text(script)
+    with subprocess.Popen(
+        [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "good on toy"
+        process.send_signal(signal.SIGKILL)
+    time.sleep(0.1)
+    code_hash.cache_clear()  # as fresh as the other process's
+    cells_module.surroundings.cache_clear()
+    outcome = compute_study(folder / "toy.yaml")
+    assert (outcome.recorded, outcome.analysed) == (1, 1)
+    assert lab.CALLS["shown"] == IMAGES
+
+
+def test_results_are_written_the_same_twice(folder: Path) -> None:
+    outcome = compute_study(folder / "toy.yaml")
+    written = []
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        write_results(outcome, folder / name)
+        files = sorted(path for path in (folder / name).rglob("*") if path.is_file())
+        written.append({path.relative_to(folder / name): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    assert len(written[0]) == 2 * 2 + 1 + 3
+
+
+def test_numbers_are_finite_or_absent(folder: Path) -> None:
+    for row in compute_study(folder / "toy.yaml").summary():
+        for name in ("published", "measured", "low", "high"):
+            assert row[name] is None or np.isfinite(row[name])
