@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofer.files import package_version
 from neurofer.reports.blocks import (
     Block,
     Bullets,
@@ -27,7 +26,7 @@ from neurofer.reports.blocks import (
 from neurofer.reports.methods import methods_sections
 from neurofer.reports.numbers import counted, interval, listed, measured, published
 from neurofer.reports.tables import claim_table, trace_table
-from neurofer.studies.cells import Failure, surroundings
+from neurofer.studies.cells import Failure, installed, surroundings
 from neurofer.studies.claims import ClaimRow
 from neurofer.studies.run import StudyOutcome
 
@@ -69,7 +68,7 @@ def make_document(
         subtitle=study.paper,
         about=study.about,
         sections=tuple(section for section in sections if section.blocks),
-        footer=f"neurofer {package_version()} · study {study.name}",
+        footer=f"neurofer {installed('neurofer')} · study {study.name}",
         highlights=tuple(_highlights(outcome)),
     )
 
@@ -194,7 +193,7 @@ def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, 
     around = surroundings()
     libraries = listed(f"{k} {v}" for k, v in around.items() if k != "neurofer")
     facts = [
-        ("Made with", f"neurofer {package_version()}, source `{around['neurofer'][:16]}`"),
+        ("Made with", f"neurofer {installed('neurofer')}, source `{around['neurofer'][:16]}`"),
         ("Command", f"`{command}`" if command else ""),
         ("Date", date),
         ("Python", f"{platform.python_version()} on {platform.platform()}"),

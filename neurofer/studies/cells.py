@@ -307,7 +307,7 @@ def read_result(path: Path) -> xr.Dataset:
 @lru_cache(maxsize=1)
 def surroundings() -> dict[str, str]:
     """Return what decides a result besides its inputs: our source and the libraries' versions."""
-    return {"neurofer": code_hash(), **{name: _version(name) for name in LIBRARIES}}
+    return {"neurofer": code_hash(), **{name: installed(name) for name in LIBRARIES}}
 
 
 @lru_cache(maxsize=1)
@@ -354,7 +354,8 @@ def _selected(recording: xr.DataArray, conditions: Mapping[str, Any]) -> xr.Data
     return recording.isel(presentation=np.flatnonzero(keep))
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str:
+    """Return the version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

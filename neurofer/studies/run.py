@@ -18,6 +18,7 @@ from neurofer.studies.cells import (
     ResultKey,
     check_names,
     failure_of,
+    installed,
     load_spec,
     plan_cells,
     read_result,
@@ -142,8 +143,6 @@ def write_results(
 
 def provenance(outcome: StudyOutcome) -> dict[str, Any]:
     """Return what the results were made of: identifiers, options, versions, seed; no dates."""
-    from neurofer.files import package_version
-
     return {
         "study": outcome.study.name,
         "seed": outcome.study.seed,
@@ -157,7 +156,7 @@ def provenance(outcome: StudyOutcome) -> dict[str, Any]:
             }
             for (subject, stimuli), description in sorted(outcome.subjects.items())
         },
-        "neurofer": package_version(),
+        "neurofer": installed("neurofer"),
         "source": surroundings()["neurofer"],
         "python": platform.python_version(),
         "platform": platform.platform(),
