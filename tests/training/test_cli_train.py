@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from neurofer import cli_train
+from neurofer.errors import NeuroferError
+from neurofer.training import train as module
+from neurofer.training.train import TrainingResult
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Return a function that runs the command with a stand-in for the loop, and what it got."""
+    got = {}
+
+    def loop(recipe, out, **options):
+        got.update(options, recipe=recipe.name, out=out)
+        return TrainingResult(out, out.stem != "stopped", 7, {"all": 0.5})
+
+    monkeypatch.setattr(module, "train", loop)
+    app = typer.Typer()
+    app.command()(cli_train.train)
+    return lambda *arguments: (CliRunner().invoke(app, [str(a) for a in arguments]), got)
+
+
+def test_options_reach_the_loop(run):
+    out = Path("net.safetensors")
+    result, got = run("heatmap", "--out", out, "--resume", "--threads", 1, "--quiet")
+    assert result.exit_code == 0
+    assert "held-out error, all: 0.500" in result.output
+    assert got == {
+        "recipe": "heatmap",
+        "out": out,
+        "resume": True,
+        "threads": 1,
+        "quiet": True,
+    }
+
+
+def test_a_run_that_sigterm_stopped_ends_as_a_scheduler_expects(run):
+    result, _ = run("heatmap", "--out", "stopped.safetensors")
+    assert result.exit_code == 143
+    assert "stopped after 7 steps; --resume goes on" in result.output
+
+
+def test_an_unknown_recipe_is_an_error_of_the_users(run):
+    result, _ = run("heatmop", "--out", "net.safetensors")
+    assert isinstance(result.exception, NeuroferError)
