@@ -69,7 +69,7 @@ def neuroid_coords(site: Site, shape: Sequence[int], model: str) -> Coords:
     if len(shape) == 3:
         channel, row, col = (index.ravel() for index in np.indices(shape))
     values: dict[str, np.ndarray] = {
-        "neuroid_id": np.char.add(f"{site.name}.", number.astype(f"<U{len(str(n))}")),
+        "neuroid_id": numbered(f"{site.name}.", n),
         "model": np.full(n, model),
         "site": np.full(n, site.name),
         "region": np.full(n, site.region or ""),
@@ -80,6 +80,29 @@ def neuroid_coords(site: Site, shape: Sequence[int], model: str) -> Coords:
         "channel_y": row,
     }
     return {name: ("neuroid", value) for name, value in values.items()}
+
+
+def numbered(prefix: str, n: int) -> np.ndarray:
+    """Return prefix + "0", prefix + "1" ... as an array of n strings.
+
+    Written digit by digit for all units at once, five times as fast as string functions: a layer
+    of a trunk has 800,000 units.
+
+    >>> numbered("pool.", 3).tolist()
+    ['pool.0', 'pool.1', 'pool.2']
+    """
+    width, start = len(str(max(n - 1, 0))), len(prefix)
+    codes = np.zeros((n, start + width), dtype=np.uint32)
+    codes[:, :start] = [ord(letter) for letter in prefix]
+    first = 0
+    for digits in range(1, width + 1):
+        last = min(10**digits, n)
+        number = np.arange(first, last)
+        for place in range(digits):
+            tens = 10 ** (digits - 1 - place)
+            codes[first:last, start + place] = ord("0") + number // tens % 10
+        first = last
+    return codes.view(f"<U{start + width}")[:, 0]
 
 
 def time_coords(time_bins: Sequence[tuple[int, int]]) -> Coords:
@@ -109,16 +132,23 @@ def join_coords(sites: Sequence[Coords]) -> Coords:
 
 
 def make_recording(
-    activity: np.ndarray, coords: Mapping[str, Any], attributes: Mapping[str, str]
+    activity: np.ndarray,
+    coords: Mapping[str, Any],
+    attributes: Mapping[str, str],
+    *,
+    unique: bool = True,
 ) -> xr.DataArray:
-    """Build and check a recording; activity is float32 (presentation, neuroid[, time_bin])."""
+    """Build and check a recording; activity is float32 (presentation, neuroid[, time_bin]).
+
+    `unique` False spares the comparison of all neuroid_ids where they are known to differ.
+    """
     dims = DIMS[: activity.ndim]
     array = xr.DataArray(activity, dims=dims, coords=dict(coords), name="activity")
     array.attrs.update(attributes)
-    return check_recording(array)
+    return check_recording(array, unique=unique)
 
 
-def check_recording(recording: xr.DataArray) -> xr.DataArray:
+def check_recording(recording: xr.DataArray, *, unique: bool = True) -> xr.DataArray:
     """Return the recording if it has the layout, else say what is wrong.
 
     The layout: dims presentation x neuroid [x time_bin]; float32; non-index coordinates: on
@@ -146,7 +176,8 @@ def check_recording(recording: xr.DataArray) -> xr.DataArray:
                 f"use .reset_index({dim!r}) or neurofer.brainscore.from_brainscore"
             )
     _check_coords(recording)
-    _check_unique(recording)
+    if unique:
+        _check_unique(recording)
     return recording
 
 

@@ -62,7 +62,8 @@ def record(
     if bins is not None:
         coords.update(bins)
         activity = np.repeat(activity[:, :, np.newaxis], len(bins["time_bin_start"][1]), axis=2)
-    return make_recording(activity, coords, _attributes(subject, stimuli, missing))
+    attributes = _attributes(subject, stimuli, missing)
+    return make_recording(activity, coords, attributes, unique=False)  # site.number is unique
 
 
 def check_sites(subject: Recordable, sites: Sequence[str] | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neurofer.faces import FaceRenderer, Rendering
 
 # Starting processes takes about as long as rendering this many images.
-SERIAL = 8
+SERIAL = 24
 
 
 @dataclass(frozen=True)
