@@ -13,14 +13,7 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash, content_hash, write_whole
-from neurofer.recording.layout import (
-    NEUROID_COORDS,
-    TIME_COORDS,
-    check_recording,
-    join_coords,
-    make_recording,
-    time_coords,
-)
+from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
 from neurofer.stimuli.stimulus_set import StimulusSet
@@ -35,7 +28,6 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Pat
     check_recording(recording)
     path = Path(path)
     with write_whole(path) as partial:
-        # object strings: '<U' arrays would be written as fixed-width characters by some engines
         recording.to_dataset(name="activity").to_netcdf(partial, engine=_engine())
     return path
 
@@ -166,15 +158,3 @@ def _engine() -> str:
         if find_spec(module) is not None:
             return engine
     raise NeuroferError("no netCDF library is installed; run pip install netCDF4")
-
-
-__all__ = [
-    "NEUROID_COORDS",
-    "TIME_COORDS",
-    "RecordingStore",
-    "count_missing",
-    "join_sites",
-    "load_recording",
-    "save_recording",
-    "time_coords",
-]
