@@ -15,9 +15,9 @@ from neurofer.errors import NeuroferError
 if TYPE_CHECKING:
     from neurofer.analyses import analyse as analyse
     from neurofer.recording import record as record
+    from neurofer.reports import run_study as run_study
     from neurofer.stimuli import list_stimuli as list_stimuli
     from neurofer.stimuli import load_stimuli as load_stimuli
-    from neurofer.studies import run_study as run_study
     from neurofer.subjects import list_subjects as list_subjects
     from neurofer.subjects import load_subject as load_subject
 
@@ -31,7 +31,7 @@ _LAZY = {
     "load_subject": "neurofer.subjects",
     "record": "neurofer.recording",
     "analyse": "neurofer.analyses",
-    "run_study": "neurofer.studies",
+    "run_study": "neurofer.reports",
 }
 
 __all__ = ["NeuroferError", "__version__", *sorted(_LAZY)]
