@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 FEWEST_LEVELS = 3
-# float32 activity that varies by less than this part of its size is constant up to rounding.
+# float32 activity that varies by less than this part of a unit's scale is constant up to rounding.
 CONSTANT = 1e-6
 MEASURES = ("r2", "slope", "monotonicity", "spearman", "chord_deviation")
 
@@ -87,7 +87,8 @@ def run(
     """
     responses = read_responses(recording, site)
     series = split_series(responses)
-    fits = [fit_series(one.strength, one.activity) for one in series]
+    scale = np.abs(responses.activity).max(axis=0)
+    fits = [fit_series(one.strength, one.activity, scale) for one in series]
     result = xr.Dataset(
         {name: (("series", "neuroid"), np.stack([fit[name] for fit in fits])) for name in fits[0]},
         coords=_series_coordinates(series, responses),
@@ -100,7 +101,9 @@ def run(
     return with_provenance(result, "linearity", recording, responses, options)
 
 
-def fit_series(strength: np.ndarray, activity: np.ndarray) -> dict[str, np.ndarray]:
+def fit_series(
+    strength: np.ndarray, activity: np.ndarray, scale: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Return measures of linearity of activity against strength, each (units,).
 
     slope, intercept, r2: of the least-squares line, r2 = 1 - RSS / TSS. monotonicity: the sum of
@@ -114,6 +117,8 @@ def fit_series(strength: np.ndarray, activity: np.ndarray) -> dict[str, np.ndarr
     Args:
         strength: (k,) increasing.
         activity: (k, units) finite.
+        scale: (units,) greatest absolute activity of a unit in all series, of which variation is
+            measured in parts; that of this series by default.
 
     >>> fit = fit_series(np.array([0.0, 0.5, 1.0]), np.array([[1.0], [2.0], [3.0]]))
     >>> {name: float(fit[name][0]) for name in ("slope", "intercept", "r2", "chord_deviation")}
@@ -121,7 +126,7 @@ def fit_series(strength: np.ndarray, activity: np.ndarray) -> dict[str, np.ndarr
     """
     x, y = np.asarray(strength, np.float64), np.asarray(activity, np.float64)
     extent = np.ptp(y, axis=0)
-    constant = extent <= CONSTANT * np.abs(y).max(axis=0)
+    constant = extent <= CONSTANT * (np.abs(y).max(axis=0) if scale is None else scale)
     safe = np.where(constant, 1.0, extent)
     # Scaled to range 1, so that squares of very small activities do not vanish.
     z = (y - y[0]) / safe

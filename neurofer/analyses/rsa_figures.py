@@ -68,7 +68,9 @@ def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     )
     figure.update_xaxes(showline=False, ticks="", col=1)
     figure.update_yaxes(showline=False, ticks="", col=1)
-    figure.update_yaxes(zeroline=True, zerolinecolor=INK, zerolinewidth=1, col=2)
+    figure.update_yaxes(
+        zeroline=True, zerolinecolor=INK, zerolinewidth=1, range=_range(results), col=2
+    )
     figure.update_layout(bargap=0.35, showlegend=False)
     return figure
 
@@ -197,15 +199,20 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
         row=row,
         col=2,
     )
-    # Shapes do not count for the range that plotly finds.
+    figure.update_yaxes(title_text=_comparison(result), row=row, col=2)
+
+
+def _range(results: Mapping[str, xr.Dataset]) -> list[float]:
+    """Return one range for all panels; shapes do not count for that which plotly finds."""
     ends = [0.0]
-    for variable in ("similarity", "similarity_within", "noise_ceiling"):
-        for suffix in ("", "_low", "_high"):
-            if variable + suffix in result:
-                ends += [float(v) for v in np.ravel(result[variable + suffix]) if np.isfinite(v)]
+    for result in results.values():
+        for variable in ("similarity", "similarity_within", "noise_ceiling"):
+            for suffix in ("", "_low", "_high"):
+                if variable + suffix in result:
+                    values = np.ravel(result[variable + suffix].to_numpy())
+                    ends += values[np.isfinite(values)].tolist()
     margin = 0.06 * (max(ends) - min(ends))
-    limits = [min(ends) - margin * (min(ends) < 0), max(ends) + margin]
-    figure.update_yaxes(title_text=_comparison(result), range=limits, row=row, col=2)
+    return [min(ends) - margin * (min(ends) < 0), max(ends) + margin]
 
 
 def _add_map(

@@ -48,7 +48,10 @@ def wilson_interval(
     p = successes / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # The ends at 0 and 1 are exact; computed, they miss by a rounding.
+    low = 0.0 if p == 0 else float(centre - half)
+    high = 1.0 if p == 1 else float(centre + half)
+    return low, high
 
 
 def clustered_wilson_interval(
