@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from neurofer.errors import unknown_choice
+from neurofer.faces.checks import check_number
 from neurofer.faces.mesh import head_mesh, snap
 
 
@@ -75,12 +76,13 @@ def displacement(action_units: Mapping[int, float]) -> np.ndarray:
     """Return the movement of the coarse vertices, (V, 3) float64, linear in the strengths.
 
     Raises:
-        NeuroferError: an action unit is unknown.
+        NeuroferError: an action unit is unknown, or its strength is out of range.
     """
     weights: dict[str, float] = {}
     for unit in sorted(action_units):
         if unit not in ACTION_UNITS:
             raise unknown_choice("action unit", unit, ACTION_UNITS, "the face renderer")
+        check_number(f"action unit {unit}", action_units[unit], -10, 10)
         for name, share in ACTION_UNITS[unit].items():
             key = "fu/" + name
             weights[key] = weights.get(key, 0.0) + action_units[unit] * share

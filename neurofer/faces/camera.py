@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurofer.faces.checks import check_number
 from neurofer.faces.trigonometry import cos_sin
 
 DISTANCE = 14.0
@@ -29,6 +30,9 @@ class Camera:
         roll: tilts the face against the clock, in degrees.
         zoom: magnification; 1 shows the whole head.
         shift: moves the face right and down, in fractions of the frame.
+
+    Raises:
+        NeuroferError: a number is out of range.
     """
 
     yaw: float = 0.0
@@ -36,6 +40,13 @@ class Camera:
     roll: float = 0.0
     zoom: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("yaw", "pitch", "roll"):
+            check_number(name, getattr(self, name), -360, 360)
+        check_number("zoom", self.zoom, 0.1, 20)
+        for shift in self.shift:
+            check_number("shift", shift, -2, 2)
 
     def turn(self, vertices: np.ndarray) -> np.ndarray:
         """Rotate vertices (V, 3) about the middle of the head."""

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import unknown_choice
+from neurofer.faces.checks import check_number
 from neurofer.faces.heads import HEADS, STYLES
 from neurofer.faces.mesh import head_mesh
 from neurofer.faces.paint import ANCESTRIES, PAINTERS, Macro, Paint
@@ -88,8 +89,7 @@ def make_identity(seed: int, head: str, *, spread: float = 1.0) -> Identity:
     """
     if head not in HEADS:
         raise unknown_choice("head", head, HEADS, "the face renderer")
-    if not 0 <= spread <= 2:
-        raise NeuroferError(f"spread={spread!r} is not allowed; choose a number from 0 to 2")
+    check_number("spread", spread, 0, 2)
     macro = _draw_macro(Random(seed, head, "macro"), head)
     targets = _macro_targets(_blend_macro(_MEAN_MACRO[head], macro, spread))
     if head == "cartoon":

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurofer.faces.checks import check_number
 from neurofer.faces.elements import Number, clip01, element, mix, smoothstep, unit
 from neurofer.faces.trigonometry import cos_sin
 
@@ -30,6 +31,9 @@ class Light:
         azimuth: of the key light in degrees; 0 is from the camera, negative from the image's left.
         elevation: of the key light in degrees; 90 is from above.
         key, fill, ambient: intensities.
+
+    Raises:
+        NeuroferError: a number is out of range.
     """
 
     azimuth: float = -31.0
@@ -37,6 +41,12 @@ class Light:
     key: float = 0.78
     fill: float = 0.20
     ambient: float = 0.36
+
+    def __post_init__(self) -> None:
+        for name in ("azimuth", "elevation"):
+            check_number(name, getattr(self, name), -360, 360)
+        for name in ("key", "fill", "ambient"):
+            check_number(name, getattr(self, name), 0, 10)
 
     def direction(self) -> tuple[float, float, float]:
         """Return the unit vector towards the key light."""

@@ -13,6 +13,7 @@ import numpy as np
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.faces.actions import action_units_of, fine_displacement
 from neurofer.faces.camera import DISTANCE, Camera
+from neurofer.faces.checks import check_number
 from neurofer.faces.elements import noise_table
 from neurofer.faces.identities import Identity
 from neurofer.faces.landmarks import LANDMARK_VERTICES
@@ -118,7 +119,7 @@ class FaceRenderer:
         Raises:
             NeuroferError: an unknown expression, action unit or transport, or a bad number.
         """
-        _check(size, scale_x, transport)
+        _check(size, scale_x, strength, transport)
         camera, light = camera or Camera(), light or Light()
         units = action_units_of(expression, strength)
         if action_units is not None:
@@ -222,13 +223,12 @@ def _backend(name: str) -> ModuleType:
     return numba_backend
 
 
-def _check(size: int, scale_x: float, transport: str) -> None:
+def _check(size: int, scale_x: float, strength: float, transport: str) -> None:
     if transport not in TRANSPORTS:
         raise unknown_choice("transport", transport, TRANSPORTS)
-    if not 8 <= size <= 2048:
-        raise NeuroferError(f"size={size!r} is not allowed; choose from 8 to 2048 pixels")
-    if not 0.2 <= scale_x <= 5:
-        raise NeuroferError(f"scale_x={scale_x!r} is not allowed; choose from 0.2 to 5")
+    check_number("size", size, 8, 2048)
+    check_number("scale_x", scale_x, 0.2, 5)
+    check_number("strength", strength, -4, 4)
 
 
 @lru_cache(maxsize=4)
