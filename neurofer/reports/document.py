@@ -5,8 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from neurofer.reports.blocks import (
     Block,
@@ -28,7 +27,11 @@ from neurofer.reports.numbers import counted, interval, listed, measured, publis
 from neurofer.reports.tables import claim_table, trace_table
 from neurofer.studies.cells import Failure, installed, surroundings
 from neurofer.studies.claims import ClaimRow
+from neurofer.studies.descriptions import StimuliDescription
 from neurofer.studies.run import StudyOutcome
+
+if TYPE_CHECKING:
+    from neurofer.stimuli import StimulusSet
 
 SHEET_CELL = 72  # pixels; a sheet of 15 rows stays below half a megabyte
 
@@ -74,9 +77,9 @@ def make_document(
 
 
 def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], list[Failure]]:
-    """Draw a contact sheet of each set of stimuli as PNG.
+    """Draw a contact sheet of each set of stimuli as PNG: identities, or one identity's strengths.
 
-    Sets that share an image with a set drawn before show their strengths or identities.
+    A set whose sheet would show images that were shown before has none.
     """
     from PIL import Image
 
@@ -85,27 +88,34 @@ def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], li
 
     pictures: list[Picture] = []
     failures: list[Failure] = []
+    seen: set[str] = set()
     folder.mkdir(parents=True, exist_ok=True)
     for name, stimuli in outcome.stimuli.items():
         shown = outcome.descriptions[name]
-        # With several strengths a sheet of identities would show the first strength only.
-        by_strength = len([s for s in shown.columns["strength"] if s]) > 1
         try:
-            if by_strength:
-                head = str(shown.columns["head"][0])
-                part = stimuli.select(head=head, identity=shown.identities[head][0])
-                sheet = contact_sheet(part, rows="strength", cell=SHEET_CELL)
-            else:
-                sheet = contact_sheet(stimuli, cell=SHEET_CELL)
+            part, rows, words = _sheet_part(stimuli, shown)
+            if set(part.table["image_sha256"]) <= seen:
+                continue
+            seen |= set(part.table["image_sha256"])
+            sheet = contact_sheet(part, rows=rows, cell=SHEET_CELL)
             path = folder / f"{name}.png"
-            Image.fromarray(np.asarray(sheet)).save(path, optimize=True)
+            Image.fromarray(sheet).save(path, optimize=True)
         except Exception as error:
             failures.append(failure_of(f"sheet of {name}", error))
             continue
-        part_of = f"the first {shown.columns['head'][0]} identity of " if by_strength else ""
-        caption = f"Stimuli: {part_of}`{shown.identifier}`, {shown.kind}."
+        caption = f"Stimuli: {words}`{shown.identifier}`, {shown.kind}."
         pictures.append(Picture(name, path, caption, f"Contact sheet of {shown.identifier}"))
     return pictures, failures
+
+
+def _sheet_part(stimuli: StimulusSet, shown: StimuliDescription) -> tuple[StimulusSet, str, str]:
+    """Return what a sheet shows, the column of its rows, and what of the set it is."""
+    if len([strength for strength in shown.columns["strength"] if strength]) < 2:
+        return stimuli, "identity", ""
+    # A sheet of identities would show their first strength only.
+    head = str(shown.columns["head"][0])
+    part = stimuli.select(head=head, identity=shown.identities[head][0])
+    return part, "strength", f"the first {head} identity of "
 
 
 def _highlights(outcome: StudyOutcome) -> list[tuple[str, str, Tone]]:

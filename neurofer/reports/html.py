@@ -59,7 +59,9 @@ def _plot(figure: Figure, **options: Any) -> str:
     from plotly.io import to_html
 
     div = f"figure-{figure.name}"
-    return str(to_html(figure.plot, config=PLOT_CONFIG, div_id=div, **options))
+    # As wide as the page: a fixed width is for the SVG.
+    plot = figure.plot.__class__(figure.plot).update_layout(width=None, autosize=True)
+    return str(to_html(plot, config=PLOT_CONFIG, div_id=div, **options))
 
 
 def plotly_source() -> str:

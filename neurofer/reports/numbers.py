@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from neurofer.studies.claims import ClaimRow
 
 DASH = "–"
+MINUS = "−"
 PERCENT_DIGITS = 1
 OTHER_DIGITS = 3
 
@@ -27,9 +28,8 @@ def fixed(value: float | None, digits: int) -> str:
     """
     if value is None or not math.isfinite(value):
         return DASH
-    if value == round(value) and abs(value) < 1e6:
-        return f"{value:.0f}"
-    return f"{value:.{digits}f}"
+    whole = value == round(value) and abs(value) < 1e6
+    return f"{value:.{0 if whole else digits}f}".replace("-", MINUS)
 
 
 def measured(row: ClaimRow) -> str:
@@ -38,11 +38,12 @@ def measured(row: ClaimRow) -> str:
 
 
 def interval(row: ClaimRow) -> str:
-    """Return the interval of a claim, "92.8–99.4"."""
+    """Return the interval of a claim, "92.8–99.4"; "−0.1 to 0.2" where one is negative."""
     if row.low is None or row.high is None:
         return DASH
     digits = digits_of(row)
-    return f"{fixed(row.low, digits)}{DASH}{fixed(row.high, digits)}"
+    between = " to " if row.low < 0 else DASH
+    return f"{fixed(row.low, digits)}{between}{fixed(row.high, digits)}"
 
 
 def published(row: ClaimRow) -> str:
