@@ -147,7 +147,8 @@ def train(
     card = {
         "weights": out.name,
         "sha256": sha256_file(out),
-        "command": f"neurofer train {recipe.name} --out {out.name}",
+        "command": f"neurofer train {recipe.name} --out {out.name}"
+        + (f" --threads {threads}" if threads else ""),
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "held_out": held_out,
         "seconds": round(time.monotonic() - began),

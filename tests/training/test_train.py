@@ -99,7 +99,7 @@ def test_what_is_written(whole):
         "training_images": 24,
         "held_out_images": 12,
     }
-    assert card["command"] == "neurofer train tiny --out whole.safetensors"
+    assert card["command"] == "neurofer train tiny --out whole.safetensors --threads 1"
     files = sorted(path.name for path in out.parent.iterdir())
     assert files == ["whole.json", "whole.log.jsonl", "whole.safetensors"]
     landmarks_found, _ = heatmap.load(out).predict([np.zeros((224, 224, 3), np.uint8)])
