@@ -68,7 +68,8 @@ class Rendering:
 class FaceRenderer:
     """Draws heads; keeps what it has computed for the last identities.
 
-    `backend` is numba where it is installed ("auto"), or as named. Both draw the same bytes.
+    `backend` is numba where it is installed ("auto"), or as named. Both draw the same bytes. Give
+    every thread a renderer of its own.
 
     Raises:
         NeuroferError: an unknown backend, or numba is asked for and not installed.
