@@ -90,7 +90,9 @@ def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], li
     failures: list[Failure] = []
     seen: set[str] = set()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, stimuli in outcome.stimuli.items():
+    wanted = outcome.study.sheets or outcome.stimuli
+    for name in (name for name in wanted if name in outcome.stimuli):
+        stimuli = outcome.stimuli[name]
         shown = outcome.descriptions[name]
         try:
             part, rows, words = _sheet_part(stimuli, shown)

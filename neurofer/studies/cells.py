@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from neurofer.stimuli import StimulusSet
 
+MOST_SUBJECTS = 3  # kept in memory at once; each may hold a network
 # Libraries whose version can change a result.
 LIBRARIES = ("numpy", "scipy", "torch", "scikit-learn", "statsmodels", "rsatoolbox", "pillow")
 
@@ -134,7 +135,7 @@ class Bench:
         self.cache = cache_folder("studies") if cache is None else cache
         self._stimuli: dict[str, StimulusSet] = dict(stimuli or {})
         self._training: dict[tuple[str, str], StimulusSet | None] = {}
-        self._subject: tuple[str, Any] = ("", None)
+        self._subjects: dict[str, Any] = {}
 
     def stimuli(self, name: str) -> StimulusSet:
         """Return stimuli of the study."""
@@ -211,11 +212,13 @@ class Bench:
         from neurofer.subjects import load_subject
 
         key = self._subject_key(cell)
-        if self._subject[0] != key:
+        if key not in self._subjects:
             spec = self.study.subjects[cell.subject]
             training = self.training(cell.subject, cell.stimuli)
-            self._subject = (key, load_subject(spec.subject, training=training, **spec.options))
-        return self._subject[1]
+            while len(self._subjects) >= MOST_SUBJECTS:
+                del self._subjects[next(iter(self._subjects))]
+            self._subjects[key] = load_subject(spec.subject, training=training, **spec.options)
+        return self._subjects[key]
 
     def _record(
         self, cell: Cell, items: Iterable[AnalysisSpec], outcome: CellOutcome

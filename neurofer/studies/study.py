@@ -154,7 +154,11 @@ class FigureSpec(StudyPart):
 
 
 class Study(StudyPart):
-    """A study: what is shown to whom, how it is analysed, what is claimed and where it is shown."""
+    """A study: what is shown to whom, how it is analysed, what is claimed and where it is shown.
+
+    `highlights` are the claims at the top of the report, `sheets` the stimuli that it shows (all,
+    where none is named).
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     title: str
@@ -162,12 +166,15 @@ class Study(StudyPart):
     about: str = ""
     seed: int = 0
     highlights: Names = ()
+    sheets: Names = ()
     stimuli: dict[str, StimuliSpec]
     subjects: dict[str, SubjectSpec]
     analyses: tuple[AnalysisSpec, ...]
     claims: tuple[ClaimSpec, ...] = ()
     tables: tuple[TableSpec, ...] = ()
     figures: tuple[FigureSpec, ...] = ()
+
+    _names = field_validator("highlights", "sheets", mode="before")(_as_names)
 
     def analysis(self, name: str) -> AnalysisSpec:
         """Return the analysis of that name."""
@@ -279,6 +286,8 @@ def _check(study: Study) -> None:
     _unique("claims", [claim.id for claim in study.claims])
     for claim in study.claims:
         _check_claim(study, claim)
+    for name in study.sheets:
+        _known("stimuli", name, study.stimuli, "sheets")
     for name in study.highlights:
         _known("claim", name, [claim.id for claim in study.claims], "highlights")
     for name in (*study.stimuli, *study.subjects, *(item.name for item in study.analyses)):

@@ -116,6 +116,7 @@ MISTAKES = {
         changed("columns: [all, human]", "columns: [all]"),
         ["2 claims for"],
     ),
+    "sheet of no stimuli": (changed("highlights:", "sheets: tyo\nhighlights:"), ["sheets"]),
     "highlight of no claim": (changed("highlights: [good", "highlights: [god"), ["highlights"]),
     "name with a slash": (
         STUDY.replace("good:", "go/od:").replace("good", "go/od"),
