@@ -215,3 +215,14 @@ def test_the_pdf_holds_the_same_numbers(report: Report, tmp_path: Path) -> None:
 def test_csv_files_are_plain(report: Report) -> None:
     table = pd.read_csv(report.folder / "results" / "transfer.toy.good.csv")
     assert {"variable", "head", "strength", "value", "low", "high", "n"} <= set(table)
+
+
+def test_the_same_outcome_gives_the_same_page(report: Report) -> None:
+    from neurofer.reports.document import make_document
+    from neurofer.reports.html import render_html
+
+    pages = [render_html(make_document(report.outcome, [], [], date="today")) for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert "today" in pages[0]
+    for name in ("summary.json", "provenance.json", "study.yaml"):
+        assert not re.search(r"20\d\d-\d\d-\d\d", (report.folder / name).read_text()), name
