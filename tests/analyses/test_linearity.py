@@ -176,7 +176,7 @@ def test_presentations_of_the_same_strength_are_averaged(faces):
     )
     import xarray as xr
 
-    both = xr.concat([recording, again], dim="presentation")
+    both = xr.concat([recording, again], dim="presentation", coords="different")
     result = linearity.run(both, n_bootstrap=50)
     cell = result.sel(head="all")
     assert float(cell["median_r2"]) == pytest.approx(1, abs=1e-6)

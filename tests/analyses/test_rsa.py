@@ -200,7 +200,7 @@ def test_the_model_of_what_is_coded_is_the_most_similar(full_strength, code, dis
     recording = coding_units(full_strength, code, 60, noise=0.5)
     result = rsa.run(recording, distance=distance, n_bootstrap=50)
     similarity = result["similarity"]
-    assert str(similarity["model"].to_numpy()[int(similarity.argmax())]) == code
+    assert str(similarity["model"].to_numpy()[np.argmax(similarity.to_numpy())]) == code
     others = [name for name in ("expression", "head", "identity") if name != code]
     for other in others:
         assert float(similarity.sel(model=code)) > float(similarity.sel(model=other)) + 0.1
