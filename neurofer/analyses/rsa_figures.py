@@ -54,7 +54,7 @@ def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         subplot_titles=[
             title
             for name, one in results.items()
-            for title in (f"{name}, {one.attrs['site']}", "Similarity to models")
+            for title in (_name(name, one), "Similarity to models")
         ],
     )
     for k, (name, result) in enumerate(results.items()):
@@ -79,7 +79,10 @@ def mds_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return a two-dimensional map of the stimuli of each subject by classical scaling."""
     results = check_results(results)
     maps = {name: classical_mds(one["rdm"].to_numpy()) for name, one in results.items()}
-    titles = [f"{name}, {100 * maps[name][1]:.0f} % of the variance" for name in results]
+    titles = [
+        f"{_name(name, one)}, {100 * maps[name][1]:.0f} % of the variance"
+        for name, one in results.items()
+    ]
     figure, places = grid(titles, columns=2)
     for place, (name, result) in zip(places, results.items(), strict=True):
         _add_map(figure, result, maps[name][0], place, first=place == places[0])
@@ -258,6 +261,12 @@ def _add_keys(figure: Figure, columns: Mapping[str, np.ndarray]) -> None:
         marker = {"color": PALE, "symbol": marker_of(head, HEAD_MARKERS, k), "size": 10}
         marker |= {"line": {"color": INK, "width": 1}}
         figure.add_scatter(x=[None], y=[None], name=head, mode="markers", marker=marker)
+
+
+def _name(subject: str, result: xr.Dataset) -> str:
+    """Return the subject, and the site unless the name has it."""
+    site = str(result.attrs["site"])
+    return subject if site in subject else f"{subject} ({site})"
 
 
 def _comparison(result: xr.Dataset) -> str:
