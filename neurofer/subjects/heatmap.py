@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +22,16 @@ from torch.nn import functional
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.subjects.preprocess import heatmap_input
-from neurofer.subjects.tensors import load_tensors
+from neurofer.subjects.tensors import load_tensors, tensors_hash
 
 MAP_SIZE = 56
 LANDMARK_COUNT = 13
 NAMES = ("heatmap", "heatmap-human")
 WEIGHTS = Path(__file__).parent / "weights"
 CONFIDENCE_RADIUS = 2.5  # cells of the map: 10 pixels of a 224-pixel image
+# A landmark below it is probably covered: of those behind a gray box over the mouth, the eyes or
+# the left half of rendered heads, 96 to 100 % fall below, of the others 1 to 9 %.
+VISIBLE_CONFIDENCE = 0.75
 
 
 def load(name: str | os.PathLike[str]) -> LandmarkNet:
@@ -56,11 +61,22 @@ def load(name: str | os.PathLike[str]) -> LandmarkNet:
 
 @dataclass(frozen=True, eq=False)
 class LandmarkNet:
-    """A trained heatmap net that takes images of any size."""
+    """A trained heatmap net that takes images of any size.
+
+    Attributes:
+        name: of the weights.
+        net: in evaluation mode.
+        about: the recipe and the data that it was trained on.
+    """
 
     name: str
     net: HeatmapNet
-    about: dict
+    about: dict[str, Any]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the weights."""
+        return tensors_hash(self.net.state_dict())
 
     def predict(
         self, images: Sequence[np.ndarray], *, batch_size: int = 16
