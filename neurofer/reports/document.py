@@ -59,8 +59,8 @@ def make_document(
     all_failures = outcome.failures if failures is None else failures
     sections = [
         Section("Results", (*_failed(all_failures), *_tables(outcome))),
-        Section("Figures", tuple(figures)),
         Section("What did not hold", _not_held(outcome)),
+        Section("Figures", tuple(figures)),
         *methods_sections(outcome),
         Section("Stimulus sheets", tuple(sheets)),
         Section("Where every number stands", (trace_table(outcome), *_notes(outcome))),

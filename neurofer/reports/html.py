@@ -24,7 +24,14 @@ from neurofer.reports.blocks import (
 )
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": "hover"}
+PLOT_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    # What is left: save as a picture, zoom, move, reset.
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg"},
+}
 
 
 def render_html(document: Document) -> str:

@@ -21,15 +21,14 @@ def digits_of(row: ClaimRow) -> int:
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """Return a number with so many decimals, fewer where they are zeros of a whole number.
+    """Return a number with so many decimals.
 
-    >>> fixed(97.916, 1), fixed(100.0, 1), fixed(None, 1)
-    ('97.9', '100', '–')
+    >>> fixed(97.916, 1), fixed(-0.5, 2), fixed(None, 1)
+    ('97.9', '−0.50', '–')
     """
     if value is None or not math.isfinite(value):
         return DASH
-    whole = value == round(value) and abs(value) < 1e6
-    return f"{value:.{0 if whole else digits}f}".replace("-", MINUS)
+    return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def measured(row: ClaimRow) -> str:

@@ -30,8 +30,8 @@ def test_spans(text: str, expected: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "digits", "expected"),
-    [(97.916, 1, "97.9"), (100.0, 1, "100"), (0.97649, 3, "0.976"), (0.0, 3, "0"), (None, 1, "–"),
-     (float("nan"), 1, "–"), (99.96, 1, "100.0"), (-3.0, 1, "−3")],
+    [(97.916, 1, "97.9"), (100.0, 1, "100.0"), (0.97649, 3, "0.976"), (0.0, 3, "0.000"), (None, 1, "–"),
+     (float("nan"), 1, "–"), (99.96, 1, "100.0"), (-3.0, 1, "−3.0")],
 )  # fmt: skip
 def test_fixed(value: float | None, digits: int, expected: str) -> None:
     assert fixed(value, digits) == expected
@@ -39,7 +39,7 @@ def test_fixed(value: float | None, digits: int, expected: str) -> None:
 
 def test_numbers_of_a_claim() -> None:
     row = ClaimRow("a", "A", published=14.3, measured=97.916, low=92.77, high=100, unit="%")
-    assert (published(row), measured(row), interval(row)) == ("14.3", "97.9", "92.8–100")
+    assert (published(row), measured(row), interval(row)) == ("14.3", "97.9", "92.8–100.0")
     assert measured(ClaimRow("a", "A", measured=0.97649)) == "0.976"
     assert interval(ClaimRow("a", "A", low=-0.1, high=0.25)) == "−0.100 to 0.250"
     assert measured(ClaimRow("a", "A", measured=0.97649, digits=2)) == "0.98"
