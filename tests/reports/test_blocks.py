@@ -30,7 +30,8 @@ def test_spans(text: str, expected: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "digits", "expected"),
-    [(97.916, 1, "97.9"), (100.0, 1, "100.0"), (0.97649, 3, "0.976"), (0.0, 3, "0.000"), (None, 1, "–"),
+    [(97.916, 1, "97.9"), (100.0, 1, "100.0"), (0.97649, 3, "0.976"), (None, 1, "–"),
+     (0.0, 3, "0.000"),
      (float("nan"), 1, "–"), (99.96, 1, "100.0"), (-3.0, 1, "−3.0")],
 )  # fmt: skip
 def test_fixed(value: float | None, digits: int, expected: str) -> None:
