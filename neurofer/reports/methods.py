@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from neurofer.reports.blocks import Block, Bullets, Cell, Column, Paragraph, Section, Table
@@ -104,34 +105,47 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
     )
     columns = (
         Column("Subject", share=1.1),
-        Column("Identifier", share=1),
-        Column("Trained on", share=1.2),
+        Column("Identifier and training", share=1.8),
         Column("All options", share=3),
     )
     rows = []
-    seen: set[tuple[str, str]] = set()
-    for (subject, stimuli), made in outcome.subjects.items():
-        if (subject, made.identifier) in seen:
-            continue
-        seen.add((subject, made.identifier))
+    first: dict[str, tuple[str, SubjectDescription]] = {}
+    for subject in dict.fromkeys(name for name, _ in outcome.subjects):
+        made = {s: m for (name, s), m in outcome.subjects.items() if name == subject}
+        some, label = next(iter(made.values())), outcome.study.label(subject)
         rows.append(
             (
-                Cell(outcome.study.label(subject)),
-                Cell(f"`{made.identifier}`"),
-                Cell(_training(outcome, subject, stimuli, made)),
-                Cell(_written(made.options)),
+                Cell(label),
+                Cell("; ".join(_training(outcome, subject, made))),
+                Cell(_options(some, *first.setdefault(some.name, (label, some)))),
             )
         )
-    caption = "A subject that was trained anew for other stimuli stands in several rows."
+    caption = "A subject that was trained anew for other stimuli has an identifier for each."
     table = Table("subjects", "The subjects.", columns, tuple(rows), caption, small=True)
     return (words, protocols, table) if used else (table,)
 
 
-def _training(outcome: StudyOutcome, subject: str, stimuli: str, made: SubjectDescription) -> str:
+def _training(
+    outcome: StudyOutcome, subject: str, made: Mapping[str, SubjectDescription]
+) -> list[str]:
+    """Return every identifier of a subject, with what it was trained on there."""
     spec = outcome.study.subjects[subject].training
-    if spec is None:
-        return "nothing"
-    return f"{counted(made.n_training, 'image')}: {spec.protocol} of {spec.stimuli or stimuli}"
+    sources: dict[str, list[str]] = {}
+    for stimuli, one in made.items():
+        where = "" if spec is None else spec.stimuli or stimuli
+        said = sources.setdefault(one.identifier, [])
+        said += [where] if where and where not in said else []
+    some = next(iter(made.values()))
+    images = f"{counted(some.n_training, 'image')}, {spec.protocol} of " if spec else "untrained"
+    return [f"`{name}`: {images}{listed(where)}" for name, where in sources.items()]
+
+
+def _options(made: SubjectDescription, label: str, like: SubjectDescription) -> str:
+    """Return all options; of a further subject of a kind, those that differ from the first."""
+    if made is like:
+        return _written(made.options)
+    other = {name: value for name, value in made.options.items() if like.options[name] != value}
+    return f"as {label}, but {_written(other)}" if other else f"as {label}"
 
 
 def _analyses(outcome: StudyOutcome) -> Table:
