@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +142,16 @@ def content_hash(*values: Any) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """Return a hash of the package's source, so that a cache never outlives the code."""
+@cache
+def code_hash(*packages: str) -> str:
+    """Return a hash of source, so that a cache never outlives the code that filled it.
+
+    Args:
+        packages: the subpackages that decide what is cached; all source when none is named.
+    """
     digest = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*.py")):
+    folders = [PACKAGE / package for package in packages] or [PACKAGE]
+    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()

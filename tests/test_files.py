@@ -109,3 +109,20 @@ def test_write_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+def test_code_hash_of_some_packages_ignores_the_others(tmp_path, monkeypatch):
+    for package in ("one", "two"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "a.py").write_text("x = 1\n")
+    monkeypatch.setattr(files, "PACKAGE", tmp_path)
+
+    def hashes():
+        files.code_hash.cache_clear()
+        return files.code_hash("one"), files.code_hash("two"), files.code_hash()
+
+    before = hashes()
+    (tmp_path / "two" / "a.py").write_text("x = 2\n")
+    after = hashes()
+    files.code_hash.cache_clear()
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, False]

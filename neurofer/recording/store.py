@@ -18,6 +18,9 @@ from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
 from neurofer.stimuli.stimulus_set import StimulusSet
 
+# The subpackages whose source decides a response.
+RESPONSE_CODE = ("faces", "recording", "stimuli", "subjects")
+
 
 def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     """Write a recording as netCDF, whole or not at all, and return the path.
@@ -70,7 +73,8 @@ class RecordingStore:
     """A folder of recordings, a file a site, found again by content.
 
     A key is the hash of the subject's and the stimuli's identifiers, the site, the time bins and
-    the package's source: changed weights, images or code never meet an old recording.
+    the source that decides a response: changed weights, images or code never meet an old
+    recording, and a changed analysis does not ask for a new one.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -86,7 +90,8 @@ class RecordingStore:
     ) -> Path:
         """Return where the recording of one site lies, or would lie."""
         bins = None if time_bins is None else [[int(a), int(b)] for a, b in time_bins]
-        key = content_hash(subject.identifier, stimuli.identifier, site, bins, code_hash())
+        code = code_hash(*RESPONSE_CODE)
+        key = content_hash(subject.identifier, stimuli.identifier, site, bins, code)
         return self.folder / f"{subject.identifier}.{stimuli.identifier}.{site}.{key[:16]}.nc"
 
     def record(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha256_file, write_whole
+from neurofer.recording.store import RESPONSE_CODE
 from neurofer.studies.descriptions import SubjectDescription, read_description, write_description
 from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study
 
@@ -206,7 +207,8 @@ class Bench:
         training = self.training(cell.subject, cell.stimuli)
         content = None if training is None else training.content
         files = {name: _file_state(value) for name, value in spec.options.items()}
-        return content_hash(spec.subject, spec.options, files, content, _weights(), surroundings())
+        code = code_hash(*RESPONSE_CODE)
+        return content_hash(spec.subject, spec.options, files, content, _weights(), code)
 
     def _load(self, cell: Cell) -> Any:
         from neurofer.subjects import load_subject
