@@ -34,10 +34,10 @@ class FeatureSubject(Subject):
         head: of `dense-nre`: "nearest", recognised from the features, or "oracle", told.
         neutral_threshold: of `dense-nre`, as a part of each unit's activity in training.
 
-    The defaults do the rivals most good on `bfs` with identities 11 to 15, none of which is
-    reported: ridge above logistic regression, standardised above raw features for the SVM (which
-    answers "neutral" to everything on raw LBP, as in the paper), a threshold of 0.2. With
-    `reference="identity"` a lower threshold (0.05) is better.
+    The defaults were chosen for the rivals' good on `bfs` with identities 11 to 15 and 21 to 25,
+    none of which is reported: ridge above logistic regression; standardised features for the SVM
+    (raw LBP answers "neutral" to everything, as in the paper; on VGG16 raw is slightly better); a
+    threshold of 0.2. With `reference="identity"` a lower threshold (0.05) is better.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
