@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from neurofer.studies.run import Progress
 
 Out = Annotated[Path | None, typer.Option(help="Folder; default: reports/<name of the study>.")]
-Executor = Annotated[str, typer.Option(help="serial, or processes: one a core.")]
+Executor = Annotated[str, typer.Option(help="processes: one a core; or serial.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def run(
     study: Annotated[str, typer.Argument(help="A study file, or the name of a packaged study.")],
     out: Out = None,
-    executor: Executor = "serial",
+    executor: Executor = "processes",
     quiet: Quiet = False,
 ) -> None:
     """Run a study: results, figures, report.html and report.pdf."""
@@ -40,7 +40,7 @@ def run(
         raise typer.Exit(2)
 
 
-def report(out: Out = None, executor: Executor = "serial", quiet: Quiet = False) -> None:
+def report(out: Out = None, executor: Executor = "processes", quiet: Quiet = False) -> None:
     """Run the packaged study `quickstart` into reports/quickstart."""
     run("quickstart", out, executor, quiet)
 

@@ -156,35 +156,54 @@ class Bench:
             self._training[source, spec.protocol] = protocol(self.stimuli(source), spec.protocol)
         return self._training[source, spec.protocol]
 
+    def kinship(self, cell: Cell) -> tuple[str, str | None]:
+        """Return what cells have in common that should be worked on by one process."""
+        training = self.training(cell.subject, cell.stimuli)
+        kind = self.study.subjects[cell.subject].subject
+        return kind, None if training is None else training.content
+
+    def read(self, cell: Cell) -> CellOutcome | None:
+        """Return a cell from the cache; None where any of its results is not there."""
+        description = read_description(self._description_path(cell))
+        if description is None:
+            return None
+        paths = self._paths(cell, description)
+        if not all(path.is_file() for path in paths.values()):
+            return None
+        return CellOutcome(cell, paths, description)
+
     def work(self, cell: Cell) -> CellOutcome:
         """Read or compute every result of a cell; what fails is named in it, the rest goes on."""
         outcome = CellOutcome(cell)
         try:
-            description = self._describe(cell)
-            outcome.description = description
-            stimuli = self.stimuli(cell.stimuli)
-            items = [self.study.analysis(name) for name in cell.analyses]
-            paths = {item.name: self._path(item, description, stimuli) for item in items}
-            lacking = [item for item in items if not paths[item.name].is_file()]
+            outcome.description = self._describe(cell)
+            paths = self._paths(cell, outcome.description)
+            lacking = [key for key, path in paths.items() if not path.is_file()]
             recording = self._record(cell, lacking, outcome) if lacking else None
         except Exception as error:
             outcome.failures.append(failure_of(str(cell), error))
             return outcome
-        for item in items:
-            key = ResultKey(item.name, cell.stimuli, cell.subject)
+        for key, path in paths.items():
             try:
-                if item in lacking:
+                if key in lacking:
                     assert recording is not None
-                    write_result(self._analyse(item, recording), paths[item.name])
+                    write_result(self._analyse(key, recording), path)
                     outcome.analysed += 1
-                outcome.results[key] = paths[item.name]
+                outcome.results[key] = path
             except Exception as error:
                 outcome.failures.append(failure_of(str(key), error))
         return outcome
 
+    def _paths(self, cell: Cell, description: SubjectDescription) -> dict[ResultKey, Path]:
+        keys = [ResultKey(name, cell.stimuli, cell.subject) for name in cell.analyses]
+        return {key: self._path(key, description) for key in keys}
+
+    def _description_path(self, cell: Cell) -> Path:
+        return self.cache / "subjects" / f"{self._subject_key(cell)}.json"
+
     def _describe(self, cell: Cell) -> SubjectDescription:
         """Return what is known of the subject, from the cache where it was made before."""
-        path = self.cache / "subjects" / f"{self._subject_key(cell)}.json"
+        path = self._description_path(cell)
         description = read_description(path)
         if description is None:
             subject = self._load(cell)
@@ -222,33 +241,32 @@ class Bench:
             self._subjects[key] = load_subject(spec.subject, training=training, **spec.options)
         return self._subjects[key]
 
-    def _record(
-        self, cell: Cell, items: Iterable[AnalysisSpec], outcome: CellOutcome
-    ) -> xr.DataArray:
+    def _record(self, cell: Cell, keys: Iterable[ResultKey], outcome: CellOutcome) -> xr.DataArray:
         """Record the union of the sites that the analyses read, in one pass."""
         from neurofer.recording import RecordingStore
 
         subject, stimuli = self._load(cell), self.stimuli(cell.stimuli)
+        items = [self.study.analysis(key.analysis) for key in keys]
         sites = list(dict.fromkeys(s for item in items for s in _sites(item, subject)))
         store = RecordingStore(self.cache / "recordings")
         outcome.recorded += sum(not store.path(subject, stimuli, s).is_file() for s in sites)
         return store.record(subject, stimuli, sites=sites, progress=False)
 
-    def _analyse(self, item: AnalysisSpec, recording: xr.DataArray) -> xr.Dataset:
+    def _analyse(self, key: ResultKey, recording: xr.DataArray) -> xr.Dataset:
         from neurofer.analyses import analyse
 
+        item = self.study.analysis(key.analysis)
         shown = _selected(recording, item.select) if item.select else recording
         return analyse(item.analysis, shown, **full_options(item, self.study.seed))
 
-    def _path(
-        self, item: AnalysisSpec, description: SubjectDescription, stimuli: StimulusSet
-    ) -> Path:
+    def _path(self, key: ResultKey, description: SubjectDescription) -> Path:
+        item, stimuli = self.study.analysis(key.analysis), self.stimuli(key.stimuli)
         options = full_options(item, self.study.seed)
-        key = content_hash(
+        digest = content_hash(
             description.identifier, stimuli.identifier, stimuli.content, item.analysis, options,
             item.select, surroundings(),
         )  # fmt: skip
-        return self.cache / "results" / f"{item.analysis}-{key}.nc"
+        return self.cache / "results" / f"{item.analysis}-{digest}.nc"
 
 
 def load_spec(spec: StimuliSpec, progress: bool | None = False) -> StimulusSet:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from neurofer.errors import unknown_choice
-from neurofer.studies.cells import Bench, Cell, CellOutcome
+from neurofer.studies.cells import Bench, Cell, CellOutcome, Failure
 from neurofer.studies.study import Study
 
 if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
+
+MEMORY_OF_A_WORKER = 2e9  # bytes: torch, a VGG, features of a batch; 1.1e9 were measured
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Executor(Protocol):
@@ -40,26 +47,36 @@ def serial(
 def processes(
     study: Study, cells: Sequence[Cell], cache: Path | None, stimuli: Mapping[str, StimulusSet]
 ) -> Iterator[CellOutcome]:
-    """Work in as many processes as there are cores; the cells of a subject stay together."""
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    """Work in as many processes as there are cores and memory for, one thread each.
 
-    groups: dict[str, list[Cell]] = {}
+    Cells whose subjects learn from the same images stay together, so that each process makes its
+    own subjects. What is in the cache is read here, without any process.
+    """
+    bench = Bench(study, cache, stimuli)
+    groups: dict[object, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.subject, []).append(cell)
-    workers = max(1, min(len(groups), os.cpu_count() or 1))
-    # Spawned, not forked: a fork of a process that has run torch can hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_work, study, group, cache, workers) for group in groups.values()]
         try:
-            for job in as_completed(jobs):
-                yield from job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            found, kin = bench.read(cell), bench.kinship(cell)
+        except Exception:
+            # The same error comes again where the cell is worked on, and is named there.
+            found, kin = bench.work(cell), ("", None)
+        if found is not None:
+            yield found
+        else:
+            groups.setdefault(kin, []).append(cell)
+    # The longest first, so that no core is left with it at the end.
+    ordered = sorted(
+        groups.values(), key=lambda group: -sum(len(bench.stimuli(c.stimuli)) for c in group)
+    )
+    workers = min(len(groups), _most_workers())
+    if workers > 1:
+        yield from _in_processes(study, ordered, cache, workers)
+    else:
+        for group in ordered:
+            yield from (bench.work(cell) for cell in group)
 
 
-EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}
+EXECUTORS: dict[str, Executor] = {"processes": processes, "serial": serial}
 
 
 def find_executor(name: str) -> Executor:
@@ -69,8 +86,79 @@ def find_executor(name: str) -> Executor:
     return EXECUTORS[name]
 
 
-def _work(study: Study, cells: list[Cell], cache: Path | None, workers: int) -> list[CellOutcome]:
-    # Read by torch when a subject imports it, which no cell of this fresh process has done yet.
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+def _in_processes(
+    study: Study, groups: list[list[Cell]], cache: Path | None, workers: int
+) -> Iterator[CellOutcome]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import active_children, get_context
+
+    others = set(active_children())
+    # Spawned, not forked: a fork of a process that has run torch can hang.
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    )
+    try:
+        with _one_thread():
+            jobs = {pool.submit(_work, study, group, cache): group for group in groups}
+        for job in as_completed(jobs):
+            try:
+                yield from job.result()
+            except BrokenProcessPool:
+                yield from (_lost(cell) for cell in jobs[job])
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _work(study: Study, cells: list[Cell], cache: Path | None) -> list[CellOutcome]:
     bench = Bench(study, cache)
     return [bench.work(cell) for cell in cells]
+
+
+def _lost(cell: Cell) -> CellOutcome:
+    words = "its process died, perhaps for want of memory; run again with --executor serial"
+    return CellOutcome(cell, failures=[Failure(str(cell), words)])
+
+
+def _start_worker(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and end when the parent is no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let processes that are started in this block compute with one thread each.
+
+    Two processes of one thread record twice as fast as one process of two threads.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _most_workers() -> int:
+    """Return how many processes the cores and the memory allow."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = int(2 * MEMORY_OF_A_WORKER)
+    return max(1, min(cores or 1, int(memory // MEMORY_OF_A_WORKER)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +54,7 @@ class CountingSubject(Subject):
         "wrong": 0.0,
         "file": "",
         "breaks_on": "",
-        "weights": "",
+        "dies": False,
     }
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
@@ -73,6 +74,8 @@ class CountingSubject(Subject):
 
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         CALLS["shown"] += len(batch)
+        if self.options["dies"]:
+            os._exit(9)
         if self.options["breaks_on"] in set(batch.table["head"]):
             raise NeuroferError(f"cannot see {self.options['breaks_on']}")
         units = np.zeros((len(batch), 7), np.float32)

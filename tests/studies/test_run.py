@@ -16,6 +16,7 @@ import xarray as xr
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash
 from neurofer.studies import cells as cells_module
+from neurofer.studies import executors
 from neurofer.studies.cells import Cell, ResultKey, plan_cells
 from neurofer.studies.results import read_number
 from neurofer.studies.run import compute_study, write_results
@@ -23,6 +24,18 @@ from neurofer.studies.study import read_study
 from tests.studies import lab
 
 IMAGES = 3 * 2 * 7
+ROOT = Path(__file__).parents[2]
+needs_two_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+
+
+def run_script(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, with toy.yaml as its argument."""
+    (folder / "script.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
 
 
 def test_cells_keep_a_subject_together(folder: Path) -> None:
@@ -236,26 +249,55 @@ def test_a_truncated_cache_entry_is_named(folder: Path) -> None:
         compute_study(folder / "toy.yaml")
 
 
+@needs_two_cores
 def test_processes_find_the_same(folder: Path) -> None:
+    text = lab.STUDY.replace("label: Good}", "label: Good, training: {protocol: nine}}")
+    (folder / "toy.yaml").write_text(text)  # trained on different images: no kin
     serial = compute_study(folder / "toy.yaml", cache=folder / "a")
     script = (
         "import sys; from tests.studies import lab; from neurofer.studies import compute_study\n"
         "if __name__ == '__main__':\n"
         "    outcome = compute_study(sys.argv[1], executor='processes')\n"
-        "    print(outcome.analysed, len(outcome.failures))\n"
+        "    print(outcome.analysed, len(outcome.failures), lab.CALLS['shown'])\n"
     )
-    (folder / "script.py").write_text(script)
-    done = subprocess.run(
-        [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert done.stdout.split() == ["2", "0"], done.stderr
+    done = run_script(folder, script)
+    assert done.stdout.split() == ["2", "0", "0"], done.stderr
     assert serial.claims == compute_study(folder / "toy.yaml").claims
 
 
+@needs_two_cores
+def test_a_process_that_dies_is_named(folder: Path) -> None:
+    text = lab.STUDY.replace("label: Good}", "label: Good, training: {protocol: nine}}")
+    text = text.replace("options: {wrong: 0.7}", "options: {dies: true}")
+    (folder / "toy.yaml").write_text(text)
+    script = (
+        "import sys; from tests.studies import lab; from neurofer.studies import compute_study\n"
+        "if __name__ == '__main__':\n"
+        "    try: outcome = compute_study(sys.argv[1], executor='processes')\n"
+        "    except Exception as error: print(error)\n"
+        "    else: print(*outcome.failures)\n"
+    )
+    said = run_script(folder, script).stdout
+    assert "bad on toy" in said
+    assert "--executor serial" in said
+
+
+def test_cells_in_the_cache_need_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = lab.STUDY.replace("label: Good}", "label: Good, training: {protocol: nine}}")
+    (folder / "toy.yaml").write_text(text)
+    first = compute_study(folder / "toy.yaml")
+
+    def no_process(*_: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(executors, "_in_processes", no_process)
+    again = compute_study(folder / "toy.yaml", executor="processes")
+    assert again.claims == first.claims
+    assert (again.recorded, again.analysed) == (0, 0)
+
+
 def test_unknown_executor(folder: Path) -> None:
-    with pytest.raises(NeuroferError, match=r"executor='slurm'.*serial, processes"):
+    with pytest.raises(NeuroferError, match=r"executor='slurm'.*processes, serial"):
         compute_study(folder / "toy.yaml", executor="slurm")
 
 
@@ -271,7 +313,7 @@ def test_killed_in_the_middle_it_goes_on(folder: Path) -> None:
     (folder / "script.py").write_text(script)
     with subprocess.Popen(
         [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
