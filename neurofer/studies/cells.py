@@ -330,7 +330,8 @@ def read_result(path: Path) -> xr.Dataset:
 @lru_cache(maxsize=1)
 def surroundings() -> dict[str, str]:
     """Return what decides a result besides its inputs: our source and the libraries' versions."""
-    return {"neurofer": code_hash(), **{name: installed(name) for name in LIBRARIES}}
+    code = code_hash(*RESPONSE_CODE, "analyses", "studies")
+    return {"neurofer": code, **{name: installed(name) for name in LIBRARIES}}
 
 
 @lru_cache(maxsize=1)

@@ -103,9 +103,9 @@ def compute_study(
     _load_stimuli(outcome, progress)
     cells = [cell for cell in plan_cells(made) if _ready(cell.stimuli, cell.subject, outcome)]
     paths: dict[ResultKey, Path] = {}
-    progress(str(cells[0]) if cells else "cells", 0, len(cells))
+    progress("recording and analysing", 0, len(cells))
     for done, finished in enumerate(work(made, cells, cache, outcome.stimuli), start=1):
-        progress(str(cells[min(done, len(cells) - 1)]), done, len(cells))
+        progress(f"{finished.cell} done", done, len(cells))
         paths |= finished.results
         outcome.failures += finished.failures
         outcome.recorded += finished.recorded
