@@ -48,7 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/run.py
 
 figures: setup
-	$(BIN)/neurofer stimuli sheet bfs --out docs/bfs.png
+	$(BIN)/neurofer stimuli sheet bfs --rows head --out docs/bfs.png
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
