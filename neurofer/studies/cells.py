@@ -215,6 +215,7 @@ class Bench:
                 training="" if training is None else training.identifier,
                 n_training=0 if training is None else len(training),
                 sites=tuple(subject.sites),
+                default_sites=tuple(subject.default_sites),
             )
             write_description(description, path)
             # As it is read from now on: a tuple among the options is a list in JSON.
@@ -245,11 +246,16 @@ class Bench:
         """Record the union of the sites that the analyses read, in one pass."""
         from neurofer.recording import RecordingStore
 
-        subject, stimuli = self._load(cell), self.stimuli(cell.stimuli)
+        stimuli = self.stimuli(cell.stimuli)
         items = [self.study.analysis(key.analysis) for key in keys]
-        sites = list(dict.fromkeys(s for item in items for s in _sites(item, subject)))
+        sites = list(dict.fromkeys(s for item in items for s in _sites(item, outcome.description)))
         store = RecordingStore(self.cache / "recordings")
-        outcome.recorded += sum(not store.path(subject, stimuli, s).is_file() for s in sites)
+        # To read what was recorded before, the store needs a subject's name and sites only.
+        subject: Any = outcome.description
+        lacking = sum(not store.path(subject, stimuli, site).is_file() for site in sites)
+        if lacking:
+            subject = self._load(cell)
+        outcome.recorded += lacking
         return store.record(subject, stimuli, sites=sites, progress=False)
 
     def _analyse(self, key: ResultKey, recording: xr.DataArray) -> xr.Dataset:

@@ -24,6 +24,7 @@ class SubjectDescription:
     training: str = ""
     n_training: int = 0
     sites: tuple[str, ...] = ()
+    default_sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def read_description(path: Path) -> SubjectDescription | None:
     """Read a description; None where there is none, or none that can be read."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return SubjectDescription(**{**raw, "sites": tuple(raw["sites"])})
+        sites = {name: tuple(raw[name]) for name in ("sites", "default_sites")}
+        return SubjectDescription(**{**raw, **sites})
     except (OSError, ValueError, TypeError, KeyError):
         return None

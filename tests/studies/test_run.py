@@ -133,6 +133,7 @@ def test_what_is_computed_again(
     outcome = compute_study(folder / "toy.yaml")
     assert not outcome.failures
     assert (lab.CALLS["shown"], outcome.analysed) == (shown, analysed)
+    assert lab.CALLS["made"] == shown / IMAGES, "a subject was made that shows nothing new"
 
 
 def test_changed_pixels_are_shown_again(folder: Path) -> None:
