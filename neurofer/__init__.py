@@ -14,7 +14,7 @@ from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
     from neurofer.analyses import analyse as analyse
-    from neurofer.recording import record as record
+    from neurofer.recording.record import record as record
     from neurofer.reports import run_study as run_study
     from neurofer.stimuli import list_stimuli as list_stimuli
     from neurofer.stimuli import load_stimuli as load_stimuli
