@@ -201,3 +201,15 @@ def test_a_folder_is_relative_to_the_study(folder: Path, monkeypatch: pytest.Mon
 def test_what_is_dumped_reads_back_as_it_was(folder: Path) -> None:
     study = read_study(folder / "toy.yaml")
     assert read_study(write(folder, dump_study(study))) == study
+
+
+def test_the_example_of_the_manual_is_a_study(tmp_path: Path) -> None:
+    from neurofer.studies.cells import check_names
+
+    text = (content_folder("analyses") / "README.md").read_text(encoding="utf-8")
+    study = read_study(write(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
+    check_names(study)
+    assert [claim.id for claim in study.claims_like(("bfs.*",))] == [
+        "bfs.md-nre.accuracy",
+        "bfs.lbp.accuracy",
+    ]
