@@ -96,7 +96,9 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
     from neurofer.stimuli.splits import PROTOCOLS
 
     used = dict.fromkeys(
-        s.training.protocol for s in outcome.study.subjects.values() if s.training is not None
+        s.training.protocol
+        for s in outcome.study.subjects.values()
+        if s.training is not None and not s.training.images
     )
     protocols = Bullets(tuple(f"**{name}**: {PROTOCOLS.get(name, '')}." for name in used))
     words = Paragraph(
@@ -136,7 +138,10 @@ def _training(
         said = sources.setdefault(one.identifier, [])
         said += [where] if where and where not in said else []
     some = next(iter(made.values()))
-    images = f"{counted(some.n_training, 'image')}, {spec.protocol} of " if spec else "untrained"
+    images = "untrained"
+    if spec is not None:
+        chosen = "chosen by name from" if spec.images else f"{spec.protocol} of"
+        images = f"{counted(some.n_training, 'image')}, {chosen} "
     return [f"`{name}`: {images}{listed(where)}" for name, where in sources.items()]
 
 

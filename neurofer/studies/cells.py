@@ -10,7 +10,7 @@ goes on where it was.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -152,9 +152,12 @@ class Bench:
         if spec is None:
             return None
         source = spec.stimuli or stimuli
-        if (source, spec.protocol) not in self._training:
-            self._training[source, spec.protocol] = protocol(self.stimuli(source), spec.protocol)
-        return self._training[source, spec.protocol]
+        key = (source, " ".join(spec.images) or spec.protocol)
+        if key not in self._training:
+            shown = self.stimuli(source)
+            chosen = _named(shown, spec.images) if spec.images else protocol(shown, spec.protocol)
+            self._training[key] = chosen
+        return self._training[key]
 
     def kinship(self, cell: Cell) -> tuple[str, str | None]:
         """Return what cells have in common that should be worked on by one process."""
@@ -352,6 +355,15 @@ def _file_state(value: Any) -> str | None:
     if not isinstance(value, (str, Path)) or len(str(value)) > 1000:
         return None
     return sha256_file(value) if Path(value).is_file() else None
+
+
+def _named(stimuli: StimulusSet, images: Sequence[str]) -> StimulusSet:
+    """Return the stimuli of these ids, in this order."""
+    ids = stimuli.table["stimulus_id"].tolist()
+    for name in images:
+        if name not in ids:
+            raise unknown_choice("stimulus_id", name, ids, f"stimulus set {stimuli.name!r}")
+    return stimuli.take([ids.index(name) for name in images])
 
 
 def _sites(item: AnalysisSpec, subject: Any) -> tuple[str, ...]:

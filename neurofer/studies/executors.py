@@ -64,16 +64,38 @@ def processes(
             yield found
         else:
             groups.setdefault(kin, []).append(cell)
-    # The longest first, so that no core is left with it at the end.
-    ordered = sorted(
-        groups.values(), key=lambda group: -sum(len(bench.stimuli(c.stimuli)) for c in group)
-    )
-    workers = min(len(groups), _most_workers())
-    if workers > 1:
-        yield from _in_processes(study, ordered, cache, workers)
+    names = {cell.stimuli for group in groups.values() for cell in group}
+    sizes = {name: len(bench.stimuli(name)) for name in names}
+    shares = share_out(list(groups.values()), sizes, _most_workers())
+    if len(shares) > 1:
+        yield from _in_processes(study, shares, cache, min(len(shares), _most_workers()))
     else:
-        for group in ordered:
-            yield from (bench.work(cell) for cell in group)
+        yield from (bench.work(cell) for share in shares for cell in share)
+
+
+def share_out(
+    groups: Sequence[Sequence[Cell]], sizes: Mapping[str, int], workers: int
+) -> list[list[Cell]]:
+    """Return lists of cells for processes: groups, cut where one is more than a worker's share.
+
+    The longest comes first, so that no core is left with it at the end.
+
+    Args:
+        groups: cells that should stay together.
+        sizes: number of stimuli by name.
+        workers: number of processes.
+    """
+    total = sum(sizes[cell.stimuli] for group in groups for cell in group)
+    shares: list[list[Cell]] = []
+    for group in groups:
+        held = workers * total  # more than any share: the first cell opens one
+        for cell in group:
+            if (held + sizes[cell.stimuli] / 2) * workers > total:
+                shares.append([])
+                held = 0
+            shares[-1].append(cell)
+            held += sizes[cell.stimuli]
+    return sorted(shares, key=lambda share: -sum(sizes[cell.stimuli] for cell in share))
 
 
 EXECUTORS: dict[str, Executor] = {"processes": processes, "serial": serial}

@@ -54,10 +54,14 @@ class StimuliSpec(StudyPart):
 
 
 class TrainingSpec(StudyPart):
-    """The images that a subject is trained on; without `stimuli`, those of the tested set."""
+    """The images that a subject is trained on; without `stimuli`, those of the tested set.
+
+    `images` names them one by one, by their `stimulus_id`, instead of by a protocol.
+    """
 
     stimuli: str | None = None
     protocol: str = "nine"
+    images: Names = ()
 
 
 class SubjectSpec(StudyPart):

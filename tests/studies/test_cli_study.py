@@ -19,7 +19,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(folder)
-    assert call("run", "toy.yaml", monkeypatch=monkeypatch) == 0
+    assert call("run", "toy.yaml", "--executor", "serial", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr()
     assert "reports/toy/report.html: 2 results, 2 of 2 criteria hold" in said.out
     assert said.err == ""
@@ -62,7 +62,8 @@ def test_a_failed_cell_is_told_and_ends_in_status_2(
     text = lab.STUDY.replace("options: {wrong: 0.7}", "options: {breaks_on: monkey}")
     (folder / "toy.yaml").write_text(text)
     out = str(folder / "out")
-    assert call("run", str(folder / "toy.yaml"), "--out", out, monkeypatch=monkeypatch) == 2
+    words = ("run", str(folder / "toy.yaml"), "--out", out, "--executor", "serial")
+    assert call(*words, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr()
     assert "bad on toy: cannot see monkey" in said.err
     assert "report.html: 1 result" in said.out

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +296,38 @@ def test_cells_in_the_cache_need_no_process(folder: Path, monkeypatch: pytest.Mo
     again = compute_study(folder / "toy.yaml", executor="processes")
     assert again.claims == first.claims
     assert (again.recorded, again.analysed) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "workers", "expected"),
+    [
+        ([4], 1, [4]),
+        ([4], 2, [2, 2]),
+        ([1], 2, [1]),
+        ([3, 3, 2], 2, [3, 3, 2]),
+        ([6, 1, 1], 2, [4, 2, 1, 1]),
+        ([], 2, []),
+        ([8], 3, [3, 3, 2]),
+    ],
+)
+def test_cells_are_shared_out(lengths: list[int], workers: int, expected: list[int]) -> None:
+    groups = [[Cell(f"{g}", f"s{i}", ()) for i in range(n)] for g, n in enumerate(lengths)]
+    sizes = {f"s{i}": 100 for i in range(10)}
+    shares = executors.share_out(groups, sizes, workers)
+    assert [len(share) for share in shares] == expected
+    assert sorted(map(str, chain(*shares))) == sorted(map(str, chain(*groups)))
+
+
+def test_training_images_are_named_one_by_one(folder: Path) -> None:
+    named = "training: {images: [human-0-neutral-0, human-1-happy-1]}}"
+    (folder / "toy.yaml").write_text(lab.STUDY.replace("label: Good}", f"label: Good, {named}"))
+    outcome = compute_study(folder / "toy.yaml")
+    assert outcome.subjects["good", "toy"].n_training == 2
+    assert outcome.claims["good.accuracy"].n == IMAGES - 2
+    wrong = lab.STUDY.replace("label: Good}", "label: Good, training: {images: [human-0-hapy-1]}}")
+    (folder / "toy.yaml").write_text(wrong)
+    failures = compute_study(folder / "toy.yaml").failures
+    assert "stimulus_id='human-0-hapy-1'" in failures[0].message
 
 
 def test_unknown_executor(folder: Path) -> None:
