@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha256_file, write_whole
+from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha256_file
 from neurofer.recording.store import RESPONSE_CODE
 from neurofer.studies.descriptions import SubjectDescription, read_description, write_description
+from neurofer.studies.results import write_result
 from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study
 
 if TYPE_CHECKING:
@@ -309,31 +310,6 @@ def failure_of(place: str, error: BaseException) -> Failure:
         return Failure(place, str(error))
     detail = "".join(traceback.format_exception(error))
     return Failure(place, f"{type(error).__name__}: {error}", detail)
-
-
-def write_result(result: xr.Dataset, path: Path) -> None:
-    """Write a result as netCDF, whole or not at all."""
-    with write_whole(path) as partial:
-        result.to_netcdf(partial, engine="netcdf4")
-
-
-def read_result(path: Path) -> xr.Dataset:
-    """Read a result; its strings come back as numpy strings, as they were."""
-    import numpy as np
-    import xarray as xr
-
-    try:
-        result = xr.load_dataset(path, engine="netcdf4")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise NeuroferError(
-            f"the result {path} cannot be read ({error}); delete it and run again"
-        ) from error
-    strings = {
-        name: (coord.dims, np.asarray([str(item) for item in coord.to_numpy()]))
-        for name, coord in result.coords.items()
-        if coord.dtype.kind == "O" and coord.ndim == 1
-    }
-    return result.assign_coords(strings)
 
 
 @lru_cache(maxsize=1)

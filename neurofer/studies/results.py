@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.errors import unknown_choice
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import write_whole
 
 # Larger variables (dissimilarity matrices, raw activity) stand in the netCDF file only.
 MOST_CSV_ROWS = 20_000
@@ -124,6 +126,28 @@ def _method(dataset: xr.Dataset, value: str, position: Mapping[str, int]) -> str
             at = {d: i for d, i in position.items() if d in variable.dims}
             return str(variable.isel(at).item())
     return str(dataset.attrs.get("interval", ""))
+
+
+def write_result(result: xr.Dataset, path: Path) -> None:
+    """Write a result as netCDF, whole or not at all."""
+    with write_whole(path) as partial:
+        result.to_netcdf(partial, engine="netcdf4")
+
+
+def read_result(path: Path) -> xr.Dataset:
+    """Read a result; its strings come back as numpy strings, as they were."""
+    try:
+        result = xr.load_dataset(path, engine="netcdf4")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NeuroferError(
+            f"the result {path} cannot be read ({error}); delete it and run again"
+        ) from error
+    strings = {
+        name: (coord.dims, np.asarray([str(item) for item in coord.to_numpy()]))
+        for name, coord in result.coords.items()
+        if coord.dtype.kind == "O" and coord.ndim == 1
+    }
+    return result.assign_coords(strings)
 
 
 def finite(value: float | None) -> float | None:

@@ -21,14 +21,12 @@ from neurofer.studies.cells import (
     installed,
     load_spec,
     plan_cells,
-    read_result,
     surroundings,
-    write_result,
 )
 from neurofer.studies.claims import DERIVED_FILE, ClaimRow, claim_row, derived_rows, judge
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription, describe_stimuli
 from neurofer.studies.executors import find_executor
-from neurofer.studies.results import read_number, tidy
+from neurofer.studies.results import read_number, read_result, tidy, write_result
 from neurofer.studies.study import ClaimSpec, Study, dump_study, read_study
 
 if TYPE_CHECKING:
