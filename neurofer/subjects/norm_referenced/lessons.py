@@ -15,6 +15,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli import EXPRESSIONS, StimulusSet
+from neurofer.subjects.norm_referenced import reference
 from neurofer.subjects.preprocess import resize
 
 # Landmark sets that an ablation drops. The visible rest are the published conditions; the
@@ -89,7 +90,7 @@ class Lessons:
         the travel of the expression (the original's inferred reference).
         """
         rows = [face.row for face in self.faces]
-        return np.asarray(self.landmarks[rows] - self.travel_of(rows))
+        return reference.inferred_reference(self.landmarks[rows], self.travel_of(rows))
 
     def travel_of(self, rows: Sequence[int]) -> np.ndarray:
         """Return how far the landmarks of training images are from rest, (n, 13, 2), pixels."""

@@ -119,8 +119,8 @@ def inferred_reference(expressive: np.ndarray, tuning: np.ndarray) -> np.ndarray
     """Return the reference of a head whose neutral was never seen: r = s - t_m.
 
     Args:
-        expressive: landmarks (l, 2) of an image of that head that shows expression m.
-        tuning: displacement (l, 2) of that expression, from another head.
+        expressive: landmarks (..., l, 2) of an image of that head that shows expression m.
+        tuning: displacement (..., l, 2) of that expression, from another head.
     """
     return np.asarray(expressive, dtype=np.float64) - np.asarray(tuning, dtype=np.float64)
 

@@ -31,6 +31,7 @@ from neurofer.subjects.norm_referenced.readout import (
     NORMALISATIONS,
     RECTIFICATIONS,
     decide,
+    difference_vectors,
     project,
     training_activity,
 )
@@ -291,7 +292,7 @@ class MdNre(Subject):
             align=self.options["align"],
             vertical_prior=self.options["vertical_prior"],
         )
-        return np.asarray(frame.to_frame(points) - reference)[:, :EXPRESSION]
+        return difference_vectors(frame.to_frame(points), reference)[:, :EXPRESSION]
 
     def _differences(self, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
         return np.where(self._dropped[:, None], np.nan, self._read(points, faces))
