@@ -27,7 +27,7 @@ def list_sets() -> None:
     width = max(map(len, names), default=0)
     for name in names:
         card = stimuli_card(name)
-        typer.echo(f"{name:{width}}  {card.kind}  {card.versions[name].description}")
+        typer.echo(f"{name:{width}}  {card.kind}  {card.sets()[name]}")
 
 
 @app.command()

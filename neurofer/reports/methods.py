@@ -85,11 +85,7 @@ def _construction(spec: StimuliSpec) -> str:
     from neurofer.stimuli.catalogue import stimuli_card
 
     card = stimuli_card(spec.set)
-    description, construction = (
-        " ".join(card.description.split()),
-        " ".join(card.construction.split()),
-    )
-    return f"**{card.title}.** {description} {construction}"
+    return f"**{card.title}.** {card.methods()}"
 
 
 def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:

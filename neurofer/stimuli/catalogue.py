@@ -57,6 +57,10 @@ def load_stimuli(
     Raises:
         NeuroferError: the name or a parameter is unknown or has a wrong value.
     """
-    from neurofer.stimuli.rendered import load_rendered
+    from neurofer.stimuli.cards import module_of
 
-    return load_rendered(name, stimuli_card(name), cache=cache, progress=progress, **parameters)
+    card = stimuli_card(name)
+    stimuli: StimulusSet = module_of(card.kind).load(
+        name, card, cache=cache, progress=progress, **parameters
+    )
+    return stimuli

@@ -5,25 +5,81 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, field_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder
-from neurofer.stimuli.cards import Card
+from neurofer.stimuli.cards import Card, Strict
 from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import make_table
+from neurofer.stimuli.table import EXPRESSIONS, make_table
 
 SEEDS = (1, 2, 3, 4, 5)
 SIZE = 224
 
 
-def load_rendered(
+class Version(Strict):
+    """One set of a card: which identities it shows, and at which strengths."""
+
+    description: str
+    identities: Literal["first", "all"]
+    strengths: tuple[float, ...] = Field(min_length=1)
+
+    @field_validator("strengths")
+    @classmethod
+    def _within(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < strength <= 1 for strength in strengths):
+            raise ValueError("a strength lies above 0 and at most at 1")
+        if len(set(strengths)) < len(strengths):
+            raise ValueError("a strength is named twice")
+        return strengths
+
+
+class RenderedCard(Card):
+    """Heads that show expressions, frontal, in one light: construction, protocols and versions.
+
+    Attributes:
+        spread: how far identities lie from their head's mean face (1: as people do).
+        scales: horizontal scales. With more than one, the "identities" of a head are its first
+            seed at these scales; with one, they are the seeds.
+    """
+
+    kind: Literal["rendered"]
+    construction: str
+    protocols: dict[str, str]
+    heads: tuple[str, ...] = Field(min_length=1)
+    expressions: tuple[str, ...] = Field(min_length=1)
+    spread: float = Field(ge=0)
+    scales: tuple[float, ...] = Field(min_length=1)
+    versions: dict[str, Version] = Field(min_length=1)
+
+    @field_validator("expressions")
+    @classmethod
+    def _known(cls, expressions: tuple[str, ...]) -> tuple[str, ...]:
+        for expression in expressions:
+            if expression not in EXPRESSIONS:
+                raise ValueError(str(unknown_choice("expression", expression, EXPRESSIONS)))
+        return expressions
+
+    def sets(self) -> dict[str, str]:
+        """Return the versions and their descriptions."""
+        return {name: version.description for name, version in self.versions.items()}
+
+    def methods(self) -> str:
+        """Return description and construction."""
+        return " ".join(f"{self.description} {self.construction}".split())
+
+
+CARD = RenderedCard
+
+
+def load(
     name: str,
-    card: Card,
+    card: RenderedCard,
     *,
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -53,7 +109,7 @@ def load_rendered(
 
 
 def plan(
-    name: str, card: Card, seeds: Sequence[int], size: int
+    name: str, card: RenderedCard, seeds: Sequence[int], size: int
 ) -> Iterator[tuple[dict[str, Any], RenderSpec]]:
     """Yield the table row and the specification of every image, by head, identity, expression.
 
@@ -88,7 +144,7 @@ def plan(
                     yield row, spec
 
 
-def _identities(card: Card, seeds: Sequence[int]) -> Iterator[tuple[str, int, float]]:
+def _identities(card: RenderedCard, seeds: Sequence[int]) -> Iterator[tuple[str, int, float]]:
     """Yield label, seed and horizontal scale of the identities of a head."""
     if len(card.scales) > 1:
         for scale in card.scales:
