@@ -89,7 +89,7 @@ def _construction(spec: StimuliSpec) -> str:
 
 
 def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
-    from neurofer.stimuli.splits import PROTOCOLS
+    from neurofer.stimuli.protocols import PROTOCOLS
 
     used = dict.fromkeys(
         s.training.protocol

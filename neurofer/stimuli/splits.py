@@ -1,72 +1,252 @@
-"""Protocols: which images of a set a subject is trained on, and which are left to test it."""
+"""Splits: which images train, validate and test, such that no identity and no image is in two.
+
+An identity belongs to a head: "1" of the humans and "1" of the monkeys are two. An image that
+stands under two identities (the same pixels) stays where it tests and is taken out elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
+import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import EXPRESSIONS
+from neurofer.files import content_hash
+from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 
-PROTOCOLS = {
-    "nine": "the neutral image of the first identity of every head, and the six other expressions "
-    "of the first identity of the first head, at full strength",
-    "nine-and-neutrals": "the nine, and the neutral image of every other identity",
-}
+Fold = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # name; where train, validation, test
 
 
-def protocol(stimuli: StimulusSet, name: str, *, head: str = "human") -> StimulusSet:
-    """Return the training images of a protocol, in the order neutrals, expressions, more neutrals.
+@dataclass(frozen=True)
+class _People:
+    """Who is shown: `names`, (head, identity) of everyone, and for every row whose it is."""
 
-    "nine" are the nine images of the MD-NRE paper: one neutral a head (three), six expressions of
-    one head. Of `bfs` it leaves 96 to test, "nine-and-neutrals" (21 images) leaves 84.
+    names: list[tuple[str, str]]
+    rows: np.ndarray
+
+
+Folds = Callable[[pd.DataFrame, _People, int, int], Iterator[Fold]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of a stimulus set that train, validate and test; no image is in two of them.
+
+    Attributes:
+        name: "by-identity-1".
+        train: positions, (n,) int64, ascending; read-only, as the next two.
+        validation: positions; empty where the rule makes none.
+        test: positions.
+        shares: what training and test have in common although one would keep it apart, because
+            the rule cannot: ("identity",) where the same people are in both; "identity not
+            stated" where the table does not say who is shown.
+        set_aside: the `stimulus_id` of every image that was taken out because its pixels are
+            those of an image that tests or validates.
+    """
+
+    name: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    shares: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for positions in (self.train, self.validation, self.test):
+            positions.flags.writeable = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A kind of split: how it is described and made.
+
+    Attributes:
+        says: one sentence.
+        folds: from (table, people, number of folds, seed) to the folds.
+        needs: the column that must have a value in every row.
+        keeps_identities: whether an identity can never be in training and test.
+        misses: the column of which a fold lacks a value on purpose.
+    """
+
+    says: str
+    folds: Folds = field(repr=False)
+    needs: str
+    keeps_identities: bool = False
+    misses: str = ""
+
+
+def split(
+    stimuli: StimulusSet,
+    by: str,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    classes: str | None = "expression",
+) -> list[Split]:
+    """Split a stimulus set by a rule of `RULES`, one `Split` a fold.
+
+    "by-identity" tests each of `folds` groups of identities once, validates with the next and
+    trains with the rest (two folds: no validation). Its groups do not depend on the order of the
+    rows or on the platform. The other rules hold out one value of a column after the other, or
+    take the official split.
+
+    "leave-one-expression-out" is ill-posed for classification: the expression that is tested was
+    never trained, so no answer can be right. It is for what needs no label of the held-out
+    expression: whether identity is read, a valence predicted, a representation kept or an image
+    reconstructed on an expression that was never seen.
 
     Args:
-        stimuli: with the columns head, identity, expression and strength.
-        name: "nine" or "nine-and-neutrals".
-        head: the one whose expressions are shown.
+        stimuli: the set.
+        by: the rule.
+        folds: of "by-identity".
+        seed: of "by-identity", which identities share a group.
+        classes: column of which training and test need every value that occurs; None: none.
 
     Raises:
-        NeuroferError: the protocol or the head is unknown, or an image that it needs is lacking.
+        NeuroferError: the rule or a column is unknown; a row lacks the value that the rule goes
+            by; there are fewer groups than folds; a fold lacks a class, or has no image to train
+            or to test with.
+
+    >>> [fold.name for fold in split(stimuli, "by-head")]  # doctest: +SKIP
+    ['by-head-human', 'by-head-monkey', 'by-head-cartoon']
     """
-    if name not in PROTOCOLS:
-        raise unknown_choice("protocol", name, PROTOCOLS)
-    table = stimuli.table
-    heads = list(dict.fromkeys(table["head"]))
-    if head not in heads:
-        raise unknown_choice("head", head, heads, f"stimulus set {stimuli.name!r}")
-    heads.sort(key=lambda other: other != head)
-    first = {one: table["identity"][table["head"] == one].iloc[0] for one in heads}
-    chosen = [_find(stimuli, one, str(first[one]), "neutral") for one in heads]
-    for expression in EXPRESSIONS[1:7]:
-        chosen.append(_find(stimuli, head, str(first[head]), expression))
-    if name == "nine-and-neutrals":
-        pairs = dict.fromkeys(zip(table["head"], table["identity"], strict=True))
-        others = [(one, identity) for one, identity in pairs if identity != first[one]]
-        chosen += [_find(stimuli, one, str(identity), "neutral") for one, identity in others]
-    return stimuli.take(chosen)
+    if by not in RULES:
+        raise unknown_choice("by", by, RULES)
+    rule, table = RULES[by], stimuli.table
+    if classes is not None and classes not in table:
+        raise unknown_choice("classes", classes, table.columns, f"stimulus set {stimuli.name!r}")
+    _check_stated(table, rule.needs, by, stimuli.name)
+    pairs = pd.Series(list(zip(table["head"], table["identity"], strict=True)))
+    rows, names = pd.factorize(pairs)
+    people = _People(list(names), rows)
+    made = [_finish(table, people, fold) for fold in rule.folds(table, people, folds, seed)]
+    for one in made:
+        _check_fold(table, one, None if classes == rule.misses else classes, stimuli.name)
+    return made
 
 
-def held_out(stimuli: StimulusSet, training: StimulusSet) -> StimulusSet:
-    """Return the stimuli whose pixels are not among the training images.
+def _by_identity(table: pd.DataFrame, people: _People, folds: int, seed: int) -> Iterator[Fold]:
+    """Deal the identities of each head over the folds, in an order that the seed decides."""
+    number = len(people.names)
+    if not 2 <= folds <= number:
+        raise NeuroferError(f"folds={folds}; give a whole number from 2 to {number} (identities)")
+    hashes = [(head, content_hash(seed, head, identity)) for head, identity in people.names]
+    group_of = np.empty(number, dtype=np.int64)
+    group_of[sorted(range(number), key=hashes.__getitem__)] = np.arange(number) % folds
+    groups = group_of[people.rows]
+    for fold in range(folds):
+        tests = groups == fold
+        validates = groups == (fold + 1) % folds if folds > 2 else np.zeros_like(tests)
+        yield f"by-identity-{fold + 1}", ~(tests | validates), validates, tests
 
-    Raises:
-        NeuroferError: none is left.
-    """
-    seen = stimuli.table["image_sha256"].isin(set(training.table["image_sha256"]))
-    return stimuli.take(np.flatnonzero(~seen.to_numpy()))
+
+def _official(table: pd.DataFrame, people: _People, folds: int, seed: int) -> Iterator[Fold]:
+    parts = [(table["split"] == name).to_numpy() for name in ("train", "val", "test")]
+    yield "official", parts[0], parts[1], parts[2]
 
 
-def _find(stimuli: StimulusSet, head: str, identity: str, expression: str) -> int:
-    table = stimuli.table
-    rows = (table["head"] == head) & (table["identity"] == identity)
-    rows &= table["expression"] == expression
-    if expression != "neutral":
-        rows &= table["strength"] == 1.0
-    found = np.flatnonzero(rows.to_numpy())
-    if not len(found):
+def _leave_out(by: str, column: str) -> Folds:
+    """Return the rule that tests one value of a column after the other."""
+
+    def folds_of(table: pd.DataFrame, people: _People, folds: int, seed: int) -> Iterator[Fold]:
+        for value in in_order(column, table[column]):
+            tests = (table[column] == value).to_numpy()
+            yield f"{by}-{value}", ~tests, np.zeros_like(tests), tests
+
+    return folds_of
+
+
+def _leave_subject_out(
+    table: pd.DataFrame, people: _People, folds: int, seed: int
+) -> Iterator[Fold]:
+    several = len({identity for _, identity in people.names}) < len(people.names)
+    for i, person in enumerate(people.names):
+        tests = people.rows == i
+        name = "-".join(person) if several else person[1]
+        yield f"leave-one-subject-out-{name}", ~tests, np.zeros_like(tests), tests
+
+
+RULES: dict[str, Rule] = {
+    "by-identity": Rule("groups of identities are tested in turn", _by_identity, "identity", True),
+    "leave-one-subject-out": Rule(
+        "every identity is tested in turn", _leave_subject_out, "identity", True
+    ),
+    "by-head": Rule(
+        "every head (avatar) is tested in turn", _leave_out("by-head", "head"), "head", True
+    ),
+    "by-session": Rule(
+        "every session is tested in turn; the same people may be in all",
+        _leave_out("by-session", "session"),
+        "session",
+    ),
+    "by-view": Rule(
+        "every view is tested in turn; the same people are in all",
+        _leave_out("by-view", "view"),
+        "view",
+    ),
+    "leave-one-expression-out": Rule(
+        "every expression is tested in turn; ill-posed for classification",
+        _leave_out("leave-one-expression-out", "expression"),
+        "expression",
+        misses="expression",
+    ),
+    "official": Rule("what the column `split` says", _official, "split"),
+}
+"""The kinds of split by name."""
+
+
+def _finish(table: pd.DataFrame, people: _People, fold: Fold) -> Split:
+    """Take images out whose pixels test or validate elsewhere, and say what is shared."""
+    name, trains, validates, tests = fold
+    hashes = table["image_sha256"]
+    twice = validates & hashes.isin(set(hashes[tests])).to_numpy()
+    validates = validates & ~twice
+    twice |= trains & hashes.isin(set(hashes[tests | validates])).to_numpy()
+    trains = trains & ~twice
+    return Split(
+        name,
+        np.flatnonzero(trains),
+        np.flatnonzero(validates),
+        np.flatnonzero(tests),
+        _shared(people, trains | validates, tests),
+        tuple(table["stimulus_id"][twice]),
+    )
+
+
+def _shared(people: _People, learns: np.ndarray, tests: np.ndarray) -> tuple[str, ...]:
+    """Return "identity" where a person is on both sides, and whether it cannot be told."""
+    learned = {people.names[i] for i in np.unique(people.rows[learns])}
+    tested = {people.names[i] for i in np.unique(people.rows[tests])}
+    found = ["identity"] if any(identity for _, identity in learned & tested) else []
+    heads = {head for head, _ in learned} & {head for head, _ in tested}
+    if any(head in heads and not identity for head, identity in learned | tested):
+        found.append("identity not stated")
+    return tuple(found)
+
+
+def _check_stated(table: pd.DataFrame, column: str, by: str, name: str) -> None:
+    lacking = table["stimulus_id"][table[column] == ""]
+    if len(lacking):
         raise NeuroferError(
-            f"the protocol needs {expression} at full strength of identity {identity!r} "
-            f"({head}), which stimulus set {stimuli.name!r} lacks"
+            f"{by} goes by the column {column!r}, which {len(lacking)} stimuli of {name!r} lack, "
+            f"such as {lacking.iloc[0]!r}; leave them out with `select`, or split by another rule"
         )
-    return int(found[0])
+
+
+def _check_fold(table: pd.DataFrame, one: Split, classes: str | None, name: str) -> None:
+    for part, positions in (("train", one.train), ("test", one.test)):
+        if not len(positions):
+            raise NeuroferError(f"{one.name} of {name!r} has no image to {part} with")
+        if classes is None:
+            continue
+        there = set(table[classes].iloc[positions])
+        known = [value for value in in_order(classes, table[classes]) if value != ""]
+        lacking = [str(value) for value in known if value not in there]
+        if lacking:
+            said = ", ".join(lacking)
+            raise NeuroferError(
+                f"{one.name} of {name!r} has no {classes} {said} to {part} with; choose fewer "
+                f"folds, another seed or another rule, or pass classes=None to allow it"
+            )
