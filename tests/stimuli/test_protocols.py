@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli import held_out, load_stimuli, protocol
+from neurofer.stimuli import EXPRESSIONS, StimulusSet, held_out, load_stimuli, protocol, protocols
+from neurofer.stimuli.protocols import VIEWS
 
 from .conftest import FakeRenderer
 
@@ -65,3 +69,129 @@ def test_what_is_lacking_is_named(renderer: FakeRenderer, tmp_path: Path) -> Non
         protocol(stimuli.select(expression=["neutral", "happy", "sad", "angry"]), "nine")
     with pytest.raises(NeuroferError, match="empty"):
         held_out(stimuli, stimuli)
+
+
+AVATARS = ("ada", "bo")
+
+
+def avatars(each: int = 3, train: int = 2) -> StimulusSet:
+    """Return a set in FERG's manner: the last of each avatar's images of an expression test."""
+    rows = [
+        {
+            "stimulus_id": f"{head}_{expression}_{i}",
+            "head": head,
+            "identity": head,
+            "expression": expression,
+            "split": "train" if i < train else "test",
+            "source": "simulated",
+        }
+        for head in AVATARS
+        for i in reversed(range(each))
+        for expression in EXPRESSIONS[:7]
+    ]
+    images = [np.full((1, 2, 3), i, np.uint8) for i in range(len(rows))]
+    return StimulusSet.from_arrays("avatars", pd.DataFrame(rows), images)
+
+
+def test_the_twelve_are_the_first_training_images() -> None:
+    found = protocol(avatars(), "twelve-first", head="bo").table["stimulus_id"].tolist()
+    assert found == ["ada_neutral_1", "bo_neutral_1"] + [
+        f"bo_{expression}_1" for expression in EXPRESSIONS[1:7]
+    ]
+    anyone = protocol(avatars(), "twelve-first", head="any").table["stimulus_id"].tolist()
+    assert anyone == found[:2] + [f"ada_{expression}_1" for expression in EXPRESSIONS[1:7]]
+    assert protocol(avatars(), "twelve-first").table["head"].tolist()[2:] == ["ada"] * 6
+
+
+@pytest.mark.parametrize(("head", "owners"), [("bo", {"bo"}), ("any", set(AVATARS))])
+def test_the_optimized_twelve_are_chosen_by_the_score_among_training_images(
+    head: str, owners: set[str]
+) -> None:
+    tried: list[tuple[str, set[str]]] = []
+
+    def score(training: StimulusSet, candidates: np.ndarray) -> np.ndarray:
+        table = training.table
+        assert set(table["split"]) == {"train"}
+        changing = np.flatnonzero((candidates != candidates[0]).any(axis=0))
+        assert len(changing) == 1
+        shown = table.iloc[candidates[:, changing[0]]]
+        tried.append((shown["expression"].iloc[0], set(shown["head"])))
+        assert len(set(shown["expression"])) == 1
+        return shown["stimulus_id"].str.endswith("_0").to_numpy() * 1.0
+
+    found = protocol(avatars(), "twelve-optimized", head=head, score=score)
+    # the expressions in the order of the published search, each once, of the avatar or of all
+    order = ["happy", "angry", "sad", "surprise", "fear", "disgust"]
+    assert tried == [(expression, owners) for expression in order]
+    ids = found.table["stimulus_id"].tolist()
+    assert ids[:2] == ["ada_neutral_1", "bo_neutral_1"]
+    assert ids[2:] == [f"{min(owners)}_{shown}_0" for shown in EXPRESSIONS[1:7]]
+
+
+def test_of_equal_scores_the_first_image_is_kept() -> None:
+    flat = protocol(avatars(), "twelve-optimized", score=lambda _, c: np.ones(len(c)))
+    assert flat.content == protocol(avatars(), "twelve-first").content
+
+
+def persons(left_out: str = "") -> StimulusSet:
+    """Return a set in KDEF's manner: 21 women and 21 men, two sessions, five views."""
+    rows = [
+        {
+            "stimulus_id": f"{session}{sex}{number:02d}-{expression}-{view}",
+            "identity": f"{sex}{number:02d}",
+            "expression": expression,
+            "session": session,
+            "view": view,
+            "source": "simulated",
+        }
+        for session in "AB"
+        for sex in "FM"
+        for number in range(1, 22)
+        for expression in ("neutral", "happy", "sad", "angry", "fear", "disgust")
+        for view in VIEWS
+    ]
+    table = pd.DataFrame([row for row in rows if row["stimulus_id"] != left_out])
+    images = [np.array([[[i % 256, i // 256, 0]]], np.uint8) for i in range(len(table))]
+    return StimulusSet.from_arrays("persons", table, images)
+
+
+def test_the_sets_of_views() -> None:
+    stimuli = persons(left_out="AF03-happy-full-left")
+    frontal = protocol(stimuli, "frontal").table
+    assert set(frontal["view"]) == {"frontal"}
+    assert len(frontal) == 2 * 42 * 6
+    assert len(protocol(stimuli, "five-views")) == len(stimuli) - 4
+    a = protocol(stimuli, "kdef-a").table
+    assert len(a) == 40 * 5 * 5 - 1
+    assert set(a["session"]) == {"A"}
+    assert set(a["expression"]) == {"neutral", "happy", "sad", "angry", "fear"}
+    assert "F21" not in set(a["identity"])
+    assert a.groupby(a["identity"].str[0])["identity"].nunique().tolist() == [20, 20]
+    few = protocol(stimuli, "kdef-b", persons=["F01", "M02"]).table
+    assert (len(few), set(few["identity"])) == (50, {"F01", "M02"})
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "parameters", "message"),
+    [
+        (avatars, "twelve", {}, "did you mean 'twelve-first'"),
+        (avatars, "twelve-first", {"heads": "bo"}, "did you mean 'head'"),
+        (avatars, "frontal", {"head": "bo"}, "it has nothing"),
+        (avatars, "twelve-first", {"head": "bob"}, "did you mean 'bo'"),
+        (lambda: avatars(train=0), "twelve-first", {}, "split=train.* of neutral of ada"),
+        (avatars, "twelve-optimized", {}, "needs score"),
+        (avatars, "twelve-optimized", {"score": lambda _, c: c}, r"shape \(2, 8\) for 2"),
+        (avatars, "frontal", {}, "view='frontal' is not in"),
+        (avatars, "kdef-a", {}, "has 0 of the forty"),
+        (persons, "kdef-b", {}, "identity='M25' is not in"),
+    ],
+)
+def test_what_a_protocol_lacks_is_named(
+    make: Callable[[], StimulusSet], name: str, parameters: dict[str, object], message: str
+) -> None:
+    with pytest.raises(NeuroferError, match=message):
+        protocol(make(), name, **parameters)
+
+
+def test_every_protocol_is_described() -> None:
+    assert set(protocols.PROTOCOLS) == set(protocols._CHOOSE)
