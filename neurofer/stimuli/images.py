@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
@@ -20,6 +20,62 @@ R = TypeVar("R")
 
 # Decoding releases the GIL; more threads than this compete with the subject for the cores.
 DECODE_THREADS = 4
+MAX_PIXELS = 64_000_000  # a small file can unpack to more than the memory holds
+ALPHA_BACKGROUND = (128, 128, 128)  # what shows through a transparent pixel: mid-grey
+# A file changed twice within a tick of its file system's clock keeps its time (FAT: two seconds).
+CLOCK_TICK = 2.0
+_ORIENTATION = 0x0112
+
+
+class Picture(Protocol):
+    """An image that is decoded when it is asked for, from a file that is watched for changes."""
+
+    def read(self, stimulus_id: str = "") -> np.ndarray:
+        """Return (H, W, 3) uint8; raise a NeuroferError naming the stimulus if it cannot."""
+
+    def unchanged(self) -> bool:
+        """Return whether the file surely is the one whose pixels were hashed."""
+
+
+class Stamp(NamedTuple):
+    """A file's size in bytes and time of change in ns; `settled` if the time can be relied on."""
+
+    size: int
+    time: int
+    settled: bool
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Stamp:
+        """Return the stamp that a file has now."""
+        status = os.stat(path)
+        settled = time.time_ns() - status.st_mtime_ns > CLOCK_TICK * 1e9
+        return cls(status.st_size, status.st_mtime_ns, settled)
+
+    def holds(self, path: str | os.PathLike[str]) -> bool:
+        """Return whether the file surely is as it was when it was stamped."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        return self.settled and (status.st_size, status.st_mtime_ns) == (self.size, self.time)
+
+
+class ImageFile(NamedTuple):
+    """A `Picture` that is one image file."""
+
+    path: str
+    stamp: Stamp
+
+    def read(self, stimulus_id: str = "") -> np.ndarray:
+        """Decode the file, see `read_image`."""
+        return read_image(self.path, stimulus_id)
+
+    def unchanged(self) -> bool:
+        """Compare size and time of change."""
+        return self.stamp.holds(self.path)
+
+    def __str__(self) -> str:
+        return self.path
 
 
 def cores() -> int:
@@ -53,7 +109,7 @@ def check_image(image: np.ndarray, name: str) -> np.ndarray:
 def read_image(
     path: str | os.PathLike[str], stimulus_id: str = "", *, mode: str = "RGB"
 ) -> np.ndarray:
-    """Decode an image file.
+    """Decode an image file; see `decode` for what is done to its kind of pixels.
 
     Args:
         path: PNG, JPEG, or another format that Pillow reads.
@@ -61,20 +117,61 @@ def read_image(
         mode: "RGB" gives (H, W, 3) uint8, "L" gives (H, W) uint8 (labels of parts).
 
     Raises:
-        NeuroferError: the file is missing, is no image or is truncated.
+        NeuroferError: the file is missing, is no image, is truncated or too large.
     """
     of = f" of stimulus {stimulus_id!r}" if stimulus_id else ""
-    path = Path(path)
-    if not path.is_file():
-        raise NeuroferError(f"the image{of} is missing: {path}; put it back or drop the stimulus")
     try:
-        with Image.open(path) as file:
-            return np.array(file.convert(mode))
+        if mode == "L":
+            with Image.open(path) as file:
+                return np.array(file.convert("L"))
+        return decode(path)
+    except FileNotFoundError as error:
+        raise NeuroferError(
+            f"the image{of} is missing: {path}; put it back or drop the stimulus"
+        ) from error
+    except PermissionError as error:
+        raise NeuroferError(
+            f"the image{of} cannot be read: {path} ({error.strerror}); "
+            "allow reading it or drop the stimulus"
+        ) from error
+    except (NeuroferError, Image.DecompressionBombError) as error:
+        raise NeuroferError(f"the image{of} is refused: {path}: {error}") from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, ... for bad files
         raise NeuroferError(
             f"the image{of} cannot be read: {path} ({error}); it is truncated or no image: "
             "copy it again from its source or drop the stimulus"
         ) from error
+
+
+def decode(path: str | os.PathLike[str]) -> np.ndarray:
+    """Return an image file's pixels, upright, as (H, W, 3) uint8.
+
+    EXIF orientation is applied; grey, palette and CMYK become RGB; what is transparent is laid
+    over `ALPHA_BACKGROUND`; 16 bits are scaled to 8.
+
+    Raises:
+        NeuroferError: more than `MAX_PIXELS` pixels, or values that have no known range.
+        Exception: whatever Pillow raises for a file that it cannot read.
+    """
+    with Image.open(path) as file:
+        width, height = file.size
+        if width * height > MAX_PIXELS:
+            raise NeuroferError(
+                f"it unpacks to {width} x {height} pixels, and more than {MAX_PIXELS:,} are "
+                "refused; shrink it"
+            )
+        image: Image.Image = file
+        if _orientation(file) != 1:
+            image = ImageOps.exif_transpose(file)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            return _eight_bits(image)
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+            pixels = image.convert("RGBA")
+            under = Image.new("RGBA", pixels.size, (*ALPHA_BACKGROUND, 255))
+            image = Image.alpha_composite(under, pixels).convert("RGB")
+        elif image.mode != "RGB":
+            image = image.convert("RGB")
+        return np.array(image)
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
@@ -96,3 +193,23 @@ def ahead(function: Callable[[T], R], items: Iterable[T], *, window: int = 32) -
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken metadata of a sound image: Pillow raises as many kinds as for pixels
+        return 1
+
+
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """Return (H, W, 3) uint8 of a grey image with 16 bits: 65535 becomes 255."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F" or low < 0 or high > 65535:
+        raise NeuroferError(
+            f"its values reach from {low} to {high}, and whose range is unknown is not scaled; "
+            "save it with 8 or 16 bits"
+        )
+    scaled = (values.astype(np.uint32) * 255 + 32767) // 65535
+    return np.repeat(scaled.astype(np.uint8)[:, :, np.newaxis], 3, axis=2)

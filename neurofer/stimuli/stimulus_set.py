@@ -13,10 +13,19 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
-from neurofer.stimuli.images import ahead, check_image, image_sha256, read_image
+from neurofer.stimuli.images import (
+    ImageFile,
+    Picture,
+    Stamp,
+    ahead,
+    check_image,
+    image_sha256,
+    read_image,
+)
 from neurofer.stimuli.table import EXPRESSIONS, column, make_table
 
-Picture = np.ndarray | Path  # in memory, or a file that is decoded when it is asked for
+Mask = np.ndarray | Path  # in memory, or a file that is decoded when it is asked for
+Held = Mask | Picture  # a Path is hashed at each reading, a Picture only where its file changed
 
 
 class StimulusSet:
@@ -35,10 +44,10 @@ class StimulusSet:
         self,
         name: str,
         table: pd.DataFrame,
-        images: Sequence[Picture],
+        images: Sequence[Held],
         *,
         landmarks: np.ndarray | None = None,
-        parts: Sequence[Picture | None] | None = None,
+        parts: Sequence[Mask | None] | None = None,
     ) -> None:
         """Take a canonical table (of `make_table`) and as many images; see `from_arrays`."""
         n = len(table)
@@ -100,8 +109,9 @@ class StimulusSet:
         files = [Path(path) for path in paths]
         ids = table["stimulus_id"].tolist() if "stimulus_id" in table else [""] * len(files)
         labelled = list(zip(files, ids, strict=True))
-        hashes = ahead(lambda item: image_sha256(read_image(item[0], str(item[1]))), labelled)
-        return cls(name, make_table(table, hashes), files, landmarks=landmarks, parts=parts)
+        held = list(ahead(lambda item: _hashed(item[0], str(item[1])), labelled))
+        made = make_table(table, [sha256 for _, sha256 in held])
+        return cls(name, made, [file for file, _ in held], landmarks=landmarks, parts=parts)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -117,7 +127,7 @@ class StimulusSet:
     @property
     def identifier(self) -> str:
         """The name, "rendered" or "simulated" where it is so, and a hash of the content."""
-        sources = sorted(set(self._table["source"]) - {"photograph", ""})
+        sources = sorted(set(self._table["source"]) & {"rendered", "simulated"})
         return "-".join([self.name, *sources, self.content[:8]])
 
     def __len__(self) -> int:
@@ -137,8 +147,12 @@ class StimulusSet:
         if isinstance(picture, np.ndarray):
             return picture
         stimulus = str(self._table["stimulus_id"].iloc[i])
-        pixels = read_image(picture, stimulus)
-        if image_sha256(pixels) != self._table["image_sha256"].iloc[i]:
+        if isinstance(picture, Path):
+            known, pixels = False, read_image(picture, stimulus)
+        else:
+            # Size and time are looked at first: hashing costs a quarter of decoding a JPEG.
+            known, pixels = picture.unchanged(), picture.read(stimulus)
+        if not known and image_sha256(pixels) != self._table["image_sha256"].iloc[i]:
             raise NeuroferError(
                 f"the image of stimulus {stimulus!r} has changed since the set was made: "
                 f"{picture}; restore it, or make the set again"
@@ -232,6 +246,12 @@ def in_order(name: str, values: Any) -> list[Any]:
     if name == "expression":
         return [value for value in ("", *EXPRESSIONS) if value in found]
     return found if found and isinstance(found[0], str) else sorted(found)
+
+
+def _hashed(path: Path, stimulus_id: str) -> tuple[ImageFile, str]:
+    """Return a file, stamped before it is decoded, and the hash of its pixels."""
+    stamp = Stamp.of(path) if path.is_file() else Stamp(0, 0, False)
+    return ImageFile(str(path), stamp), image_sha256(read_image(path, stimulus_id))
 
 
 def _frozen(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import pandas as pd
 from neurofer.errors import NeuroferError, unknown_choice
 
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt")
-SOURCES = ("photograph", "rendered", "simulated")
+SOURCES = ("photograph", "drawn", "rendered", "simulated")
+"""Where images come from; "drawn" by the set's own authors (FERG), "rendered" by neurofer."""
 SPLITS = ("train", "val", "test")
 COLUMNS = (
     "stimulus_id",
