@@ -8,6 +8,7 @@ JSON file exists is complete, so rendering can be stopped anywhere and goes on w
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -20,9 +21,10 @@ from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_json, write_whole
 from neurofer.stimuli.images import ahead, cores, image_sha256, write_image
 from neurofer.stimuli.progress import progress_of
+from neurofer.stimuli.workers import run_in_processes, serve
 
 if TYPE_CHECKING:
-    from neurofer.faces import FaceRenderer, Rendering
+    from neurofer.faces import Camera, FaceRenderer, Identity, Light, Rendering
 
 # Starting processes takes about as long as rendering this many images.
 SERIAL = 24
@@ -30,7 +32,15 @@ SERIAL = 24
 
 @dataclass(frozen=True)
 class RenderSpec:
-    """All that decides the pixels of a rendered stimulus, beside the renderer's version."""
+    """All that decides the pixels of a rendered stimulus, beside the renderer's version.
+
+    See `FaceRenderer.render`; None stands for its default.
+
+    Attributes:
+        head: a head or an avatar, which is one identity and ignores seed and spread.
+        action_units: pairs of an action unit and its strength, instead of the expression's.
+        background: seed of `make_background`.
+    """
 
     head: str
     seed: int
@@ -39,6 +49,32 @@ class RenderSpec:
     strength: float
     scale_x: float
     size: int
+    action_units: tuple[tuple[int, float], ...] | None = None
+    camera: Camera | None = None
+    light: Light | None = None
+    background: int | None = None
+    wrinkles: bool = False
+    transport: str = "identical"
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> RenderSpec:
+        """Return the specification that `to_json` described."""
+        from neurofer.faces import Camera, Light
+
+        made = dict(fields)
+        if made["action_units"] is not None:
+            made["action_units"] = tuple((unit, value) for unit, value in made["action_units"])
+        if made["camera"] is not None:
+            camera = dict(made["camera"])
+            made["camera"] = Camera(**{**camera, "shift": tuple(camera["shift"])})
+        if made["light"] is not None:
+            made["light"] = Light(**made["light"])
+        return cls(**made)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON types."""
+        fields: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return fields
 
     @property
     def identity(self) -> tuple[str, int, float]:
@@ -90,9 +126,8 @@ def ensure_rendered(
                 for _ in render_all(lacking, folder):
                     advance()
             else:
-                from neurofer.stimuli.render_workers import render_in_processes
-
-                render_in_processes(chunks(lacking, workers), folder, workers, advance)
+                work = [[spec.to_json() for spec in chunk] for chunk in chunks(lacking, workers)]
+                run_in_processes(__name__, [str(folder)], work, advance, workers=workers)
         found.update({spec: read_rendered(spec, folder) for spec in lacking})
     done = [found[spec] for spec in specs]
     for spec, one in zip(specs, done, strict=True):
@@ -123,7 +158,7 @@ def read_rendered(spec: RenderSpec, folder: Path) -> Rendered | None:
     image, parts, note = _files(spec, folder)
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
-        if not (image.is_file() and parts.is_file()) or known["spec"] != asdict(spec):
+        if not (image.is_file() and parts.is_file()) or known["spec"] != spec.to_json():
             return None
         return Rendered(image, parts, known["image_sha256"], known["landmarks"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -140,11 +175,17 @@ def render_all(specs: Iterable[RenderSpec], folder: Path) -> Iterator[None]:
 
 
 def _draw(spec: RenderSpec) -> Rendering:
-    from neurofer.faces import make_identity
-
-    identity = make_identity(spec.seed, spec.head, spread=spec.spread)
     return _renderer().render(
-        identity, spec.expression, spec.strength, size=spec.size, scale_x=spec.scale_x
+        _identity(spec),
+        spec.expression,
+        spec.strength,
+        action_units=None if spec.action_units is None else dict(spec.action_units),
+        size=spec.size,
+        camera=spec.camera,
+        light=spec.light,
+        scale_x=spec.scale_x,
+        background=None if spec.background is None else _background(spec.background, spec.size),
+        transport=spec.transport,
     )
 
 
@@ -156,13 +197,38 @@ def _write(spec: RenderSpec, drawn: Rendering, folder: Path) -> None:
         with write_whole(path) as partial:
             write_image(partial, pixels)
     known: dict[str, Any] = {
-        "spec": asdict(spec),
+        "spec": spec.to_json(),
         "image_sha256": image_sha256(drawn.image),
         "landmarks": np.asarray(drawn.landmarks, dtype=np.float64).tolist(),
         "action_units": {str(unit): float(w) for unit, w in drawn.action_units.items()},
         "identity": drawn.identity.parameters(),
     }
     write_json(note, known)
+
+
+def _identity(spec: RenderSpec) -> Identity:
+    from neurofer.faces import make_identity
+
+    return make_identity(spec.seed, spec.head, spread=spec.spread)
+
+
+def _background(seed: int, size: int) -> np.ndarray:
+    """Return smooth colours and noise, (size, size, 3) uint8."""
+    from neurofer.faces.random import Random, random_bytes
+
+    random = Random(seed, "background")
+    cells = 2 + random.integer(5)
+    reach, base = 0.9 * random.uniform(), [0.5 * random.uniform() for _ in range(3)]
+    coarse = [[[random.uniform() for _ in range(3)] for _ in range(cells)] for _ in range(cells)]
+    places = np.arange(size) * ((cells - 1) / (size - 1))
+    index = np.minimum(np.floor(places).astype(int), cells - 2)
+    part = (places - index)[:, None, None]
+    rows = np.array(coarse)
+    rows = rows[index] * (1 - part) + rows[index + 1] * part
+    smooth = rows[:, index] * (1 - part[None, :, 0]) + rows[:, index + 1] * part[None, :, 0]
+    noise = random_bytes(seed, size * size).reshape(size, size, 1) / 255.0 - 0.5
+    light = smooth * reach + np.array(base) + 0.25 * random.uniform() * noise
+    return np.floor(np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)
@@ -173,5 +239,15 @@ def _renderer() -> FaceRenderer:
 
 
 def _files(spec: RenderSpec, folder: Path) -> tuple[Path, Path, Path]:
-    key = content_hash(asdict(spec))[:32]
+    key = content_hash(spec.to_json())[:32]
     return folder / f"{key}.png", folder / f"{key}.parts.png", folder / f"{key}.json"
+
+
+def main() -> None:
+    """Render the lists of specifications that come on standard input into the folder argv[1]."""
+    folder = Path(sys.argv[1])
+    serve(lambda specs: render_all((RenderSpec.from_json(spec) for spec in specs), folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,9 +25,9 @@ from neurofer.faces.actions import ACTION_UNITS
 from neurofer.faces.random import Random
 from neurofer.files import cache_folder, content_hash, write_whole
 from neurofer.stimuli.progress import progress_of
+from neurofer.stimuli.workers import run_in_processes, serve
 from neurofer.subjects.preprocess import heatmap_input
 from neurofer.training.recipe import Strict
-from neurofer.training.workers import run_in_processes
 
 if TYPE_CHECKING:
     from neurofer.faces import Identity, Rendering
@@ -214,7 +214,7 @@ def _shard(folder: Path, start: int) -> Path:
     return folder / f"{start:06d}.npz"
 
 
-def _render_shard(spec: RenderedHeads, folder: Path, start: int) -> None:
+def _render_shard(spec: RenderedHeads, folder: Path, start: int) -> Iterator[None]:
     inputs, landmarks, positions = [], [], []
     for position in range(start, min(start + SHARD, spec.count)):
         for image in range(spec.images):
@@ -229,15 +229,13 @@ def _render_shard(spec: RenderedHeads, folder: Path, start: int) -> None:
             landmarks=np.array(landmarks, dtype=np.float64),
             position=np.array(positions),
         )
+    yield
 
 
 def main() -> None:
-    """Render the shards whose numbers come on standard input, a line each; answer a line each."""
-    spec = RenderedHeads(**json.loads(sys.argv[1]))
-    for line in sys.stdin:
-        _render_shard(spec, Path(sys.argv[2]), int(line))
-        sys.stdout.write("done" + os.linesep)
-        sys.stdout.flush()
+    """Render the shards of the specification argv[1] whose numbers come on standard input."""
+    spec, folder = RenderedHeads(**json.loads(sys.argv[1])), Path(sys.argv[2])
+    serve(lambda start: _render_shard(spec, folder, start))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from neurofer import files
+from neurofer.files import content_hash
 from neurofer.stimuli import StimulusSet, render_cache
 
 
@@ -45,11 +46,14 @@ class FakeRenderer:
     """Draws noise that is decided by the specification, and counts."""
 
     def __init__(self) -> None:
-        self.drawn: list[tuple[object, ...]] = []
+        self.drawn: list[str] = []
 
-    def render(self, identity, expression, strength, *, size, scale_x):  # type: ignore[no-untyped-def]
-        self.drawn.append((identity.head, identity.seed, expression, strength, scale_x, size))
-        rng = np.random.default_rng(abs(hash(self.drawn[-1])) % 2**32)
+    def render(self, identity, expression, strength, *, size, background, **options):  # type: ignore[no-untyped-def]
+        said = {key: repr(value) for key, value in options.items()}
+        scene = None if background is None else content_hash(background)
+        key = content_hash(identity.head, identity.seed, expression, strength, size, scene, said)
+        self.drawn.append(key)
+        rng = np.random.default_rng(int(key[:15], 16))
         return FakeRendering(
             rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
             rng.integers(0, 9, (size, size), dtype=np.uint8),

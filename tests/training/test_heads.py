@@ -5,10 +5,10 @@ import pytest
 
 from neurofer.errors import NeuroferError
 from neurofer.faces import RECIPES
+from neurofer.stimuli.workers import run_in_processes
 from neurofer.subjects.preprocess import area_mean, gray
 from neurofer.training import list_recipes, read_recipe
 from neurofer.training.heads import RenderedHeads, draw, rendered_heads, strongest
-from neurofer.training.workers import run_in_processes
 
 SPEC = RenderedHeads(identities=9, held_out=3, images=2, size=112)
 
