@@ -15,6 +15,7 @@ from neurofer.files import content_folder
 
 KINDS = {
     "rendered": "neurofer.stimuli.rendered",
+    "simulated": "neurofer.stimuli.simulated",
 }
 """Kind of card -> the module that reads it, with its `CARD`, a class of cards, and its `load`."""
 

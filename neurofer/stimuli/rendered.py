@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,7 +96,18 @@ def load(
             )
     seeds = _check_seeds(parameters.get("seeds", SEEDS))
     size = _check_size(parameters.get("size", SIZE))
-    rows, specs = zip(*plan(name, card, seeds, size), strict=True)
+    return render_set(name, plan(name, card, seeds, size), cache=cache, progress=progress)
+
+
+def render_set(
+    name: str,
+    planned: Iterable[tuple[dict[str, Any], RenderSpec]],
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> StimulusSet:
+    """Return the set of planned images, a table row and a specification each."""
+    rows, specs = zip(*planned, strict=True)
     folder = cache_folder("renders") if cache is None else Path(cache)
     drawn = ensure_rendered(specs, folder, text=f"rendering {name}", progress=progress)
     return StimulusSet(

@@ -6,11 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.stimuli.catalogue import stimuli_card
 
 
 def _rendered(name: str, folder: Path) -> StimulusSet:
     return load_stimuli(name, size=16, seeds=(1,), cache=folder / "cache")
 
 
-SMALL: dict[str, Callable[[str, Path], StimulusSet]] = {"rendered": _rendered}
+_SIMULATED = {
+    "kdef": {"identities": 2},
+    "ferg": {"images": 2},
+    "lfw": {"identities": 2, "images": 4},
+}
+
+
+def _simulated(name: str, folder: Path) -> StimulusSet:
+    few = _SIMULATED[stimuli_card(name).layout]
+    return load_stimuli(name, size=16, cache=folder / "cache", **few)
+
+
+SMALL: dict[str, Callable[[str, Path], StimulusSet]] = {
+    "rendered": _rendered,
+    "simulated": _simulated,
+}
 """Kind of card -> a function that loads a small set of a name; a folder is there for its files."""
