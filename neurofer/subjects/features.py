@@ -13,6 +13,7 @@ from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS
 from neurofer.subjects import readouts
+from neurofer.subjects.face_crop import CROPS, crop_faces
 from neurofer.subjects.subject import Subject
 
 READOUTS = ("linear", "svm", "nearest-mean", "dense-nre")
@@ -26,6 +27,8 @@ class FeatureSubject(Subject):
     is the readout that the option `readout` names.
 
     Options:
+        crop: what is seen: the "frame", or a square round the face by the stimuli's ground-truth
+            "landmarks" (the frame where a stimulus has none, as photographs).
         readout: which readout `decision` is.
         linear: "logistic" or "ridge", on standardised features.
         svm: the kernel, "linear" or "rbf".
@@ -41,6 +44,7 @@ class FeatureSubject(Subject):
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
+        "crop": "frame",
         "readout": "linear",
         "linear": "ridge",
         "svm": "linear",
@@ -50,6 +54,7 @@ class FeatureSubject(Subject):
         "neutral_threshold": 0.2,
     }
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "crop": CROPS,
         "readout": READOUTS,
         "linear": readouts.LINEAR,
         "svm": readouts.KERNELS,
@@ -57,6 +62,9 @@ class FeatureSubject(Subject):
         "reference": ("head", "identity"),
         "head": ("nearest", "oracle"),
     }
+
+    crop_width: ClassVar[float] = 2.15  # decimetres of the face: forehead to chin, with a margin
+    crop_size: ClassVar[int] = 224
 
     def _prepare(self, feature_sites: Mapping[str, Site], read_site: str) -> None:
         """Set the sites and fit the readouts on `read_site`; subclasses call it when made."""
@@ -74,12 +82,20 @@ class FeatureSubject(Subject):
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of feature sites, (n, ...) float32, from one forward pass."""
 
+    def _seen(
+        self, images: Sequence[np.ndarray], landmarks: np.ndarray | None
+    ) -> Sequence[np.ndarray]:
+        if self.options["crop"] == "frame":
+            return images
+        return crop_faces(images, landmarks, self.crop_width, self.crop_size)
+
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of every named site, (n, ...) float32, from one forward pass."""
-        read = [site for site in sites if site in (*self._readouts, "dense-nre", "decision")]
+        fitted = (*self._readouts, "dense-nre", "decision") if self._readouts else ()
+        read = [site for site in sites if site in fitted]
         wanted = [site for site in sites if site not in read]
         needed = dict.fromkeys([*wanted, self._read_site] if read else wanted)
-        found = self.features(batch.images, list(needed))
+        found = self.features(self._seen(batch.images, batch.landmarks), list(needed))
         responses = {site: found[site] for site in wanted}
         if read:
             shown = found[self._read_site].reshape(len(batch), -1)
@@ -97,7 +113,7 @@ class FeatureSubject(Subject):
                 f"subject {self.name!r} needs training images of neutral and of two expressions "
                 f"or more, got {', '.join(self._classes) or 'none'}"
             )
-        images = list(training.images())
+        images = self._seen(list(training.images()), training.landmarks)
         features = self.features(images, [self._read_site])[self._read_site]
         features = features.reshape(len(images), -1).astype(np.float64)
         self._readouts = {

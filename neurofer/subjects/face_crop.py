@@ -1,0 +1,100 @@
+"""Where a face lies in its frame, and the square round it that a face network expects.
+
+Networks that were trained on faces were trained on crops. Here the crop follows known geometry: a
+mean face is laid over the thirteen ground-truth landmarks, whichever way the head is turned, and
+a square of a given width in decimetres is cut round the middle of the face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurofer.errors import NeuroferError
+
+CROPS = ("frame", "landmarks")
+
+FEWEST = 6
+"""Landmarks that must be known: fewer do not say how a head is turned."""
+
+# The landmarks of the mean human face in decimetres, in the order of `neurofer.faces`.
+_FACE = np.array(
+    [
+        (-0.49, 0.28, 0.05),
+        (-0.15, 0.22, 0.26),
+        (0.15, 0.22, 0.26),
+        (0.49, 0.28, 0.05),
+        (-0.22, -0.66, 0.21),
+        (0.0, -0.59, 0.34),
+        (0.22, -0.66, 0.21),
+        (0.0, -0.77, 0.29),
+        (-0.29, 0.03, 0.17),
+        (0.29, 0.03, 0.17),
+        (-0.29, 0.0, 0.15),
+        (0.29, 0.0, 0.15),
+        (0.0, -0.39, 0.43),
+    ]
+)
+_CENTRE = np.array([0.0, -0.37, 0.15])  # behind the root of the nose's tip: the middle of the face
+
+
+def face_place(landmarks: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Return the middle of a face (x, y) and the pixels of a decimetre; None if it is not known.
+
+    The mean face is laid over the landmarks by least squares under a camera without perspective
+    (a scaled orthographic one), so that turned heads and profiles are placed like frontal ones.
+
+    Args:
+        landmarks: (13, 2) in pixel-centre coordinates, NaN where unknown.
+    """
+    known = np.isfinite(landmarks).all(axis=1)
+    if known.sum() < FEWEST:
+        return None
+    body = np.column_stack([_FACE[known] - _CENTRE, np.ones(int(known.sum()))])
+    camera = np.linalg.lstsq(body, landmarks[known], rcond=None)[0]
+    scale = float(np.linalg.svd(camera[:3], compute_uv=False).mean())
+    return (camera[3], scale) if scale > 0 else None
+
+
+def crop_face(
+    image: np.ndarray, landmarks: np.ndarray | None, width: float, size: int
+) -> np.ndarray:
+    """Return the square round a face, (size, size, 3) uint8; the frame where no face is known.
+
+    Args:
+        image: (H, W, 3) uint8; beyond its border the border's colour goes on.
+        landmarks: (13, 2) ground truth, or None.
+        width: of the square, in decimetres of the face; a face is about 1.2 wide and 1.8 high.
+        size: of the result in pixels.
+    """
+    from PIL import Image
+
+    place = None if landmarks is None else face_place(landmarks)
+    if place is None:
+        return image
+    (x, y), scale = place
+    half = width * scale / 2
+    # Pillow counts from the corner of the first pixel, landmarks from its centre.
+    box = np.array([x - half, y - half, x + half, y + half]) + 0.5
+    height, wide = image.shape[:2]
+    beyond = max(-box[0], -box[1], box[2] - wide, box[3] - height, 0.0)
+    if beyond > 4 * max(height, wide):
+        raise NeuroferError(
+            f"a face crop from {box.round().tolist()} lies far outside an image of {wide} x "
+            f"{height} pixels: are the landmarks of another image? Use crop='frame'"
+        )
+    margin = int(np.ceil(beyond)) + 1
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+    picture = Image.fromarray(padded).resize(
+        (size, size), Image.Resampling.BILINEAR, box=tuple((box + margin).tolist())
+    )
+    return np.asarray(picture)
+
+
+def crop_faces(
+    images: Sequence[np.ndarray], landmarks: np.ndarray | None, width: float, size: int
+) -> list[np.ndarray]:
+    """Return every image cropped as by `crop_face`; `landmarks` is (n, 13, 2) or None."""
+    each = [None] * len(images) if landmarks is None else landmarks
+    return [crop_face(image, face, width, size) for image, face in zip(images, each, strict=True)]
