@@ -13,6 +13,7 @@ from neurofer.recording.record import batches
 from neurofer.stimuli import load_stimuli, protocol
 from neurofer.subjects import list_subjects, load_subject
 from neurofer.subjects.subject import Subject
+from tests.subjects.needs import subject_params
 
 BULKY = 100_000
 pytestmark = pytest.mark.weights
@@ -48,7 +49,7 @@ def test_package_has_subjects():
     assert cache_folder().is_dir()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", subject_params(NAMES))
 def test_every_site_responds_and_is_recorded(name, subjects, few):
     subject = subjects(name)
     (batch,) = batches(few.take([3]), 1)
@@ -67,7 +68,7 @@ def test_every_site_responds_and_is_recorded(name, subjects, few):
         np.testing.assert_allclose(there, responses[site].ravel(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", subject_params(NAMES))
 def test_order_is_kept_and_batches_do_not_matter(name, subjects, few):
     subject = subjects(name)
     sites = [site for site in subject.sites if not site.startswith("conv")]
@@ -79,7 +80,7 @@ def test_order_is_kept_and_batches_do_not_matter(name, subjects, few):
     np.testing.assert_allclose(alone.values / scale, together.values[order] / scale, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", subject_params(NAMES))
 def test_a_new_one_of_the_same_name_and_training_answers_the_same(name, subjects, bfs, few):
     subject = subjects(name)
     again = load_subject(name, training=protocol(bfs, "nine"))
@@ -91,7 +92,7 @@ def test_a_new_one_of_the_same_name_and_training_answers_the_same(name, subjects
     np.testing.assert_array_equal(one.values, two.values)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", subject_params(NAMES))
 def test_training_images_are_known_and_change_the_identifier(name, subjects, bfs):
     subject = subjects(name)
     nine = protocol(bfs, "nine")
@@ -100,7 +101,7 @@ def test_training_images_are_known_and_change_the_identifier(name, subjects, bfs
     assert other.identifier != subject.identifier
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", subject_params(NAMES))
 def test_unknown_site_and_option_name_the_choices(name, subjects, bfs, few):
     subject = subjects(name)
     with pytest.raises(NeuroferError, match=r"site='nosuch' is not in subject .*it has "):

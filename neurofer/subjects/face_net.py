@@ -1,0 +1,125 @@
+"""The base of subjects that are pretrained face networks, recorded layer by layer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from neurofer.recording.sites import Site
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.features import FeatureSubject
+from neurofer.subjects.preprocess import resize
+from neurofer.subjects.trunk import image_tensor
+from neurofer.subjects.weights import load_weights, parameters_hash
+
+GRID = 6
+# Of photographs of faces, 0 to 255: what face-api and dlib subtract.
+MEAN_RGB = (122.782, 117.001, 104.298)
+
+
+class FaceNet(torch.nn.Module):
+    """A network that names what it computes, in the order in which it does."""
+
+    layers: tuple[str, ...]
+
+    @abstractmethod
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn RGB images (n, 3, size, size), float32 in 0 to 255, into what the net expects."""
+
+    @abstractmethod
+    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every layer's name and activity, (n, channels, height, width) or (n, units)."""
+
+    def forward(self, images: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Return the activity of layers; computation stops at the deepest of them.
+
+        Args:
+            images: RGB (n, 3, size, size), float32 in 0 to 255.
+            layers: names out of `layers`.
+        """
+        found: dict[str, torch.Tensor] = {}
+        with torch.inference_mode():
+            seen = self.prepare(images).contiguous(memory_format=torch.channels_last)
+            for name, activity in self.steps(seen):
+                if name in layers:
+                    found[name] = activity
+                if len(found) == len(set(layers)):
+                    break
+        return found
+
+
+class FaceNetSubject(FeatureSubject):
+    """A pretrained face network; its subject's name is that of its weights.
+
+    Sites: every layer, (n, C, H, W) or (n, units), and `pooled`, one layer averaged to 6 x 6
+    where it is larger; readouts, on `pooled`, as in `FeatureSubject`.
+
+    Options, besides those of the readouts:
+        layer: which layer is pooled; "top", the last one before any classes, by default.
+        crop: "landmarks" by default, for such a network expects a face that fills the image.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **FeatureSubject.defaults,
+        "crop": "landmarks",
+        "layer": "top",
+    }
+    net: FaceNet
+
+    def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
+        super().__init__(training, **options)
+        weights = load_weights(self.name)
+        self._hash = parameters_hash({key: values.numpy() for key, values in weights.items()})
+        self.net = self._empty_net().eval()
+        # Convolutions with channels last are the faster ones on CPUs (oneDNN).
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.load_state_dict(weights)
+        self._prepare(self._feature_sites(), "pooled")
+
+    @staticmethod
+    @abstractmethod
+    def _empty_net() -> FaceNet:
+        """Return the network before its weights are loaded."""
+
+    def _feature_sites(self) -> dict[str, Site]:
+        return {name: Site(name) for name in (*self.net.layers, "pooled")}
+
+    @property
+    def weights_hash(self) -> str:
+        """A hash of the weights, with the size and width of what the network sees."""
+        return f"{self._hash}-{self.crop_size}-{self.crop_width}"
+
+    def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return layers and `pooled`, float32, in one forward pass."""
+        layers = {self.options["layer"] if site == "pooled" else site for site in sites}
+        seen = image_tensor([resize(image, self.crop_size) for image in images])
+        activity = self.net(seen, list(layers))
+        if "pooled" in sites:
+            activity["pooled"] = pool(activity[self.options["layer"]])
+        return {site: np.ascontiguousarray(activity[site].numpy()) for site in sites}
+
+
+def pool(activity: torch.Tensor) -> torch.Tensor:
+    """Average (n, C, H, W) to at most 6 x 6; (n, units) stays as it is."""
+    if activity.ndim == 2 or max(activity.shape[2:]) <= GRID:
+        return activity
+    return functional.adaptive_avg_pool2d(activity, GRID)
+
+
+def subtract_mean(images: torch.Tensor, divisor: float) -> torch.Tensor:
+    """Return (RGB - MEAN_RGB) / divisor."""
+    return (images - torch.tensor(MEAN_RGB).view(1, 3, 1, 1)) / divisor
+
+
+def pad_as_tensorflow(activity: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
+    """Pad with zeros as TensorFlow's "SAME": the odd row and column at the bottom and right."""
+    sides: list[int] = []
+    for size in (activity.shape[3], activity.shape[2]):
+        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        sides += [total // 2, total - total // 2]
+    return functional.pad(activity, sides)

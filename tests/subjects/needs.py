@@ -1,0 +1,23 @@
+"""Marks of tests that need pretrained weights."""
+
+from __future__ import annotations
+
+import pytest
+
+from neurofer.subjects.weights import SOURCES, weight_source, weights_path
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skip a test where weights are not in the cache; the reason is the command for them."""
+    missing = not weights_path(name).is_file()
+    reason = f"needs weights; run: {weight_source(name).command}"
+    return pytest.mark.skipif(missing, reason=reason)
+
+
+def subject_params(names: list[str]) -> list[object]:
+    """Return subjects' names as parameters; those that see through npm's weights may be skipped.
+
+    `make setup` fetches the others wherever it runs.
+    """
+    npm = [name for name in names if name in SOURCES and SOURCES[name].client == "npm"]
+    return [pytest.param(name, marks=needs(name)) if name in npm else name for name in names]

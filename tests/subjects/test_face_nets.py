@@ -1,0 +1,166 @@
+"""The ports of face networks: against TensorFlow.js's own outputs, and layer by layer.
+
+`face_nets_reference.json` was written by `face_nets_reference.mjs`, with the TensorFlow.js 4.22
+that face-api carries. dlib itself does not install everywhere and is no part of these tests.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neurofer.faces import FaceRenderer, make_identity
+from neurofer.recording import Batch, record
+from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects import load_subject
+from neurofer.subjects.dlib_identity import DlibNet, Residual
+from neurofer.subjects.expression_net import CLASSES, ExpressionNet
+from neurofer.subjects.face_crop import crop_face
+from neurofer.subjects.face_net import pad_as_tensorflow, pool
+from neurofer.subjects.vggface2_mobilenet import MobileNet
+from tests.subjects.needs import needs
+
+pytestmark = pytest.mark.weights
+
+REFERENCE = json.loads(Path(__file__).with_name("face_nets_reference.json").read_text())
+SIZES = {"dlib-identity": 150, "vggface2-mobilenet": 224, "expression-net": 112}
+PARAMETERS = {
+    "dlib-identity": 5_607_488,
+    "vggface2-mobilenet": 3_196_032,
+    "expression-net": 323_687,
+}
+NETS = {"dlib-identity": DlibNet, "vggface2-mobilenet": MobileNet, "expression-net": ExpressionNet}
+NAMES = [pytest.param(name, marks=needs(name)) for name in SIZES]
+
+
+def pattern(size: int) -> np.ndarray:
+    """Ramps of different steepness in red, green and blue, as in face_nets_reference.mjs."""
+    y, x, channel = np.indices((size, size, 3))
+    return ((x * (3 + channel) + y * (5 - channel)) % 256).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_port_computes_what_tensorflow_computes(name, monkeypatch):
+    # face-api divides by 255 where dlib, which trained the network, divides by 256.
+    monkeypatch.setattr(DlibNet, "prepare", ExpressionNet.prepare)
+    subject = load_subject(name, crop="frame")
+    for site, expected in REFERENCE[name].items():
+        found = subject.features([pattern(SIZES[name])], [site])[site][0].ravel()
+        assert found.size == expected["units"]
+        scale = np.abs(found).max()
+        assert found.mean() == pytest.approx(expected["mean"], abs=1e-5 * scale)
+        step = max(1, found.size // 64)
+        np.testing.assert_allclose(
+            found[::step][:64] / scale, np.array(expected["values"]) / scale, atol=2e-5
+        )
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_layers_and_parameters_are_as_named(name):
+    net = NETS[name]().eval()
+    assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
+    size = SIZES[name]
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
+    every = net(images, net.layers)
+    assert tuple(every) == net.layers
+    assert every["top"].shape[0] == 2
+    middle = net.layers[len(net.layers) // 2]
+    (alone,) = net(images, [middle]).values()
+    torch.testing.assert_close(alone, every[middle], rtol=0, atol=0)
+
+
+def test_computation_stops_at_the_deepest_layer(monkeypatch):
+    net = MobileNet().eval()
+    monkeypatch.setattr(net, "conv_pw_13", None)
+    assert net(torch.zeros(1, 3, 224, 224), ["conv_pw_5"])["conv_pw_5"].shape == (1, 256, 28, 28)
+
+
+def test_padding_is_tensorflows():
+    """Even sides with a stride of 2 are padded at the bottom and right only."""
+    assert pad_as_tensorflow(torch.ones(1, 1, 4, 5), 3, 2).shape == (1, 1, 5, 7)
+    assert pad_as_tensorflow(torch.ones(1, 1, 4, 4), 3, 2)[0, 0, 0].tolist() == [1, 1, 1, 1, 0]
+    assert pad_as_tensorflow(torch.ones(1, 1, 4, 4), 3, 1)[0, 0, 1].tolist() == [0, 1, 1, 1, 1, 0]
+    assert pad_as_tensorflow(torch.ones(1, 1, 4, 4), 1, 1).shape == (1, 1, 4, 4)
+
+
+def test_a_strided_block_is_the_sum_of_its_parts_where_both_exist():
+    block = Residual(2, 3, 2).eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    torch.nn.init.zeros_(block.conv2.bias)
+    seen = torch.arange(72.0).reshape(1, 2, 6, 6)
+    _, found = block(seen)
+    assert found.shape == (1, 3, 3, 3)
+    torch.testing.assert_close(found[:, :2], torch.nn.functional.avg_pool2d(seen, 2))
+    assert found[0, 2].abs().max() == 0
+
+
+def test_pooled_is_at_most_six_by_six():
+    activity = torch.arange(144.0).reshape(1, 1, 12, 12)
+    assert pool(activity)[0, 0, 0, 0] == activity[0, 0, :2, :2].mean()
+    assert pool(activity[..., :5, :5]).shape == (1, 1, 5, 5)
+    assert pool(torch.ones(2, 7)).shape == (2, 7)
+
+
+def faces(seeds, expressions=CLASSES, size=160) -> StimulusSet:
+    import pandas as pd
+
+    renderer = FaceRenderer()
+    rows, drawn = [], []
+    for seed in seeds:
+        identity = make_identity(seed, "human")
+        for expression in expressions:
+            rows.append({"identity": str(seed), "head": "human", "expression": expression})
+            drawn.append(renderer.render(identity, expression, size=size, ground_truth=False))
+    table = pd.DataFrame(rows).assign(source="rendered")
+    images, landmarks = [d.image for d in drawn], np.stack([d.landmarks for d in drawn])
+    return StimulusSet.from_arrays("faces", table, images, landmarks)
+
+
+@needs("dlib-identity")
+def test_crops_follow_the_landmarks_and_can_be_switched_off():
+    stimuli = faces([3], ["happy"])
+    image = next(iter(stimuli.images()))
+    table = stimuli.table
+    batch = Batch([image], table, stimuli.landmarks)
+    subject = load_subject("dlib-identity")
+    cropped = crop_face(image, stimuli.landmarks[0], 2.15, 150)
+    expected = subject.features([cropped], ["top"])["top"]
+    np.testing.assert_array_equal(subject.respond(batch, ["top"])["top"], expected)
+    whole = load_subject("dlib-identity", crop="frame")
+    frame = whole.respond(batch, ["top"])["top"]
+    assert not np.allclose(frame, expected, atol=1e-3)
+    without = subject.respond(Batch([image], table), ["top"])["top"]
+    np.testing.assert_array_equal(without, frame)
+    assert subject.identifier != whole.identifier
+
+
+@needs("dlib-identity")
+def test_the_identity_network_tells_unseen_people_apart():
+    """Nearest neighbour among neutral faces, asked with another expression."""
+    stimuli = faces(range(3000, 3008), ["neutral", "happy"])
+    top = record(load_subject("dlib-identity"), stimuli, sites=["top"]).values
+    top = top - top.mean(axis=0)
+    top /= np.linalg.norm(top, axis=1, keepdims=True)
+    nearest = (top[1::2] @ top[::2].T).argmax(axis=1)
+    assert (nearest == np.arange(8)).mean() >= 0.75
+
+
+@needs("expression-net")
+def test_an_independent_network_reads_the_expressions_as_meant():
+    """Zero-shot, clean faces at full strength of seeds that no recipe was chosen on."""
+    stimuli = faces(range(2000, 2010), size=224)
+    recording = record(load_subject("expression-net"), stimuli, sites=["own"])
+    answers = recording["unit"].values[recording.values.argmax(axis=1)]
+    assert (answers == stimuli.table["expression"]).mean() >= 0.88
+
+
+@needs("expression-net")
+def test_without_training_the_expression_network_decides_by_itself():
+    stimuli = faces([5], ["happy", "surprise"])
+    subject = load_subject("expression-net")
+    subject.start_task("label", CLASSES)
+    assert subject.look_at(stimuli).values.ravel().tolist() == ["happy", "surprise"]
