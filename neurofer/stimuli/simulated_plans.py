@@ -128,7 +128,7 @@ def plan_kdef(scene: Scene, parameters: KdefParameters) -> Planned:
                         "expression": expression,
                         "view": view,
                         "session": session,
-                        "sex": sex,
+                        "sex": {"F": "female", "M": "male"}[sex],
                     }
                     yield _planned(scene, "human", seed, row, drawn, parameters.size)
 

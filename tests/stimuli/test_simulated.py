@@ -38,7 +38,7 @@ def test_kdef_sim_has_the_protocol_of_kdef(name: str) -> None:
     assert {identity for identity, _, _ in people} == {
         f"{sex}{number:02d}" for sex in "FM" for number in range(1, 36)
     }
-    assert all(identity[0] == sex for identity, sex, _ in people)
+    assert {(identity[0], sex) for identity, sex, _ in people} == {("F", "female"), ("M", "male")}
     assert len({seed for _, _, seed in people}) == 70
     cells = Counter((r["identity"], r["expression"], r["view"], r["session"]) for r in rows)
     assert set(cells.values()) == {1}
