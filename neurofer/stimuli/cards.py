@@ -14,6 +14,8 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_folder
 
 KINDS = {
+    "drawn": "neurofer.stimuli.drawn",
+    "licensed": "neurofer.stimuli.licensed",
     "rendered": "neurofer.stimuli.rendered",
     "simulated": "neurofer.stimuli.simulated",
 }

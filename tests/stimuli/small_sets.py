@@ -8,6 +8,8 @@ from pathlib import Path
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.catalogue import stimuli_card
 
+from .fake_layouts import fake_layout
+
 
 def _rendered(name: str, folder: Path) -> StimulusSet:
     return load_stimuli(name, size=16, seeds=(1,), cache=folder / "cache")
@@ -25,7 +27,15 @@ def _simulated(name: str, folder: Path) -> StimulusSet:
     return load_stimuli(name, size=16, cache=folder / "cache", **few)
 
 
+def _licensed(name: str, folder: Path) -> StimulusSet:
+    path = folder / "copy"
+    if not path.exists():
+        fake_layout(name, path)
+    return load_stimuli(name, path=path, cache=folder / "cache")
+
+
 SMALL: dict[str, Callable[[str, Path], StimulusSet]] = {
+    "licensed": _licensed,
     "rendered": _rendered,
     "simulated": _simulated,
 }

@@ -30,7 +30,7 @@ def check(stimuli: StimulusSet) -> None:
     assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
     assert table["stimulus_id"].is_unique
     assert table["image_sha256"].is_unique
-    assert set(table["expression"]) <= set(EXPRESSIONS)
+    assert set(table["expression"]) <= {"", *EXPRESSIONS}
     assert set(table["source"]) <= set(SOURCES)
     assert set(table["split"]) <= set(SPLITS)
     assert table["strength"].between(0, 1).all()

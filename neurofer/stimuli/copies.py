@@ -1,0 +1,186 @@
+"""A user's copy of a licensed set: found, recognised, listed and indexed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import cache_folder, content_hash
+from neurofer.stimuli.cards import Strict
+from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index, write_index
+from neurofer.stimuli.licensed_card import LicensedCard
+from neurofer.stimuli.readers import Layout, Walk, walk
+from neurofer.stimuli.readers.columns import look_up, make_columns
+from neurofer.stimuli.readers.lists import List
+from neurofer.stimuli.remembered import remembered
+from neurofer.stimuli.table import SOURCES, make_table
+
+NOTE = "neurofer-simulated.json"
+_NOTE_KEYS = ("set", "source", "card", "identifier")
+
+
+class Copy(Strict):
+    """A user's copy of a set: its folder, the layout that it has, and what it says of itself.
+
+    Attributes:
+        name: of the set; that of a simulated set where the folder holds one.
+        source: of its images.
+        simulated: whether it holds simulated images in the layout of the original.
+    """
+
+    card: LicensedCard
+    folder: Path
+    layout: str
+    name: str
+    source: str
+    simulated: bool
+
+
+def licensed_card(name: str) -> LicensedCard:
+    """Return the card of a licensed set, or raise a NeuroferError that lists the choices."""
+    from neurofer.stimuli.cards import read_cards
+
+    cards = {key: card for key, card in read_cards().items() if isinstance(card, LicensedCard)}
+    if name not in cards:
+        raise unknown_choice("licensed set", name, sorted(cards))
+    return cards[name]
+
+
+def find_copy(
+    card: LicensedCard, path: str | os.PathLike[str] | None = None, layout: str | None = None
+) -> Copy:
+    """Return the user's copy of a set, at a path or at the remembered one.
+
+    Raises:
+        NeuroferError: no path is known, or what lies there has no layout of the set.
+    """
+    if layout is not None and layout not in card.layouts:
+        raise unknown_choice("layout", layout, card.layouts, f"set {card.name!r}")
+    if path is None:
+        path = remembered().get(card.name)
+    if path is None:
+        raise NeuroferError(
+            f"{card.title} ({card.name}) is handed out by its owners, not by neurofer "
+            f"({' '.join(card.licence.split())}): apply at {card.apply}, then run `neurofer "
+            f"stimuli add {card.name} PATH`, or pass path=...; the simulated set "
+            f"{card.stand_in!r} stands in for it"
+        )
+    given = Path(path).expanduser()
+    if not given.is_dir():
+        raise NeuroferError(
+            f"path={str(given)!r} of {card.name} is no folder; give the one that holds: "
+            f"{' '.join(card.files.split())}"
+        )
+    for name in card.layouts if layout is None else [layout]:
+        for folder in [*(given / anchor for anchor in card.layouts[name].anchors), given]:
+            if any(next(folder.glob(mark), None) for mark in card.layouts[name].marks):
+                return _labelled(card, given, folder, name)
+    raise NeuroferError(
+        f"{given} does not look like {card.title} ({card.name}): it should hold "
+        f"{' '.join(card.files.split())}"
+    )
+
+
+def pairs_file(copy: Copy, name: str) -> Path:
+    """Return a file of pairs, in the folder of the images or beside it."""
+    for folder in (copy.folder, copy.folder.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise NeuroferError(
+        f"{name} is neither in {copy.folder} nor beside it; copy it there from {copy.card.apply}"
+    )
+
+
+def _labelled(card: LicensedCard, given: Path, folder: Path, layout: str) -> Copy:
+    """Return the copy; a note in the folder says that its images are simulated."""
+    notes = [place / NOTE for place in (given, folder) if (place / NOTE).is_file()]
+    if not notes:
+        return Copy(
+            card=card,
+            folder=folder,
+            layout=layout,
+            name=card.name,
+            source=card.source,
+            simulated=False,
+        )
+    try:
+        note = json.loads(notes[0].read_text(encoding="utf-8"))
+        name, source, original = (str(note[key]) for key in _NOTE_KEYS[:3])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NeuroferError(
+            f"{notes[0]} cannot be read ({error!r}); it needs {', '.join(_NOTE_KEYS)}"
+        ) from error
+    if original != card.name:
+        raise NeuroferError(f"{given} holds {name} in the layout of {original}, not of {card.name}")
+    if source not in SOURCES:
+        raise unknown_choice("source", source, SOURCES, str(notes[0]))
+    return Copy(card=card, folder=folder, layout=layout, name=name, source=source, simulated=True)
+
+
+def open_index(
+    copy: Copy,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    rate: float | None = None,
+    progress: bool | None = None,
+    fresh: bool = False,
+) -> Index:
+    """Return the index of a copy; what it does not know yet is decoded now.
+
+    Args:
+        copy: of `find_copy`.
+        cache: folder of indexes; default: in the user's cache.
+        rate: frames a second of clips; default: as the card says.
+        progress: see `progress_of`.
+        fresh: decode every file, whatever an index says.
+    """
+    layout = copy.card.layouts[copy.layout]
+    if rate is not None:
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1000:
+            raise NeuroferError(f"rate={rate!r}; give frames a second, a number in 0..1000")
+        layout = layout.model_copy(update={"rate": float(rate)})
+    files = walk(copy.folder, layout.only())
+    made_of = (copy.card.model_dump(mode="json"), layout.model_dump(mode="json"))
+    key = key_of(files, made_of, copy.name, copy.source)
+    place = cache_folder("index") if cache is None else Path(cache)
+    name = content_hash(str(files.root), copy.layout, layout.model_dump(mode="json"))[:16]
+    path = place / f"{copy.card.name}-{name}.npz"
+    old = None if fresh else read_index(path, files, layout.reader)
+    if old is not None and old.key == key and bool(old.stamps[:, 2].all()):
+        return old
+    parsed = parse(copy, layout, files, progress)
+    index = make_index(parsed, key, old, f"indexing {copy.name}", progress)
+    write_index(path, index)
+    return index
+
+
+def parse(copy: Copy, layout: Layout, files: Walk, progress: bool | None = None) -> Parsed:
+    """Read names and lists, and make the table; no image is decoded."""
+    card = copy.card
+    rows = layout.read(files, progress)
+    for lookup in card.lookups:
+        there = tuple(name for name in lookup.files if (files.root / name).is_file())
+        look_up(lookup, list(List(files=there).rows(files.root)) if there else [], rows)
+    columns, sound, problems = make_columns(card.columns, rows)
+    size = None if copy.simulated else card.expected.size
+    # A row that is set aside keeps its place, under an id of its own.
+    ids = zip(columns["stimulus_id"], sound, strict=True)
+    columns["stimulus_id"] = [one if good else f"bad {i}" for i, (one, good) in enumerate(ids)]
+    table = pd.DataFrame(columns)
+    if len(table):
+        table = make_table(table.assign(source=copy.source), [""] * len(table))
+    return Parsed(
+        files,
+        layout.reader,
+        table,
+        rows.files,
+        np.asarray(rows.items, dtype=np.int64),
+        sound,
+        [*files.problems, *rows.problems, *problems],
+        size,
+    )

@@ -1,0 +1,296 @@
+"""The index of a user's folder: its table, its images' hashes and what is wrong with which file.
+
+A folder of 50,000 images is decoded once. Afterwards its files are listed, and where their names,
+sizes and times are those of the index, the index is taken at its word; where some differ, only
+these are decoded again.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import PIL
+from PIL import Image, UnidentifiedImageError
+
+from neurofer.errors import NeuroferError
+from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.stimuli.images import Picture, Stamp, ahead, image_sha256
+from neurofer.stimuli.progress import progress_of
+from neurofer.stimuli.readers import Problem, Walk, picture_of
+from neurofer.stimuli.table import column, kind_of
+
+# Older hashes are worthless where images are decoded otherwise.
+DECODER = f"1-{PIL.__version__}"
+BLACK = 16  # an image without a brighter value shows nothing
+
+
+class Decoded(NamedTuple):
+    """What decoding an image told: its hash, width, height and brightest value, or its fault."""
+
+    sha256: str
+    width: int
+    height: int
+    brightest: int
+    kind: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a folder states before an image is decoded, one entry an image.
+
+    Attributes:
+        files: the folder's files.
+        reader: name of the card's reader.
+        table: columns of the stimulus table, without hashes.
+        names: name of each image's file.
+        items: part of the file that the image is.
+        sound: whether its row is.
+        problems: what was set aside so far.
+        size: width and height that every image must have; None where any will do.
+    """
+
+    files: Walk
+    reader: str
+    table: pd.DataFrame
+    names: list[str]
+    items: np.ndarray
+    sound: np.ndarray
+    problems: list[Problem]
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Index:
+    """A folder's images, those that were set aside among them.
+
+    Attributes:
+        root: the folder.
+        reader: name of the card's reader.
+        table: a canonical stimulus table of all images; `image_sha256` is "" where one is bad.
+        names, items, stamps: the file of each image, the part of it, (n, 3) size, time, settled.
+        decoded: (n, 3) width, height and brightest value.
+        good: whether an image belongs to the set (bool).
+        problems: files that were set aside.
+        key: what it was made of.
+    """
+
+    root: Path
+    reader: str
+    table: pd.DataFrame
+    names: list[str]
+    items: np.ndarray
+    stamps: np.ndarray
+    decoded: np.ndarray
+    good: np.ndarray
+    problems: list[Problem]
+    key: str
+
+    def pictures(self, rows: Sequence[int]) -> list[Picture]:
+        """Return the images of some rows, to be decoded when they are asked for."""
+        start = os.path.join(self.root, "")
+        items, stamps = self.items.tolist(), self.stamps.tolist()
+        return [
+            picture_of(
+                self.reader,
+                start + self.names[i],
+                Stamp(stamps[i][0], stamps[i][1], bool(stamps[i][2])),
+                items[i],
+            )
+            for i in rows
+        ]
+
+    def bad_files(self) -> pd.DataFrame:
+        """Return the files that were set aside: file, kind, detail."""
+        return pd.DataFrame(self.problems, columns=["file", "kind", "detail"])
+
+
+def key_of(files: Walk, *what: Any) -> str:
+    """Return the key of an index: files, what else it is made of, and the code that makes it."""
+    return content_hash(files.fingerprint, *what, code_hash("stimuli"), DECODER)
+
+
+def read_index(path: Path, files: Walk, reader: str) -> Index | None:
+    """Return the index in a file; None if there is none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            arrays = {name: held[name] for name in held.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    try:
+        columns: dict[str, Any] = {}
+        for name in _texts(arrays["columns"]):
+            values = arrays[f"column.{name}"]
+            text = values.dtype == np.uint8
+            columns[name] = pd.Series(_texts(values), dtype=object) if text else values
+        problems = [_texts(arrays[f"problem.{part}"]) for part in Problem._fields]
+        return Index(
+            files.root,
+            reader,
+            pd.DataFrame(columns),
+            _texts(arrays["names"]),
+            *(arrays[name] for name in ("items", "stamps", "decoded", "good")),
+            [Problem(*problem) for problem in zip(*problems, strict=True)],
+            _texts(arrays["key"])[0],
+        )
+    except (KeyError, ValueError, IndexError):  # of another version
+        return None
+
+
+def write_index(path: Path, index: Index) -> None:
+    """Write an index, whole or not at all."""
+    table = index.table
+    columns = {f"column.{name}": column(table, str(name)) for name in table.columns}
+    arrays = {
+        name: _packed(values.tolist()) if kind_of(values) == "string" else values
+        for name, values in columns.items()
+    }
+    for part, texts in zip(Problem._fields, zip(*index.problems, strict=True), strict=False):
+        arrays[f"problem.{part}"] = _packed(texts)
+    for part in Problem._fields:
+        arrays.setdefault(f"problem.{part}", _packed([]))
+    with write_whole(path) as partial_file:
+        np.savez(
+            partial_file,
+            **arrays,
+            columns=_packed([str(name) for name in table.columns]),
+            names=_packed(index.names),
+            items=index.items,
+            stamps=index.stamps,
+            decoded=index.decoded,
+            good=index.good,
+            key=_packed([index.key]),
+        )
+
+
+def make_index(
+    parsed: Parsed, key: str, old: Index | None, text: str, progress: bool | None
+) -> Index:
+    """Decode the images that an older index does not vouch for, and return the index."""
+    known = _known(old) if old is not None else {}
+    stamps = _stamps(parsed)
+    decoded: list[Decoded] = []
+    jobs = zip(parsed.names, parsed.items.tolist(), stamps.tolist(), strict=True)
+    read = partial(_decode, parsed.reader, os.path.join(parsed.files.root, ""), known)
+    with progress_of(text, len(parsed.names), progress) as advance:
+        for one in ahead(read, jobs):
+            decoded.append(one)
+            advance()
+    problems = list(parsed.problems)
+    good = parsed.sound.copy()
+    for i, one in enumerate(decoded):
+        problem = _fault(parsed.names[i], one, parsed.size)
+        if problem is not None:
+            good[i] = False
+            problems.append(problem)
+    table = parsed.table.assign(image_sha256=[one.sha256 for one in decoded])
+    measured = np.asarray([one[1:4] for one in decoded], dtype=np.int64).reshape(-1, 3)
+    # A fault is kept as a problem; images without a hash are decoded again with the next index.
+    return Index(
+        parsed.files.root,
+        parsed.reader,
+        table,
+        parsed.names,
+        parsed.items,
+        stamps,
+        measured,
+        good,
+        sorted(set(problems)),
+        key,
+    )
+
+
+def diagnose(path: str, error: NeuroferError) -> tuple[str, str]:
+    """Return what is wrong with a file that could not be decoded: a kind and a detail."""
+    cause = error.__cause__ or error
+    detail = " ".join(str(cause).split())
+    if os.path.exists(path) and os.path.getsize(path) == 0:
+        return "empty file", "it has no content"
+    if isinstance(cause, FileNotFoundError):
+        return "missing file", "it was there when the folder was listed"
+    if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno):
+        return "unreadable file", detail
+    if isinstance(cause, UnidentifiedImageError):
+        return "no image", "no format that Pillow reads"
+    if "truncated" in detail.lower():
+        return "truncated image", detail
+    refused = isinstance(cause, Image.DecompressionBombError) or cause is not error
+    return ("refused image" if _is_refusal(cause) and refused else "corrupt image"), detail
+
+
+def _is_refusal(cause: BaseException) -> bool:
+    return isinstance(cause, (NeuroferError, Image.DecompressionBombError))
+
+
+def _decode(
+    reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job: tuple[str, int, list[int]]
+) -> Decoded:
+    name, item, (size, time, settled) = job
+    if settled and (name, item, size, time) in known:
+        return known[name, item, size, time]
+    path = start + name
+    try:
+        pixels = picture_of(reader, path, Stamp(size, time, bool(settled)), item).read(name)
+    except NeuroferError as error:
+        return Decoded("", 0, 0, 0, *diagnose(path, error))
+    height, width = pixels.shape[:2]
+    return Decoded(image_sha256(pixels), width, height, int(pixels.max()))
+
+
+def _fault(name: str, one: Decoded, size: tuple[int, int] | None) -> Problem | None:
+    if one.kind:
+        return Problem(name, one.kind, one.detail)
+    if one.brightest <= BLACK:
+        return Problem(name, "black image", f"no value above {one.brightest} of 255")
+    if size is not None and (one.width, one.height) != size:
+        found, expected = f"{one.width} x {one.height}", f"{size[0]} x {size[1]}"
+        return Problem(name, "wrong size", f"{found} pixels; the set's images have {expected}")
+    return None
+
+
+def _stamps(parsed: Parsed) -> np.ndarray:
+    """Return size, time and settled of each image's file, (n, 3) int64."""
+    import time
+
+    from neurofer.stimuli.images import CLOCK_TICK
+
+    files = parsed.files
+    at = np.asarray([files.position[name] for name in parsed.names], dtype=np.int64)
+    times = files.times[at]
+    settled = time.time_ns() - times > int(CLOCK_TICK * 1e9)
+    return np.stack([files.sizes[at], times, settled.astype(np.int64)], axis=1).reshape(-1, 3)
+
+
+def _known(old: Index) -> dict[tuple[Any, ...], Decoded]:
+    """Return what an older index knows of each image: (name, item, size, time) -> decoded."""
+    return dict(_entries(old))
+
+
+def _entries(old: Index) -> Iterator[tuple[tuple[Any, ...], Decoded]]:
+    hashes = old.table["image_sha256"].tolist()
+    rows = zip(old.names, old.items.tolist(), old.stamps.tolist(), strict=True)
+    for (name, item, (size, time, settled)), sha256, measured in zip(
+        rows, hashes, old.decoded.tolist(), strict=True
+    ):
+        if settled and sha256:
+            yield (name, item, size, time), Decoded(sha256, *measured)
+
+
+def _packed(texts: Sequence[str]) -> np.ndarray:
+    """Return strings as bytes: numpy's own strings take four bytes a character and pad."""
+    if not texts:
+        return np.zeros(0, dtype=np.uint8)
+    joined = "\0".join(texts).encode("utf-8", "surrogateescape") + b"\0"
+    return np.frombuffer(joined, dtype=np.uint8)
+
+
+def _texts(packed: np.ndarray) -> list[str]:
+    return packed.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]

@@ -1,0 +1,46 @@
+"""Where the user's copies of licensed sets lie: name -> folder, as `neurofer stimuli add` wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from neurofer.errors import NeuroferError
+from neurofer.files import write_json
+
+
+def remembered() -> dict[str, str]:
+    """Return the folders by the name of their set.
+
+    Raises:
+        NeuroferError: the file that holds them cannot be read.
+    """
+    path = _path()
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(folder) for name, folder in content.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise NeuroferError(
+            f"{path} cannot be read ({error}); delete it, and add the folders again with "
+            "`neurofer stimuli add NAME PATH`"
+        ) from error
+
+
+def remember(name: str, folder: str | os.PathLike[str]) -> Path:
+    """Write down where a set lies; returns the file that says so."""
+    path = _path()
+    write_json(path, {**remembered(), name: str(Path(folder).expanduser().resolve())})
+    return path
+
+
+def _path() -> Path:
+    root = os.environ.get("NEUROFER_CACHE")
+    if root:
+        return Path(root) / "folders.json"
+    import platformdirs
+
+    # Not in the cache, which may be deleted at any time: it cannot be made again.
+    return Path(platformdirs.user_config_dir("neurofer")) / "folders.json"
