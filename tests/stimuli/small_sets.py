@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.catalogue import stimuli_card
 
@@ -27,6 +29,11 @@ def _simulated(name: str, folder: Path) -> StimulusSet:
     return load_stimuli(name, size=16, cache=folder / "cache", **few)
 
 
+def _drawn(name: str, folder: Path) -> StimulusSet:
+    pytest.importorskip("dicebear", reason="needs the extra `dicebear`")
+    return load_stimuli(name, size=48, seeds=(1, 2), cache=folder / "cache")
+
+
 def _licensed(name: str, folder: Path) -> StimulusSet:
     path = folder / "copy"
     if not path.exists():
@@ -35,6 +42,7 @@ def _licensed(name: str, folder: Path) -> StimulusSet:
 
 
 SMALL: dict[str, Callable[[str, Path], StimulusSet]] = {
+    "drawn": _drawn,
     "licensed": _licensed,
     "rendered": _rendered,
     "simulated": _simulated,
