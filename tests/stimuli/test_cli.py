@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from neurofer.cli_stimuli import app
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import list_stimuli, read_stimuli
+from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.images import read_image
 
 from .conftest import FakeRenderer
@@ -28,10 +29,11 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_list_names_every_set_and_says_rendered() -> None:
+def test_list_names_every_set_and_its_kind() -> None:
     lines = invoke("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list_stimuli()
-    assert all(line.split()[1] == "rendered" for line in lines)
+    assert [line.split()[:2] for line in lines] == [
+        [name, stimuli_card(name).kind] for name in list_stimuli()
+    ]
 
 
 def test_render_writes_a_folder(tmp_path: Path) -> None:
@@ -54,12 +56,23 @@ def test_sheet_draws_the_columns_asked_for(tmp_path: Path) -> None:
     assert tall.shape[0] == wide.shape[0]
 
 
+def test_write_gives_a_set_the_files_of_its_original(tmp_path: Path) -> None:
+    few = ["--set", "identities=1", "--set", "size=16"]
+    done = invoke("write", "kdef-sim", "out", "--layout", "kdef", *few)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "KDEF" / "AF01" / "AF01HAS.JPG").is_file()
+    assert done.stdout.endswith(": 70 images in out as kdef\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["render", "bsf", "out"], "did you mean 'bfs'"),
         (["render", "bfs", "out", "--seeds", "1;2"], "--seeds '1;2'"),
         (["render", "bfs", "out", "--size", "1"], "size=1"),
+        (["render", "kdef-sim", "out", "--set", "identities"], "--set 'identities': give"),
+        (["sheet", "kdef-sim", "--set", "identities=0"], "identities=0"),
+        (["write", "kdef-sim", "out", "--layout", "jaffe", "--set", "identities=1"], "layout="),
         (
             ["sheet", "bfs", "--seeds", "1", "--size", "16", "--rows", "heads"],
             "did you mean 'head'",
