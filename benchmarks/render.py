@@ -3,7 +3,8 @@
 The peer of `render.speed` is the prototype renderer, a folder with `facesim.py`, `fast.py` and
 `ids.py` named by $NEUROFER_PROTOTYPE; the peer of `render.numba_over_numpy` is our own reference
 backend. Both draw the same heads, seven expressions each at 224 pixels with ground truth, and both
-pay for preparing each identity.
+pay for preparing each identity. `render.cores` fills the cache of rendered images with all cores
+and with one, by the clock: writing and starting processes count.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neurofer.faces import HEADS, RECIPES, FaceRenderer, make_identity
+from neurofer.faces import HEADS, RECIPES, Camera, FaceRenderer, make_identity
+from neurofer.stimuli.images import cores
+from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
 
 SIZE = 224
 ROUNDS = 3  # identities of each head
@@ -28,7 +32,27 @@ Draw = Callable[[int, str, str], object]
 def benchmarks() -> list[dict[str, Any]]:
     """Measure both comparisons and return their rows."""
     ours = _ours("numba")
-    return [_against_prototype(ours), _row("render.numba_over_numpy", ours, _ours("numpy"), None)]
+    numpy = _row("render.numba_over_numpy", ours, _ours("numpy"), None)
+    return [_against_prototype(ours), numpy, _cores()]
+
+
+def _cores() -> dict[str, Any]:
+    """Time 560 images of 16 identities, 144 pixels: as many processes as cores, and one."""
+    specs = [
+        RenderSpec("human", seed, 1.0, expression, 1.0, 1.0, 144, camera=Camera(yaw=yaw))
+        for seed in range(101, 117)
+        for expression in RECIPES
+        for yaw in (-90.0, -45.0, 0.0, 45.0, 90.0)
+    ]
+    speed = {}
+    for side, workers in (("ours", cores()), ("peer", 1)):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            ensure_rendered(specs, Path(folder), workers=workers)
+            speed[side] = len(specs) / (time.perf_counter() - start)
+    ratio = speed["ours"] / speed["peer"]
+    row = {"id": "render.cores", **speed, "ratio": ratio, "goal": 0.8 * cores()}
+    return {**row, "unit": "images/s", "note": f"{cores()} processes against one"}
 
 
 def _against_prototype(ours: Draw) -> dict[str, Any]:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from neurofer.errors import NeuroferError
+from neurofer.faces import Camera, Light
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.render_cache import RenderSpec, chunks
@@ -162,6 +165,51 @@ def test_wrong_parameters(tmp_path: Path, parameters: dict[str, object], message
     with pytest.raises(NeuroferError, match=message):
         load("bfs", tmp_path, **parameters)
     assert not any(tmp_path.iterdir())
+
+
+FULL = RenderSpec(
+    head="human",
+    seed=1,
+    spread=1.0,
+    expression="happy",
+    strength=1.0,
+    scale_x=1.0,
+    size=64,
+    action_units=((6, 0.1), (12, 1 / 3)),
+    camera=Camera(yaw=7.25, shift=(0.1, -0.2)),
+    light=Light(azimuth=12.5),
+    background=4,
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head": "monkey"},
+        {"seed": 2},
+        {"spread": 0.35},
+        {"expression": "sad"},
+        {"strength": 0.5},
+        {"scale_x": 0.8},
+        {"size": 65},
+        {"action_units": ((6, 0.1), (12, 0.3))},
+        {"action_units": None},
+        {"camera": Camera(yaw=7.25, shift=(0.1, 0.2))},
+        {"camera": None},
+        {"light": Light(azimuth=12.5, fill=0.3)},
+        {"light": None},
+        {"background": 5},
+        {"background": None},
+        {"wrinkles": True},
+        {"transport": "local"},
+    ],
+)
+def test_a_key_names_all_that_decides_the_pixels(change: dict[str, Any]) -> None:
+    changed = replace(FULL, **change)
+    assert changed.key != FULL.key
+    for spec in (FULL, changed):
+        again = RenderSpec.from_json(json.loads(json.dumps(spec.to_json())))
+        assert (again, again.key) == (spec, spec.key)
 
 
 def test_chunks_hold_everything_once_and_one_identity_each() -> None:
