@@ -17,7 +17,7 @@ from neurofer.stimuli.licensed_card import LicensedCard
 from neurofer.stimuli.readers import Layout, Walk, walk
 from neurofer.stimuli.readers.columns import look_up, make_columns
 from neurofer.stimuli.readers.lists import List
-from neurofer.stimuli.remembered import remembered
+from neurofer.stimuli.remembered import remember, remembered
 from neurofer.stimuli.table import SOURCES, make_table
 
 NOTE = "neurofer-simulated.json"
@@ -84,6 +84,31 @@ def find_copy(
         f"{given} does not look like {card.title} ({card.name}): it should hold "
         f"{' '.join(card.files.split())}"
     )
+
+
+def add_copy(
+    name: str, path: str | os.PathLike[str], layout: str | None = None
+) -> tuple[Copy, int]:
+    """Remember where the user's copy of a set lies, if it looks like the set.
+
+    Returns the copy and how many of its images have names of the set; none is decoded.
+
+    Raises:
+        NeuroferError: the set is unknown, the folder does not have its layout, or fewer images
+            have names of the set than have others.
+    """
+    copy = find_copy(licensed_card(name), path, layout)
+    reader = copy.card.layouts[copy.layout]
+    parsed = parse(copy, reader, walk(copy.folder, reader.only()))
+    count, wrong = int(parsed.sound.sum()), len(parsed.problems)
+    if count <= wrong:
+        first = f", such as {parsed.problems[0].file}" if wrong else ""
+        raise NeuroferError(
+            f"{path} does not look like {copy.card.title} ({name}): {count} images fit and {wrong} "
+            f"files do not{first}; it should hold {' '.join(copy.card.files.split())}"
+        )
+    remember(name, path)
+    return copy, count
 
 
 def pairs_file(copy: Copy, name: str) -> Path:

@@ -94,23 +94,34 @@ class Index:
     problems: list[Problem]
     key: str
 
-    def pictures(self, rows: Sequence[int]) -> list[Picture]:
+    def pictures(self, rows: np.ndarray) -> Pictures:
         """Return the images of some rows, to be decoded when they are asked for."""
-        start = os.path.join(self.root, "")
-        items, stamps = self.items.tolist(), self.stamps.tolist()
-        return [
-            picture_of(
-                self.reader,
-                start + self.names[i],
-                Stamp(stamps[i][0], stamps[i][1], bool(stamps[i][2])),
-                items[i],
-            )
-            for i in rows
-        ]
+        return Pictures(self, rows)
 
     def bad_files(self) -> pd.DataFrame:
         """Return the files that were set aside: file, kind, detail."""
         return pd.DataFrame(self.problems, columns=["file", "kind", "detail"])
+
+
+@dataclass(frozen=True)
+class Pictures(Sequence[Picture]):
+    """Images of an index, each made when it is asked for: there may be millions."""
+
+    held: Index
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return Pictures(self.held, self.rows[i])
+        index, row = self.held, int(self.rows[i])
+        size, time, settled = index.stamps[row].tolist()
+        path = os.path.join(index.root, index.names[row])
+        return picture_of(
+            index.reader, path, Stamp(size, time, bool(settled)), int(index.items[row])
+        )
 
 
 def key_of(files: Walk, *what: Any) -> str:

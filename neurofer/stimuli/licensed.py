@@ -49,7 +49,7 @@ def load(
             f"{copy.folder} holds no image of {copy.name} that can be used; `neurofer stimuli "
             f"check {card.name} {copy.folder}` says why"
         )
-    return StimulusSet(copy.name, table, index.pictures(rows.tolist()))
+    return StimulusSet(copy.name, table, index.pictures(rows))
 
 
 def bad_files(

@@ -57,7 +57,8 @@ class StimulusSet:
             raise NeuroferError(f"{n} rows in the table of {name!r} but {len(parts)} part masks")
         self.name = name
         self._table = table
-        self._images = tuple(images)
+        # A list may be changed by its owner; other sequences may make their items when asked.
+        self._images = tuple(images) if isinstance(images, list) else images
         self._parts = tuple(parts) if parts is not None else None
         self.landmarks = _check_landmarks(landmarks, n, name)
 

@@ -71,7 +71,11 @@ def walk(folder: Path, only: Sequence[str] = ()) -> Walk:
     found: list[tuple[str, int, int]] = []
     if only:
         paths = ((name, root / name) for name in only)
-        found = [_entry(name, path.stat()) for name, path in paths if path.is_file()]
+        found = [
+            (name, path.stat().st_size, path.stat().st_mtime_ns)
+            for name, path in paths
+            if path.is_file()
+        ]
     else:
         waiting = [""]
         while waiting:
@@ -79,7 +83,12 @@ def walk(folder: Path, only: Sequence[str] = ()) -> Walk:
             try:
                 with os.scandir(root / below) as entries:
                     for entry in entries:
-                        _look(entry, below, root, found, waiting, problems)
+                        # Most are plain files, and there may be millions.
+                        if entry.is_file(follow_symlinks=False) and entry.name[0] != ".":
+                            status = entry.stat(follow_symlinks=False)
+                            found.append((below + entry.name, status.st_size, status.st_mtime_ns))
+                        else:
+                            _look(entry, below, root, found, waiting, problems)
             except OSError as error:
                 problems.append(Problem(below, "unreadable file", error.strerror or str(error)))
     found.sort()
@@ -109,10 +118,7 @@ def _look(
         if target.is_dir():  # its files are met where they are
             return
     try:
-        found.append(_entry(name, entry.stat()))
+        status = entry.stat()
+        found.append((name, status.st_size, status.st_mtime_ns))
     except OSError as error:
         problems.append(Problem(name, "unreadable file", error.strerror or str(error)))
-
-
-def _entry(name: str, status: os.stat_result) -> tuple[str, int, int]:
-    return name, status.st_size, status.st_mtime_ns
