@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neurofer.stimuli import StimulusSet
 
 app = typer.Typer(help="List, render and look at stimulus sets.", no_args_is_help=True)
@@ -24,6 +27,13 @@ Parameters = Annotated[
     list[str] | None,
     typer.Option("--set", help="A parameter of the set, such as identities=10; may be repeated."),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="Show these alone, such as view=frontal or head=human,monkey; repeatable."),
+]
+Landmarks = Annotated[bool, typer.Option("--landmarks", help="Draw the landmarks over the faces.")]
+Parts = Annotated[bool, typer.Option("--parts", help="Paint the parts of the faces in colours.")]
+Cell = Annotated[int, typer.Option(min=16, max=1024, help="Width of a cell in pixels.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
@@ -32,12 +42,14 @@ def list_sets() -> None:
     """List the stimulus sets that have a card."""
     from neurofer.stimuli import list_stimuli
     from neurofer.stimuli.catalogue import stimuli_card
+    from neurofer.stimuli.remembered import remembered
 
-    names = list_stimuli()
+    names, folders = list_stimuli(), remembered()
     width = max(map(len, names), default=0)
     for name in names:
         card = stimuli_card(name)
-        typer.echo(f"{name:{width}}  {card.kind}  {card.sets()[name]}")
+        where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
+        typer.echo(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
 
 
 @app.command()
@@ -61,24 +73,47 @@ def sheet(
     out: Annotated[Path | None, typer.Option(help="PNG file; default: NAME.png.")] = None,
     rows: Annotated[str, typer.Option(help="Column of the table.")] = "identity",
     columns: Annotated[str, typer.Option(help="Column of the table.")] = "expression",
+    where: Where = None,
+    landmarks: Landmarks = False,
+    parts: Parts = False,
+    cell: Cell = 112,
     seeds: Seeds = None,
     size: Size = None,
     parameters: Parameters = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw a contact sheet of a set as PNG."""
-    from neurofer.files import write_whole
-    from neurofer.stimuli.images import write_image
     from neurofer.stimuli.sheet import contact_sheet
 
-    stimuli = _load(name, _values(parameters, seeds, size), quiet)
-    picture = contact_sheet(stimuli, rows=rows, columns=columns)
-    path = Path(f"{name}.png") if out is None else out
-    if path.suffix.lower() != ".png":
-        raise NeuroferError(f"--out {path}: a sheet is a PNG file; end the name in .png")
-    with write_whole(path) as partial:
-        write_image(partial, picture)
+    path = _png(out, name)
+    stimuli = _where(_load(name, _values(parameters, seeds, size), quiet), where)
+    picture = contact_sheet(
+        stimuli, rows=rows, columns=columns, cell=cell, landmarks=landmarks, parts=parts
+    )
+    _write_png(path, picture)
     typer.echo(f"{path}: {stimuli.identifier}, {rows} by {columns}")
+
+
+@app.command()
+def ramp(
+    name: Annotated[str, typer.Argument(help="A set with several strengths.")] = "bfs-l-full",
+    out: Annotated[Path | None, typer.Option(help="PNG file; default: NAME-ramp.png.")] = None,
+    where: Where = None,
+    landmarks: Landmarks = False,
+    parts: Parts = False,
+    cell: Cell = 112,
+    seeds: Seeds = None,
+    size: Size = None,
+    parameters: Parameters = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw every head's expressions, a row each, from neutral to full strength as PNG."""
+    from neurofer.stimuli.sheet import strength_ramps
+
+    path = _png(out, f"{name}-ramp")
+    stimuli = _where(_load(name, _values(parameters, seeds, size), quiet), where)
+    _write_png(path, strength_ramps(stimuli, cell=cell, landmarks=landmarks, parts=parts))
+    typer.echo(f"{path}: {stimuli.identifier}, expressions by strength")
 
 
 @app.command()
@@ -95,6 +130,52 @@ def write(
     stimuli = _load(name, _values(parameters), quiet)
     write_layout(stimuli, layout, folder)
     typer.echo(f"{stimuli.identifier}: {len(stimuli)} images in {folder} as {layout}")
+
+
+def _png(out: Path | None, stem: str) -> Path:
+    path = Path(f"{stem}.png") if out is None else out
+    if path.suffix.lower() != ".png":
+        raise NeuroferError(f"--out {path}: a sheet is a PNG file; end the name in .png")
+    return path
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    from PIL import Image
+
+    from neurofer.files import write_whole
+
+    with write_whole(path) as partial:
+        Image.fromarray(picture).save(partial, optimize=True)
+
+
+def _where(stimuli: StimulusSet, conditions: list[str] | None) -> StimulusSet:
+    """Return the stimuli that meet conditions such as "view=frontal" or "strength=0.5,1"."""
+    wanted: dict[str, list[Any]] = {}
+    for condition in conditions or ():
+        name, equals, values = condition.partition("=")
+        if not equals:
+            raise NeuroferError(
+                f"--where {condition!r}: give a column and its values, such as head=human,monkey"
+            )
+        wanted[name] = [_as_kind(stimuli, name, value) for value in values.split(",")]
+    return stimuli.select(**wanted) if wanted else stimuli
+
+
+def _as_kind(stimuli: StimulusSet, name: str, value: str) -> Any:
+    """Return a word as the kind of value that a column holds; what does not fit stays a word."""
+    from neurofer.stimuli.table import column, kind_of
+
+    table = stimuli.table
+    kind = kind_of(column(table, name)) if name in table else "string"
+    read: dict[str, Callable[[str], Any]] = {
+        "integer": int,
+        "number": float,
+        "boolean": {"true": True, "false": False}.__getitem__,
+    }
+    try:
+        return read[kind](value.lower()) if kind in read else value
+    except (ValueError, KeyError):
+        return value
 
 
 def _load(name: str, parameters: dict[str, Any], quiet: bool) -> StimulusSet:

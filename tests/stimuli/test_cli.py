@@ -103,3 +103,42 @@ def test_the_users_error_ends_in_status_two(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("neurofer: stimulus set='bsf' is unknown")
     assert "Traceback" not in done.stderr
+
+
+def test_sheet_shows_what_is_asked_for(tmp_path: Path) -> None:
+    options = ["--seeds", "3", "--size", "16", "--rows", "head", "--columns", "strength"]
+    few = ["--where", "head=human,monkey", "--where", "strength=0.5,1"]
+    assert invoke("sheet", "bfs-l", *options, *few, "--cell", "32").exit_code == 0
+    small = read_image(tmp_path / "bfs-l.png")
+    assert invoke("sheet", "bfs-l", *options, *few, "--cell", "32", "--landmarks").exit_code == 0
+    marked = read_image(tmp_path / "bfs-l.png")
+    assert marked.shape == small.shape
+    assert 0 < (marked != small).any(axis=2).mean() < 0.2
+    assert invoke("sheet", "bfs-l", *options, "--cell", "32", "--parts").exit_code == 0
+    assert read_image(tmp_path / "bfs-l.png").shape[0] == small.shape[0] + 36
+
+
+def test_ramp_has_a_row_for_every_expression_of_a_head(tmp_path: Path) -> None:
+    options = ["--seeds", "3", "--size", "16", "--cell", "32"]
+    assert invoke("ramp", "bfs-l", *options).exit_code == 0
+    one = invoke("ramp", "bfs-l", *options, "--where", "head=human", "--out", "one.png")
+    assert one.exit_code == 0, one.output
+    every, human = read_image(tmp_path / "bfs-l-ramp.png"), read_image(tmp_path / "one.png")
+    assert every.shape[0] - human.shape[0] == 12 * 36
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("head", "--where 'head': give a column"),
+        ("heads=human", "did you mean 'head'"),
+        ("head=humn", "did you mean 'human'"),
+        ("strength=strong", "strength='strong' is not in"),
+        ("seed=7", "seed=7 is not in"),
+    ],
+)
+def test_wrong_conditions_are_named(condition: str, message: str) -> None:
+    done = invoke("sheet", "bfs", "--seeds", "3", "--size", "16", "--where", condition)
+    assert isinstance(done.exception, NeuroferError)
+    with pytest.raises(NeuroferError, match=message):
+        raise done.exception

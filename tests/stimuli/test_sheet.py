@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from neurofer.errors import NeuroferError
+from neurofer.faces import PARTS
 from neurofer.stimuli import StimulusSet
 from neurofer.stimuli import sheet as sheets
-from neurofer.stimuli.sheet import contact_sheet, draw_landmarks
+from neurofer.stimuli.sheet import contact_sheet, draw_landmarks, paint_parts, strength_ramps
 
 from .conftest import make_stimuli
 
@@ -77,3 +78,69 @@ def test_landmarks_are_drawn_where_they_are() -> None:
 def test_landmarks_need_two_coordinates() -> None:
     with pytest.raises(NeuroferError, match=r"\(k, 2\)"):
         draw_landmarks(np.zeros((4, 4, 3), np.uint8), np.zeros((13, 3)))
+
+
+def test_landmarks_lie_on_the_cell_as_on_the_image() -> None:
+    points = np.full((1, 13, 2), np.nan)
+    points[0, 0] = (10, 5)
+    image = np.full((20, 40, 3), 128, np.uint8)
+    stimuli = StimulusSet.from_arrays("one", pd.DataFrame({"head": ["a"]}), [image], points)
+    plain, marked = (
+        np.array(sheets._pictures(stimuli, [0], 80, landmarks=marks, parts=False)[0])
+        for marks in (False, True)
+    )
+    ys, xs = np.nonzero((plain != marked).any(axis=2))
+    # twice as large, and 20 below the upper edge of the square cell
+    assert (xs.mean(), ys.mean()) == (pytest.approx(20.5, abs=0.6), pytest.approx(30.5, abs=0.6))
+
+
+def test_parts_are_painted_and_the_background_is_not() -> None:
+    image = np.full((4, 6, 3), 90, np.uint8)
+    labels = np.zeros((4, 6), np.uint8)
+    labels[1, 2], labels[2, 3] = PARTS["skin"], PARTS["lips"]
+    painted = paint_parts(image, labels)
+    changed = (painted != 90).any(axis=2)
+    np.testing.assert_array_equal(changed, labels > 0)
+    assert (painted[1, 2] != painted[2, 3]).any()
+    assert len(sheets._PART_COLOURS) == max(PARTS.values()) + 1
+    assert len({tuple(colour) for colour in sheets._PART_COLOURS}) == len(PARTS)
+    with pytest.raises(NeuroferError, match=r"\(2, 6\).*\(4, 6\)"):
+        paint_parts(image, labels[:2])
+
+
+def ramp_set() -> StimulusSet:
+    rows = [
+        ("a", "a1", "neutral", 0.0), ("a", "a1", "happy", 1.0), ("a", "a1", "happy", 0.5),
+        ("a", "a1", "sad", 1.0), ("a", "a2", "happy", 0.25), ("a", "a2", "happy", 0.5),
+        ("b", "b1", "happy", 0.5), ("b", "b1", "happy", 1.0), ("c", "c1", "happy", 1.0),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["head", "identity", "expression", "strength"])
+    return StimulusSet.from_arrays("ramps", table, [flat(i) for i in range(len(rows))])
+
+
+def test_a_ramp_goes_from_neutral_to_full_strength() -> None:
+    picture = strength_ramps(ramp_set(), cell=20)
+
+    ys, xs = np.nonzero((picture == flat(1)[0, 0]).all(axis=2))
+    top, left = ys.min(), xs.min()
+    cells = {}
+    for i in (0, 1, 2, 3, 6, 7):
+        ys, xs = np.nonzero((picture == flat(i)[0, 0]).all(axis=2))
+        found = {((y - top) // 24, (x - left) // 24) for y, x in zip(ys, xs, strict=True)}
+        cells[i] = {(int(y), int(x)) for y, x in found}
+    # rows: a happy, a sad, b happy; columns: 0, 0.5, 1, counted from "happy at full strength"
+    assert cells == {
+        0: {(0, -2), (1, -2)}, 1: {(0, 0)}, 2: {(0, -1)}, 3: {(1, 0)}, 6: {(2, -1)}, 7: {(2, 0)},
+    }  # fmt: skip
+    for unseen in (4, 5, 8):  # another person; a head with one strength
+        assert not (picture == flat(unseen)[0, 0]).all(axis=2).any()
+
+
+def test_what_cannot_be_drawn_is_said(stimuli: StimulusSet) -> None:
+    bare = StimulusSet.from_arrays("bare", stimuli.table, [flat(i) for i in range(12)])
+    with pytest.raises(NeuroferError, match="no landmarks"):
+        contact_sheet(bare, landmarks=True)
+    with pytest.raises(NeuroferError, match="no parts"):
+        contact_sheet(bare, parts=True)
+    with pytest.raises(NeuroferError, match="no expression at several strengths"):
+        strength_ramps(bare)
