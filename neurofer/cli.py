@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neurofer import __version__, cli_stimuli, cli_study, cli_train, cli_weights
+from neurofer import __version__, cli_check, cli_stimuli, cli_study, cli_train, cli_weights
 from neurofer.errors import NeuroferError
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli_stimuli.app.command("add")(cli_check.add)
+cli_stimuli.app.command("check")(cli_check.check)
 app.add_typer(cli_stimuli.app, name="stimuli")
 app.add_typer(cli_weights.app, name="weights")
 app.command("train")(cli_train.train)
