@@ -135,7 +135,7 @@ AVATARS = Jitter(
     shift=0.02,
 )
 # No two images of a person may be equal: duplicates would cross splits.
-CONTROL = CLEAN.model_copy(update={"yaw": 1.0, "pitch": 1.0, "shift": 0.01})
+CONTROL = CLEAN.model_copy(update={"yaw": 0.25, "pitch": 0.25, "shift": 0.0025})
 JITTERS: dict[str, Jitter] = {
     "A": CLEAN,
     "E": TRAINING,
@@ -145,7 +145,7 @@ JITTERS: dict[str, Jitter] = {
     "control": CONTROL,
 }
 """A: clean. E: for training. F: hard, frontal. R: hard, five views. avatars: as mild as FERG.
-control: A, moved by up to 1 degree and 1 % of the frame."""
+control: A, moved by up to a quarter of a degree and of a hundredth of the frame."""
 
 
 @dataclass(frozen=True)
