@@ -4,11 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from neurofer.errors import NeuroferError
+from neurofer.faces import PARTS, POSITION_LANDMARKS
 from neurofer.files import content_folder
-from neurofer.stimuli import list_stimuli, load_stimuli
+from neurofer.stimuli import StimulusSet, list_stimuli, load_stimuli
 from neurofer.stimuli.cards import read_card
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.jitter import JITTERS
@@ -201,3 +203,30 @@ def test_wrong_cards_name_the_key(tmp_path: Path, old: str, new: str, message: s
     (tmp_path / "card.yaml").write_text(KDEF.replace(old, new))
     with pytest.raises(NeuroferError, match=rf"(?s)card\.yaml.*({message})"):
         read_card(tmp_path / "card.yaml")
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> StimulusSet:
+    cache = tmp_path_factory.mktemp("cache")
+    return load_stimuli("kdef-sim", identities=1, size=48, cache=cache)
+
+
+def test_faces_look_where_their_view_says(person: StimulusSet) -> None:
+    assert person.landmarks is not None
+    nose = person.landmarks[:, 10 + POSITION_LANDMARKS.index("nose"), 0]
+    offset: dict[str, list[float]] = {}
+    for i, view in enumerate(person.table["view"]):
+        parts = person.parts(i)
+        assert parts is not None
+        head = ~np.isin(parts, [PARTS[part] for part in ("background", "neck", "clothes")])
+        offset.setdefault(view, []).append(nose[i] - np.flatnonzero(head.any(axis=0)).mean())
+    for side in ("left", "right"):
+        for view in (f"full-{side}", f"half-{side}"):
+            assert (np.sign(offset[view]) == (-1 if side == "left" else 1)).all()
+    assert max(offset["half-left"]) < np.mean(offset["frontal"]) < min(offset["half-right"])
+
+
+def test_every_face_is_in_its_frame(person: StimulusSet) -> None:
+    assert person.landmarks is not None
+    assert ((person.landmarks > -0.5) & (person.landmarks < 47.5)).all()
+    assert person.table["image_sha256"].is_unique
