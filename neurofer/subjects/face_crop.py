@@ -39,11 +39,18 @@ _FACE = np.array(
 _CENTRE = np.array([0.0, -0.37, 0.15])  # behind the root of the nose's tip: the middle of the face
 
 
+# Brows, lids and mouth move with the expression. Counted like the others they make the square 5 to
+# 6 % larger or smaller from one expression to the next, which a decoder could read; so, 1.6 %.
+_WEIGHTS = np.array(10 * [0.02] + 3 * [1.0])
+_ROUNDS = 20
+
+
 def face_place(landmarks: np.ndarray) -> tuple[np.ndarray, float] | None:
     """Return the middle of a face (x, y) and the pixels of a decimetre; None if it is not known.
 
-    The mean face is laid over the landmarks by least squares under a camera without perspective
-    (a scaled orthographic one), so that turned heads and profiles are placed like frontal ones.
+    The mean face is laid over the landmarks as a rigid body under a camera without perspective (a
+    scaled orthographic one), so that turned heads and profiles are placed like frontal ones. The
+    depth of the landmarks, which the image does not show, is taken from the fit before.
 
     Args:
         landmarks: (13, 2) in pixel-centre coordinates, NaN where unknown.
@@ -51,10 +58,32 @@ def face_place(landmarks: np.ndarray) -> tuple[np.ndarray, float] | None:
     known = np.isfinite(landmarks).all(axis=1)
     if known.sum() < FEWEST:
         return None
-    body = np.column_stack([_FACE[known] - _CENTRE, np.ones(int(known.sum()))])
-    camera = np.linalg.lstsq(body, landmarks[known], rcond=None)[0]
-    scale = float(np.linalg.svd(camera[:3], compute_uv=False).mean())
-    return (camera[3], scale) if scale > 0 else None
+    weights = _WEIGHTS[known] / _WEIGHTS[known].sum()
+    body, points = _FACE[known] - _CENTRE, landmarks[known]
+    middle, place = weights @ body, weights @ points
+    root = np.sqrt(weights)[:, None]
+    body, points = (body - middle) * root, (points - place) * root
+    camera = np.linalg.lstsq(body, points, rcond=None)[0].T
+    for _ in range(_ROUNDS):
+        camera = _nearest_rigid(camera, body, points)
+    scale = float(np.linalg.norm(camera[0]))
+    return (place - camera @ middle, scale) if scale > 0 else None
+
+
+def _nearest_rigid(camera: np.ndarray, body: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return a scaled rotation's first two rows, (2, 3), that brings body to points.
+
+    The depth of the points is that of the body under `camera`, made rigid.
+    """
+    left, sizes, right = np.linalg.svd(camera, full_matrices=False)
+    across = left @ right
+    depth = sizes.mean() * (body @ np.cross(across[0], across[1]))
+    # Orthogonal Procrustes (Schoenemann 1966), without reflections (Kabsch 1976).
+    left, sizes, right = np.linalg.svd(body.T @ np.column_stack([points, depth]))
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = ((left * signs) @ right).T
+    scale: float = (sizes * signs).sum() / (body**2).sum()
+    return scale * rotation[:2]
 
 
 def crop_face(
