@@ -10,7 +10,7 @@ from neurofer.reports.blocks import Block, Bullets, Cell, Column, Paragraph, Sec
 from neurofer.reports.numbers import counted, listed
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription
 from neurofer.studies.run import StudyOutcome
-from neurofer.studies.study import StimuliSpec
+from neurofer.studies.study import StimuliSpec, TrainingSpec
 
 INTERVALS = (
     "Intervals are 95 % intervals, two-sided, with identities as the independent units: the images "
@@ -136,9 +136,15 @@ def _training(
     some = next(iter(made.values()))
     images = "untrained"
     if spec is not None:
-        chosen = "chosen by name from" if spec.images else f"{spec.protocol} of"
+        chosen = "chosen by name from" if spec.images else f"{_protocol(spec)} of"
         images = f"{counted(some.n_training, 'image')}, {chosen} "
     return [f"`{name}`: {images}{listed(where)}" for name, where in sources.items()]
+
+
+def _protocol(spec: TrainingSpec) -> str:
+    """Return a protocol with its parameters, such as "twelve-first (head=ada)"."""
+    said = ", ".join(f"{name}={value}" for name, value in spec.parameters.items())
+    return f"{spec.protocol} ({said})" if said else spec.protocol
 
 
 def _options(made: SubjectDescription, label: str, like: SubjectDescription) -> str:

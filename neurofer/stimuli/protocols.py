@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,18 @@ def protocol(stimuli: StimulusSet, name: str, **parameters: Any) -> StimulusSet:
     Raises:
         NeuroferError: the protocol or a parameter is unknown, or an image that it needs is lacking.
     """
+    check_protocol(name, parameters)
+    return stimuli.take(_CHOOSE[name](stimuli, **parameters))
+
+
+def check_protocol(name: str, parameters: Iterable[str] = ()) -> None:
+    """Raise a NeuroferError where there is no such protocol, or it has no such parameter."""
     if name not in PROTOCOLS:
         raise unknown_choice("protocol", name, PROTOCOLS)
-    choose = _CHOOSE[name]
-    known = list(inspect.signature(choose).parameters)[1:]
+    known = list(inspect.signature(_CHOOSE[name]).parameters)[1:]
     for parameter in parameters:
         if parameter not in known:
             raise unknown_choice("parameter", parameter, known, f"protocol {name!r}")
-    return stimuli.take(choose(stimuli, **parameters))
 
 
 def held_out(stimuli: StimulusSet, training: StimulusSet) -> StimulusSet:

@@ -22,7 +22,7 @@ from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha25
 from neurofer.recording.store import RESPONSE_CODE
 from neurofer.studies.descriptions import SubjectDescription, read_description, write_description
 from neurofer.studies.results import write_result
-from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study
+from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study, TrainingSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,6 +102,7 @@ def check_names(study: Study) -> None:
     """
     from neurofer.analyses import ANALYSES
     from neurofer.stimuli import list_stimuli
+    from neurofer.stimuli.protocols import check_protocol
     from neurofer.subjects import list_subjects
 
     for name, stimuli in study.stimuli.items():
@@ -110,6 +111,8 @@ def check_names(study: Study) -> None:
     for name, subject in study.subjects.items():
         if subject.subject not in list_subjects():
             raise unknown_choice("subject", subject.subject, list_subjects(), f"subjects.{name}")
+        if subject.training is not None:
+            check_protocol(subject.training.protocol, subject.training.parameters)
     for item in study.analyses:
         where = f"analyses, {item.name!r}"
         if item.analysis not in ANALYSES:
@@ -147,17 +150,13 @@ class Bench:
 
     def training(self, subject: str, stimuli: str) -> StimulusSet | None:
         """Return what a subject is trained on when it is tested on `stimuli`."""
-        from neurofer.stimuli import protocol
-
         spec = self.study.subjects[subject].training
         if spec is None:
             return None
         source = spec.stimuli or stimuli
-        key = (source, " ".join(spec.images) or spec.protocol)
+        key = (source, content_hash(spec.images, spec.protocol, spec.parameters))
         if key not in self._training:
-            shown = self.stimuli(source)
-            chosen = _named(shown, spec.images) if spec.images else protocol(shown, spec.protocol)
-            self._training[key] = chosen
+            self._training[key] = _trained_on(self.stimuli(source), spec)
         return self._training[key]
 
     def kinship(self, cell: Cell) -> tuple[str, str | None]:
@@ -331,6 +330,21 @@ def _file_state(value: Any) -> str | None:
     if not isinstance(value, (str, Path)) or len(str(value)) > 1000:
         return None
     return sha256_file(value) if Path(value).is_file() else None
+
+
+def _trained_on(stimuli: StimulusSet, spec: TrainingSpec) -> StimulusSet:
+    """Return the training images of a subject, named one by one or by a protocol."""
+    from neurofer.stimuli import protocol
+
+    if spec.images:
+        return _named(stimuli, spec.images)
+    parameters = dict(spec.parameters)
+    if spec.protocol == "twelve-optimized":
+        from neurofer.subjects.norm_referenced.template_choice import template_score
+
+        head = parameters.get("head") or str(stimuli.table["head"].iloc[0])
+        parameters["score"] = template_score(head)
+    return protocol(stimuli, spec.protocol, **parameters)
 
 
 def _named(stimuli: StimulusSet, images: Sequence[str]) -> StimulusSet:

@@ -56,11 +56,14 @@ class StimuliSpec(StudyPart):
 class TrainingSpec(StudyPart):
     """The images that a subject is trained on; without `stimuli`, those of the tested set.
 
-    `images` names them one by one, by their `stimulus_id`, instead of by a protocol.
+    `images` names them one by one, by their `stimulus_id`, instead of by a protocol. `parameters`
+    are the protocol's own ("head"); the score of "twelve-optimized" is
+    `neurofer.subjects.norm_referenced.template_choice.template_score`.
     """
 
     stimuli: str | None = None
     protocol: str = "nine"
+    parameters: dict[str, Any] = Field(default_factory=dict)
     images: Names = ()
 
 

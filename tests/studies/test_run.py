@@ -18,7 +18,7 @@ from neurofer.errors import NeuroferError
 from neurofer.files import code_hash
 from neurofer.studies import cells as cells_module
 from neurofer.studies import executors
-from neurofer.studies.cells import Cell, ResultKey, plan_cells
+from neurofer.studies.cells import Bench, Cell, ResultKey, plan_cells
 from neurofer.studies.results import read_number
 from neurofer.studies.run import compute_study, write_results
 from neurofer.studies.study import read_study
@@ -230,6 +230,8 @@ def test_where_nothing_can_be_computed_it_is_an_error(folder: Path) -> None:
         ("{subject: counting", "{subject: countng", ["subject='countng'", "'counting'"]),
         ("analysis: transfer,", "analysis: transfr,", ["analysis='transfr'", "rsa"]),
         ("n_bootstrap", "n_bootstraps", ["option='n_bootstraps'", "did you mean 'n_bootstrap'?"]),
+        ("label: Good}", "training: {protocol: nin}}", ["protocol='nin'", "did you mean 'nine'?"]),
+        ("label: Good}", "training: {parameters: {heads: a}}}", ["protocol 'nine'", "'head'?"]),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(
@@ -241,6 +243,19 @@ def test_unknown_names_are_refused_before_any_work(
     for word in words:
         assert word in str(caught.value)
     assert lab.CALLS == {"made": 0, "shown": 0}
+
+
+def test_a_protocol_takes_its_parameters(folder: Path) -> None:
+    text = lab.STUDY.replace(
+        "label: Good}", "label: Good, training: {protocol: nine, parameters: {head: monkey}}}"
+    )
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert not outcome.failures
+    bench = Bench(outcome.study)
+    training = bench.training("good", "toy")
+    assert training is not None
+    assert set(training.table["head"][3:]) == {"monkey"}
 
 
 def test_a_truncated_cache_entry_is_named(folder: Path) -> None:
