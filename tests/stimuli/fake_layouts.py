@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+LONG_AGO = 1.6e9  # a file whose time can be relied on was not written just now
 
 
 def picture(number: int, size: tuple[int, int], mode: str = "RGB") -> Image.Image:
@@ -24,6 +27,7 @@ def draw(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(number, size, mode).save(path)
+        os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def kdef(folder: Path) -> None:
