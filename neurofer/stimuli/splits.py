@@ -19,12 +19,19 @@ from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 Fold = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # name; where train, validation, test
 
 
-@dataclass(frozen=True)
 class _People:
-    """Who is shown: `names`, (head, identity) of everyone, and for every row whose it is."""
+    """Who is shown: everyone's (head, identity), and for every row whose and which image it is.
 
-    names: list[tuple[str, str]]
-    rows: np.ndarray
+    All is held as numbers as well: a set of thousands of people has thousands of folds.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        pairs = pd.Series(list(zip(table["head"], table["identity"], strict=True)))
+        self.rows, names = pd.factorize(pairs)
+        self.names: list[tuple[str, str]] = list(names)
+        self.stated = np.array([identity != "" for _, identity in self.names])
+        self.heads = pd.factorize(np.array([head for head, _ in self.names], dtype=object))[0]
+        self.images = pd.factorize(table["image_sha256"])[0]
 
 
 Folds = Callable[[pd.DataFrame, _People, int, int], Iterator[Fold]]
@@ -118,12 +125,13 @@ def split(
     if classes is not None and classes not in table:
         raise unknown_choice("classes", classes, table.columns, f"stimulus set {stimuli.name!r}")
     _check_stated(table, rule.needs, by, stimuli.name)
-    pairs = pd.Series(list(zip(table["head"], table["identity"], strict=True)))
-    rows, names = pd.factorize(pairs)
-    people = _People(list(names), rows)
+    people = _People(table)
     made = [_finish(table, people, fold) for fold in rule.folds(table, people, folds, seed)]
+    asked = "" if classes is None or classes == rule.misses else classes
+    known = [value for value in in_order(asked, table[asked]) if value != ""] if asked else []
+    values = pd.Categorical(table[asked] if asked else [""] * len(table), categories=known)
     for one in made:
-        _check_fold(table, one, None if classes == rule.misses else classes, stimuli.name)
+        _check_fold(one, asked, values, stimuli.name)
     return made
 
 
@@ -200,10 +208,9 @@ RULES: dict[str, Rule] = {
 def _finish(table: pd.DataFrame, people: _People, fold: Fold) -> Split:
     """Take images out whose pixels test or validate elsewhere, and say what is shared."""
     name, trains, validates, tests = fold
-    hashes = table["image_sha256"]
-    twice = validates & hashes.isin(set(hashes[tests])).to_numpy()
+    twice = validates & _among(people.images, tests)
     validates = validates & ~twice
-    twice |= trains & hashes.isin(set(hashes[tests | validates])).to_numpy()
+    twice |= trains & _among(people.images, tests | validates)
     trains = trains & ~twice
     return Split(
         name,
@@ -211,19 +218,25 @@ def _finish(table: pd.DataFrame, people: _People, fold: Fold) -> Split:
         np.flatnonzero(validates),
         np.flatnonzero(tests),
         _shared(people, trains | validates, tests),
-        tuple(table["stimulus_id"][twice]),
+        tuple(table["stimulus_id"][twice]) if twice.any() else (),
     )
 
 
 def _shared(people: _People, learns: np.ndarray, tests: np.ndarray) -> tuple[str, ...]:
     """Return "identity" where a person is on both sides, and whether it cannot be told."""
-    learned = {people.names[i] for i in np.unique(people.rows[learns])}
-    tested = {people.names[i] for i in np.unique(people.rows[tests])}
-    found = ["identity"] if any(identity for _, identity in learned & tested) else []
-    heads = {head for head, _ in learned} & {head for head, _ in tested}
-    if any(head in heads and not identity for head, identity in learned | tested):
-        found.append("identity not stated")
-    return tuple(found)
+    everyone = np.arange(len(people.names))
+    learned, tested = np.isin(everyone, people.rows[learns]), np.isin(everyone, people.rows[tests])
+    found = ["identity"] if (learned & tested & people.stated).any() else []
+    heads = np.intersect1d(people.heads[learned], people.heads[tested])
+    unstated = (learned | tested) & ~people.stated & np.isin(people.heads, heads)
+    return (*found, "identity not stated") if unstated.any() else tuple(found)
+
+
+def _among(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return where a row has the value of any row that is there; both (n,)."""
+    seen = np.zeros(values.max() + 1, dtype=bool)
+    seen[values[there]] = True
+    return seen[values]
 
 
 def _check_stated(table: pd.DataFrame, column: str, by: str, name: str) -> None:
@@ -235,17 +248,13 @@ def _check_stated(table: pd.DataFrame, column: str, by: str, name: str) -> None:
         )
 
 
-def _check_fold(table: pd.DataFrame, one: Split, classes: str | None, name: str) -> None:
+def _check_fold(one: Split, classes: str, values: pd.Categorical, name: str) -> None:
     for part, positions in (("train", one.train), ("test", one.test)):
         if not len(positions):
             raise NeuroferError(f"{one.name} of {name!r} has no image to {part} with")
-        if classes is None:
-            continue
-        there = set(table[classes].iloc[positions])
-        known = [value for value in in_order(classes, table[classes]) if value != ""]
-        lacking = [str(value) for value in known if value not in there]
-        if lacking:
-            said = ", ".join(lacking)
+        there = np.bincount(values.codes[positions] + 1, minlength=len(values.categories) + 1)[1:]
+        if not there.all():
+            said = ", ".join(str(value) for value in values.categories[there == 0])
             raise NeuroferError(
                 f"{one.name} of {name!r} has no {classes} {said} to {part} with; choose fewer "
                 f"folds, another seed or another rule, or pass classes=None to allow it"
