@@ -1,7 +1,8 @@
 """Rendered heads to train on: random identities, action units, pose, light and background.
 
-They are rendered once, in parallel, into the cache. Their seeds begin at 1000; the seeds of the
-stimulus sets lie below 100, so that no identity of a set is ever learned from.
+They are rendered once, in parallel, into the cache. Their seeds lie between those of the basic
+shapes (below 100) and those of the simulated sets (from 100,000 on), so that no identity of a set
+is ever learned from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from neurofer.errors import unknown_choice
 from neurofer.faces import HEADS, RECIPES, RENDERER_VERSION, Camera, FaceRenderer, Light
@@ -32,7 +33,7 @@ from neurofer.training.recipe import Strict
 if TYPE_CHECKING:
     from neurofer.faces import Identity, Rendering
 
-FIRST_SEED = 1000
+FIRST_SEED, LAST_SEED = 1000, 99_999
 SHARD = 8  # identities a file
 
 
@@ -74,6 +75,12 @@ class RenderedHeads(Strict):
         if held_out < len(heads):
             raise ValueError(f"at least one identity of each of {len(heads)} heads is held out")
         return held_out
+
+    @model_validator(mode="after")
+    def _own_seeds(self) -> RenderedHeads:
+        if self.first_seed + self.count - 1 > LAST_SEED:
+            raise ValueError(f"seeds above {LAST_SEED} belong to the simulated sets")
+        return self
 
     @property
     def count(self) -> int:

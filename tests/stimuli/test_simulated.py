@@ -10,7 +10,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import PARTS, POSITION_LANDMARKS
 from neurofer.files import content_folder
-from neurofer.stimuli import StimulusSet, list_stimuli, load_stimuli
+from neurofer.stimuli import StimulusSet, list_stimuli, load_stimuli, split
 from neurofer.stimuli.cards import read_card
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.jitter import JITTERS
@@ -150,6 +150,26 @@ def test_fergs_split_has_the_usual_shares(count: int) -> None:
     assert ferg_split(count) == ferg_split(count)
     if count == 55767:
         assert counts["train"] == 43767
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "columns"),
+    [
+        *((name, "by-identity", ("image_sha256", "identity")) for name in SIMULATED),
+        # FERG's usual split has every avatar in all its parts
+        *((name, "official", ("image_sha256",)) for name in SIMULATED if name.startswith("ferg")),
+    ],
+)
+def test_nothing_crosses_a_split(
+    renderer: FakeRenderer, tmp_path: Path, name: str, rule: str, columns: tuple[str, ...]
+) -> None:
+    few = {"kdef": {"identities": 5}, "ferg": {"images": 10}, "lfw": {"identities": 10}}
+    stimuli = load_stimuli(name, size=16, cache=tmp_path, **few[stimuli_card(name).layout])
+    for made in split(stimuli, rule):
+        positions = [part for part in (made.train, made.validation, made.test) if len(part)]
+        for column in columns:
+            values = [set(stimuli.table[column].iloc[part]) for part in positions]
+            assert sum(map(len, values)) == len(set.union(*values))
 
 
 @pytest.mark.parametrize("name", SIMULATED)

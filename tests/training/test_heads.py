@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from neurofer.errors import NeuroferError
 from neurofer.faces import RECIPES
@@ -23,7 +24,11 @@ def heads(tmp_path_factory):
 @pytest.mark.parametrize("name", list_recipes())
 def test_no_identity_of_a_stimulus_set_is_learned_from(name):
     data = read_recipe(name).data
-    assert data.first_seed >= 1000  # the sets have seeds below 100
+    # bfs has seeds below 100; where the simulated sets begin is tested beside their cards
+    assert data.first_seed >= 1000
+    assert data.first_seed + data.count <= 100_000
+    with pytest.raises(ValidationError, match="belong to the simulated sets"):
+        RenderedHeads(identities=9, first_seed=100_000 - 60)
 
 
 def test_seeds_follow_on_and_the_last_are_held_out(heads):
