@@ -171,7 +171,7 @@ def open_index(
         layout = layout.model_copy(update={"rate": float(rate)})
     files = walk(copy.folder, layout.only())
     made_of = (copy.card.model_dump(mode="json"), layout.model_dump(mode="json"))
-    key = key_of(files, made_of, copy.name, copy.source)
+    key = key_of(files, layout.reader, made_of, copy.name, copy.source)
     place = cache_folder("index") if cache is None else Path(cache)
     name = content_hash(str(files.root), copy.layout, layout.model_dump(mode="json"))[:16]
     path = place / f"{copy.card.name}-{name}.npz"

@@ -8,10 +8,11 @@ these are decoded again.
 from __future__ import annotations
 
 import os
+import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +23,12 @@ from PIL import Image, UnidentifiedImageError
 
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash, content_hash, write_whole
-from neurofer.stimuli.images import Picture, Stamp, ahead, image_sha256
+from neurofer.stimuli import images
+from neurofer.stimuli.images import CLOCK_TICK, Picture, Stamp, ahead, image_sha256
 from neurofer.stimuli.progress import progress_of
-from neurofer.stimuli.readers import Problem, Walk, picture_of
+from neurofer.stimuli.readers import Problem, Walk, clips, picture_of, pixels
 from neurofer.stimuli.table import column, kind_of
 
-# Older hashes are worthless where images are decoded otherwise.
-DECODER = f"1-{PIL.__version__}"
 BLACK = 16  # an image without a brighter value shows nothing
 
 
@@ -117,32 +117,42 @@ class Pictures(Sequence[Picture]):
         if isinstance(i, slice):
             return Pictures(self.held, self.rows[i])
         index, row = self.held, int(self.rows[i])
-        size, time, settled = index.stamps[row].tolist()
+        size, changed, settled = index.stamps[row].tolist()
         path = os.path.join(index.root, index.names[row])
         return picture_of(
-            index.reader, path, Stamp(size, time, bool(settled)), int(index.items[row])
+            index.reader, path, Stamp(size, changed, bool(settled)), int(index.items[row])
         )
 
 
-def key_of(files: Walk, *what: Any) -> str:
-    """Return the key of an index: files, what else it is made of, and the code that makes it."""
-    return content_hash(files.fingerprint, *what, code_hash("stimuli"), DECODER)
+@cache
+def decoder(reader: str) -> str:
+    """Return a hash of what decodes a reader's images: hashes of other decoders are worthless."""
+    sources = [images.__file__, *(part.__file__ for part in (pixels, clips))]
+    versions = [PIL.__version__]
+    if reader == "clips":
+        versions.append(clips.video().__version__)
+    return content_hash([Path(str(source)).read_bytes() for source in sources], versions)[:16]
+
+
+def key_of(files: Walk, reader: str, *what: Any) -> str:
+    """Return the key of an index: decoder, files, what else it is made of, and our code."""
+    return f"{decoder(reader)} {content_hash(files.fingerprint, *what, code_hash('stimuli'))}"
 
 
 def read_index(path: Path, files: Walk, reader: str) -> Index | None:
-    """Return the index in a file; None if there is none that can be read."""
+    """Return the index in a file; None if none of this version of the decoder can be read."""
     try:
         with np.load(path, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-    try:
         columns: dict[str, Any] = {}
         for name in _texts(arrays["columns"]):
             values = arrays[f"column.{name}"]
             text = values.dtype == np.uint8
-            columns[name] = pd.Series(_texts(values), dtype=object) if text else values
+            columns[name] = pd.Series(_shared(_texts(values)), dtype=object) if text else values
         problems = [_texts(arrays[f"problem.{part}"]) for part in Problem._fields]
+        key = _texts(arrays["key"])[0]
+        if not key.startswith(decoder(reader)):
+            return None
         return Index(
             files.root,
             reader,
@@ -150,10 +160,10 @@ def read_index(path: Path, files: Walk, reader: str) -> Index | None:
             _texts(arrays["names"]),
             *(arrays[name] for name in ("items", "stamps", "decoded", "good")),
             [Problem(*problem) for problem in zip(*problems, strict=True)],
-            _texts(arrays["key"])[0],
+            key,
         )
-    except (KeyError, ValueError, IndexError):  # of another version
-        return None
+    except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile):
+        return None  # absent, broken or of another version: it is made again
 
 
 def write_index(path: Path, index: Index) -> None:
@@ -204,7 +214,6 @@ def make_index(
             problems.append(problem)
     table = parsed.table.assign(image_sha256=[one.sha256 for one in decoded])
     measured = np.asarray([one[1:4] for one in decoded], dtype=np.int64).reshape(-1, 3)
-    # A fault is kept as a problem; images without a hash are decoded again with the next index.
     return Index(
         parsed.files.root,
         parsed.reader,
@@ -233,27 +242,23 @@ def diagnose(path: str, error: NeuroferError) -> tuple[str, str]:
         return "no image", "no format that Pillow reads"
     if "truncated" in detail.lower():
         return "truncated image", detail
-    refused = isinstance(cause, Image.DecompressionBombError) or cause is not error
-    return ("refused image" if _is_refusal(cause) and refused else "corrupt image"), detail
-
-
-def _is_refusal(cause: BaseException) -> bool:
-    return isinstance(cause, (NeuroferError, Image.DecompressionBombError))
+    refused = isinstance(error.__cause__, (NeuroferError, Image.DecompressionBombError))
+    return ("refused image" if refused else "corrupt image"), detail
 
 
 def _decode(
     reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job: tuple[str, int, list[int]]
 ) -> Decoded:
-    name, item, (size, time, settled) = job
-    if settled and (name, item, size, time) in known:
-        return known[name, item, size, time]
+    name, item, (size, changed, settled) = job
+    if settled and (name, item, size, changed) in known:
+        return known[name, item, size, changed]
     path = start + name
     try:
-        pixels = picture_of(reader, path, Stamp(size, time, bool(settled)), item).read(name)
+        image = picture_of(reader, path, Stamp(size, changed, bool(settled)), item).read(name)
     except NeuroferError as error:
         return Decoded("", 0, 0, 0, *diagnose(path, error))
-    height, width = pixels.shape[:2]
-    return Decoded(image_sha256(pixels), width, height, int(pixels.max()))
+    height, width = image.shape[:2]
+    return Decoded(image_sha256(image), width, height, int(image.max()))
 
 
 def _fault(name: str, one: Decoded, size: tuple[int, int] | None) -> Problem | None:
@@ -269,10 +274,6 @@ def _fault(name: str, one: Decoded, size: tuple[int, int] | None) -> Problem | N
 
 def _stamps(parsed: Parsed) -> np.ndarray:
     """Return size, time and settled of each image's file, (n, 3) int64."""
-    import time
-
-    from neurofer.stimuli.images import CLOCK_TICK
-
     files = parsed.files
     at = np.asarray([files.position[name] for name in parsed.names], dtype=np.int64)
     times = files.times[at]
@@ -281,18 +282,19 @@ def _stamps(parsed: Parsed) -> np.ndarray:
 
 
 def _known(old: Index) -> dict[tuple[Any, ...], Decoded]:
-    """Return what an older index knows of each image: (name, item, size, time) -> decoded."""
-    return dict(_entries(old))
+    """Return what an older index knows of each image: (name, item, size, time) -> decoded.
 
-
-def _entries(old: Index) -> Iterator[tuple[tuple[Any, ...], Decoded]]:
-    hashes = old.table["image_sha256"].tolist()
-    rows = zip(old.names, old.items.tolist(), old.stamps.tolist(), strict=True)
-    for (name, item, (size, time, settled)), sha256, measured in zip(
-        rows, hashes, old.decoded.tolist(), strict=True
-    ):
-        if settled and sha256:
-            yield (name, item, size, time), Decoded(sha256, *measured)
+    An image that could not be decoded is tried again: why it failed may have been the machine's.
+    """
+    columns = (old.names, old.items.tolist(), old.stamps.tolist(), old.decoded.tolist())
+    hashes = old.table["image_sha256"].tolist() if len(old.table) else []
+    return {
+        (name, item, size, changed): Decoded(sha256, *measured)
+        for name, item, (size, changed, settled), measured, sha256 in zip(
+            *columns, hashes, strict=True
+        )
+        if settled and sha256
+    }
 
 
 def _packed(texts: Sequence[str]) -> np.ndarray:
@@ -305,3 +307,9 @@ def _packed(texts: Sequence[str]) -> np.ndarray:
 
 def _texts(packed: np.ndarray) -> list[str]:
     return packed.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+def _shared(texts: list[str]) -> list[str]:
+    """Return equal strings as one object: a split or a name stands in millions of rows."""
+    known: dict[str, str] = {}
+    return [known.setdefault(text, text) for text in texts]

@@ -118,6 +118,17 @@ def ferplus(folder: Path) -> None:
     )
 
 
+def ferplus_png(folder: Path) -> None:
+    votes = {"Train": ["0,9,0,0,0,0,0,1,0,0", "0,0,0,0,0,0,0,0,8,2"], "Valid": [], "Test": []}
+    votes["Valid"].append("0,0,2,0,0,0,8,0,0,0")
+    for number, (part, rows) in enumerate(votes.items()):
+        names = [f"fer{4 * number + i:07d}.png" for i in range(len(rows))]
+        draw(folder / f"FER2013{part}", names, (48, 48), "L", first=10 * number)
+        (folder / f"FER2013{part}").mkdir(exist_ok=True)
+        lines = [f'{n},"(0, 0, 48, 48)",{v}\n' for n, v in zip(names, rows, strict=True)]
+        (folder / f"FER2013{part}" / "label.csv").write_text("".join(lines))
+
+
 def jaffe(folder: Path) -> None:
     names = ["KA.AN1.39", "KA.NE2.27", "YM.SU3.62"]
     draw(folder, [f"jaffe/{name}.tiff" for name in names], (256, 256), "L")
@@ -153,6 +164,7 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "affectnet-npy": affectnet_npy,
     "fer2013": fer2013,
     "ferplus": ferplus,
+    "ferplus-png": ferplus_png,
     "jaffe": jaffe,
     "emoreact": emoreact,
 }

@@ -1,14 +1,29 @@
 from __future__ import annotations
 
+import os
+import struct
+import threading
 import time
+import tracemalloc
+import zlib
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.images import ahead, check_image, image_sha256, read_image, write_image
+from neurofer.stimuli import StimulusSet, images
+from neurofer.stimuli.images import (
+    ALPHA_BACKGROUND,
+    ahead,
+    check_image,
+    image_sha256,
+    read_image,
+    write_image,
+)
 
 
 def test_png_keeps_pixels(tmp_path: Path) -> None:
@@ -91,3 +106,161 @@ def test_ahead_raises_at_the_item_that_fails() -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(NeuroferError, match="three"):
         next(results)
+
+
+def ramp(top: int, dtype: type = np.uint16) -> np.ndarray:
+    return np.linspace(0, top, 64, dtype=dtype).reshape(8, 8)
+
+
+def test_exif_orientation_turns_the_image_upright(tmp_path: Path) -> None:
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:8, :8] = 250  # the corner at the top left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it a quarter clockwise
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    upright = read_image(tmp_path / "a.png")
+    assert upright.shape == (32, 16, 3)
+    np.testing.assert_array_equal(upright, np.rot90(pixels, -1))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_exif_does_not_spoil_a_sound_image(tmp_path: Path) -> None:
+    pixels = np.full((4, 4, 3), 77, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
+    grey = ramp(255, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([grey] * 3, axis=2))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_shows_the_stated_grey(tmp_path: Path, mode: str) -> None:
+    pixels = np.zeros((4, 6, 4), np.uint8)
+    pixels[:, :3] = (200, 200, 200, 255)
+    image = Image.fromarray(pixels)
+    if mode == "P":
+        image = Image.fromarray((np.arange(6) < 3).astype(np.uint8).repeat(4).reshape(6, 4).T)
+        image = image.convert("P")
+        image.putpalette([9, 9, 9, 200, 200, 200])
+        image.save(tmp_path / "a.png", transparency=0)
+    else:
+        image.convert(mode).save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(read[:, :3], np.full((4, 3, 3), 200))
+    np.testing.assert_array_equal(read[:, 3:], np.full((4, 3, 3), ALPHA_BACKGROUND))
+
+
+def test_half_transparent_is_half_of_each(tmp_path: Path) -> None:
+    Image.new("RGBA", (2, 2), (228, 28, 128, 128)).save(tmp_path / "a.png")
+    np.testing.assert_allclose(read_image(tmp_path / "a.png")[0, 0], (178, 78, 128), atol=1)
+
+
+def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([250, 10, 20, 30, 240, 60])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.gif")
+    assert read_image(tmp_path / "a.gif").tolist() == [[[250, 10, 20], [30, 240, 60]]]
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpg")[4, 4], (255, 0, 0), atol=4)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path, name: str) -> None:
+    values = ramp(65535)
+    Image.fromarray(values).save(tmp_path / name)
+    expected = np.round(values / 257).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(tmp_path / name), np.stack([expected] * 3, axis=2))
+
+
+def test_sixteen_bits_of_colour_are_scaled(tmp_path: Path) -> None:
+    colour = np.stack([ramp(65535), ramp(65535)[::-1], ramp(32768)], axis=2)
+    (tmp_path / "a.png").write_bytes(png16(colour))
+    read = read_image(tmp_path / "a.png")
+    np.testing.assert_allclose(read, colour / 257, atol=1)
+
+
+def png16(pixels: np.ndarray) -> bytes:
+    """Return (H, W, 3) uint16 as PNG, which Pillow does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    height, width, _ = pixels.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    signature = b"\x89PNG\r\n\x1a\n"
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return signature + body
+
+
+def test_values_without_a_known_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
+    with pytest.raises(NeuroferError, match=r"refused.*a\.tif.*8 or 16 bits"):
+        read_image(tmp_path / "a.tif", "x")
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    # A few kilobytes that would take 300 MB.
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 50_000
+    tracemalloc.start()
+    with (
+        pytest.warns(Image.DecompressionBombWarning),
+        pytest.raises(NeuroferError, match=r"'x' is refused.*bomb\.png.*10000 x 10000 pixels"),
+    ):
+        read_image(tmp_path / "bomb.png", "x")
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(NeuroferError, match=r"'x' cannot be read: a\.png \(Permission denied\)"):
+        read_image("a.png", "x")
+
+
+def test_memory_stays_bounded_whatever_the_number_of_images(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_image(path, np.zeros((256, 256, 3), np.uint8))  # 192 kB unpacked
+    os.utime(path, (1.6e9, 1.6e9))
+    table = pd.DataFrame({"stimulus_id": [str(i) for i in range(300)]})
+    stimuli = StimulusSet.from_files("many", table, [path] * 300)
+    tracemalloc.start()
+    assert sum(1 for _ in stimuli.images()) == 300
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 48 * 256 * 256 * 3  # the window of 32 and what the decoder holds, not 300
+
+
+def test_images_are_decoded_in_several_threads_ahead_of_their_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    decoded = images.decode
+
+    def watched(path: str) -> np.ndarray:
+        threads.add(threading.get_ident())
+        time.sleep(0.005)
+        return decoded(path)
+
+    monkeypatch.setattr(images, "cores", lambda: 4)
+    write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    table = pd.DataFrame({"stimulus_id": [str(i) for i in range(24)]})
+    stimuli = StimulusSet.from_files("many", table, [tmp_path / "a.png"] * 24)
+    monkeypatch.setattr(images, "decode", watched)
+    first = next(iter(stimuli.images()))
+    assert first.shape == (4, 4, 3)
+    assert len(threads) > 1
+    assert threading.get_ident() not in threads

@@ -21,7 +21,6 @@ from neurofer.stimuli.remembered import remember
 from .fake_layouts import LAYOUTS, draw, fake_layout, picture
 
 NAN = math.nan
-FERPLUS = ("happy", "fear")
 
 ROWS: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = {
     "kdef": (
@@ -90,6 +89,13 @@ ROWS: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = {
             ("fer0000004", "fear", "val", 0, 8, 0),
         ],
     ),
+    "ferplus-png": (
+        ("stimulus_id", "expression", "split", "votes_happy", "votes_fear", "votes_contempt"),
+        [
+            ("fer0000000", "happy", "train", 9, 0, 1),
+            ("fer0000004", "fear", "val", 0, 8, 0),
+        ],
+    ),
     "jaffe": (
         ("stimulus_id", "identity", "expression", "strength", "view", "sex"),
         [
@@ -122,7 +128,7 @@ def load(name: str, folder: Path, **parameters: Any) -> StimulusSet:
     path = folder / "copy"
     if not path.exists():
         fake_layout(name, path)
-    card = name.removesuffix("-npy")
+    card = name.partition("-")[0]
     return load_stimuli(card, path=path, cache=folder / "index", **parameters)
 
 

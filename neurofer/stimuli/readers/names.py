@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import partial
+from sys import intern
 from typing import Literal
 
 import numpy as np
@@ -77,7 +78,8 @@ class Folder(Base):
             values.setdefault("stem", name.rpartition("/")[2].rpartition(".")[0])
             if self.upper:
                 values = {key: value.upper() for key, value in values.items()}
-            rows.add(name, WHOLE, values)
+            # Names repeat, and there may be millions of files.
+            rows.add(name, WHOLE, {key: intern(value) for key, value in values.items()})
         return rows
 
 

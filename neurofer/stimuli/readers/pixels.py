@@ -22,6 +22,7 @@ class Pixels(Base):
 
     Attributes:
         table: names of the CSV file, one of which exists.
+        stem: what an image is called; {row} is its number from 0 on, seven digits.
         pixels: its column of pixels, numbers from 0 to 255 with blanks between, row by row.
         beside: CSV files with as many rows; their columns join those of the table.
         agree: columns of the table and of the files beside it that must be equal.
@@ -30,6 +31,7 @@ class Pixels(Base):
 
     reader: Literal["pixels"]
     table: tuple[str, ...]
+    stem: str
     pixels: str
     beside: tuple[List, ...] = ()
     agree: tuple[str, ...] = ()
@@ -47,7 +49,7 @@ class Pixels(Base):
         others = [list(one.rows(files.root)) for one in self.beside]
         number = -1
         for number, (offset, row) in enumerate(self._lines(path)):
-            joined = {**row, "row": f"{number:07d}"}
+            joined = {**row, "stem": self.stem.format(row=f"{number:07d}")}
             for one, other in zip(self.beside, others, strict=True):
                 if number < len(other):
                     self._compare(row, other[number], path, one, number)
