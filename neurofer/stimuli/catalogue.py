@@ -44,18 +44,21 @@ def load_stimuli(
     progress: bool | None = None,
     **parameters: Any,
 ) -> StimulusSet:
-    """Return a stimulus set; a rendered one is drawn when it is asked for the first time.
+    """Return a stimulus set: a rendered one is drawn, a licensed one read from the user's copy.
 
     Args:
         name: one of `list_stimuli()`.
-        cache: folder of rendered images; default: in the user's cache.
+        cache: folder of rendered images, and of indexes of copies; default: in the user's cache.
         progress: None shows a bar on terminals if it takes over two seconds, True always,
             False never.
         parameters: of rendered sets: `seeds`, the identity seeds (default 1 to 5; the first is
-            the training identity), and `size` in pixels (default 224).
+            the training identity), and `size` in pixels (default 224). Of licensed sets: `path` of
+            the copy (default: what `neurofer stimuli add` remembers) and, where the card has them,
+            `layout`, `subset`, `rule` (of votes) and `rate` (frames a second).
 
     Raises:
-        NeuroferError: the name or a parameter is unknown or has a wrong value.
+        NeuroferError: the name or a parameter is unknown or has a wrong value, or there is no copy
+            of a licensed set.
     """
     from neurofer.stimuli.cards import module_of
 

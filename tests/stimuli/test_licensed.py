@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from neurofer.errors import NeuroferError
+from neurofer.files import content_folder
 from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.stimuli.cards import read_card
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.images import read_image
 from neurofer.stimuli.licensed import bad_files
+from neurofer.stimuli.readers.columns import Column
+from neurofer.stimuli.readers.rows import Rows
 from neurofer.stimuli.remembered import remember
 
 from .fake_layouts import LAYOUTS, draw, fake_layout, picture
@@ -375,3 +379,76 @@ def test_a_row_with_too_few_pixels_is_set_aside(tmp_path: Path) -> None:
     (path / "fer2013.csv").write_text("\n".join(lines))
     with pytest.warns(UserWarning, match="truncated image"):
         assert len(load("fer2013", tmp_path)) == 3
+
+
+def test_a_copy_without_a_sound_image_says_how_to_find_out_why(tmp_path: Path) -> None:
+    folder = tmp_path / "copy" / "FERG_DB_256" / "aia" / "aia_anger"
+    folder.mkdir(parents=True)
+    with pytest.raises(NeuroferError, match=r"holds no image of ferg.*stimuli check ferg"):
+        load("ferg", tmp_path)
+    (folder / "aia_anger_1.png").write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="1 file is set aside"),
+        pytest.raises(NeuroferError, match="holds no image of ferg"),
+    ):
+        load("ferg", tmp_path)
+
+
+def test_the_same_name_in_two_folders_is_one_stimulus(tmp_path: Path) -> None:
+    fake_layout("kdef", tmp_path / "copy")
+    draw(tmp_path / "copy" / "KDEF" / "more", ["AF01AFS.JPG"], (562, 762), first=70)
+    with pytest.warns(UserWarning, match=r"more/AF01AFS\.JPG: duplicate name"):
+        assert len(load("kdef", tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: licensed", "kind: licenced", "did you mean 'licensed'"),
+        ("source: photograph", "source: rendered", "source"),
+        ("reader: folder", "reader: foldr", "layouts"),
+        ("pattern: '(?:", "pattern: '(?:(", "no regular expression"),
+        ('"{sex}{number}"', '"{sex.__class__}"', "is not the name of a field"),
+        ("  stimulus_id:", "  id:", "stimulus_id is missing"),
+        ("  images: 4900", "  image: 4900", "expected.image"),
+    ],
+)
+def test_a_wrong_card_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    card = (content_folder("stimuli") / "kdef.yaml").read_text()
+    assert old in card
+    (tmp_path / "card.yaml").write_text(card.replace(old, new))
+    with pytest.raises(NeuroferError, match=rf"(?s)card\.yaml.*{message}"):
+        read_card(tmp_path / "card.yaml")
+
+
+def test_a_card_that_names_what_the_folder_does_not_state_says_so(tmp_path: Path) -> None:
+    path = fake_layout("fer2013", tmp_path / "copy")
+    text = (path / "fer2013.csv").read_text()
+    (path / "fer2013.csv").write_text(text.replace("emotion", "label", 1))
+    with pytest.raises(NeuroferError, match=r"'\{emotion\}' names 'emotion'.*they state .*label"):
+        load("fer2013", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "expected"),
+    [
+        ({"kind": "number", "unknown": "-2"}, "-2.0", NAN),
+        ({"kind": "number"}, "", NAN),
+        ({"kind": "number", "span": (1, 7)}, "4", 0.0),
+        ({"kind": "number", "span": (1, 7)}, "8", None),
+        ({"kind": "number"}, "much", None),
+        ({"kind": "integer"}, "3.0", 3),
+        ({"kind": "integer"}, "3.5", None),
+        ({"kind": "integer"}, "", None),
+        ({"kind": "boolean"}, "1", True),
+        ({"kind": "boolean"}, "yes", None),
+        ({"map": {"ha": "happy"}}, "HA", "happy"),
+        ({"map": {"ha": "happy"}}, "hx", None),
+    ],
+)
+def test_columns(column: dict[str, Any], text: str, expected: Any) -> None:
+    rows = Rows()
+    rows.add("a.png", -1, {"x": text})
+    values, wrong = Column(of="{x}", **column).values(rows)
+    assert wrong == ({} if expected is not None else {0: text})
+    assert values[0] == expected or (expected is NAN and math.isnan(values[0]))

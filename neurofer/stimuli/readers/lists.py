@@ -55,11 +55,13 @@ class Lists(Base):
         lists: the CSV files.
         images: names of the image below the set's folder, with columns in braces; one of them
             exists.
+        ignore: columns that are not kept: those that no card reads and that are long.
     """
 
     reader: Literal["lists"]
     lists: tuple[List, ...] = Field(min_length=1)
     images: tuple[str, ...] = Field(min_length=1)
+    ignore: tuple[str, ...] = ()
 
     def read(self, files: Walk, progress: bool | None = None) -> Rows:
         """Read the lists; images that they name and that are not there are set aside."""
@@ -71,7 +73,8 @@ class Lists(Base):
                 if found is None:
                     rows.problems.append(Problem(names[0], "missing file", "named in a list"))
                 else:
-                    rows.add(found, WHOLE, row)
+                    kept = {key: value for key, value in row.items() if key not in self.ignore}
+                    rows.add(found, WHOLE, kept)
         return rows
 
 
