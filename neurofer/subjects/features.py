@@ -64,7 +64,7 @@ class FeatureSubject(Subject):
     }
 
     crop_width: ClassVar[float] = 2.15  # decimetres of the face: forehead to chin, with a margin
-    crop_size: ClassVar[int] = 224
+    crop_size: int = 224
 
     def _prepare(self, feature_sites: Mapping[str, Site], read_site: str) -> None:
         """Set the sites and fit the readouts on `read_site`; subclasses call it when made."""

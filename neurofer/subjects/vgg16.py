@@ -17,14 +17,14 @@ from neurofer.subjects.registry import register
 from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
 from neurofer.subjects.vgg_files import layer_names
 
-SIZE = 224
+SIZES = (112, 224)
 GRID = 14
 LAYERS = layer_names("vgg16")
 SMALL = 0.05  # keeps the direction of a silent location from being noise
 
 
 class ConvolutionalSubject(FeatureSubject):
-    """A VGG trunk; images of another size are brought to 224 x 224.
+    """A VGG trunk; images of another size are brought to that of the option `size`.
 
     Sites: every convolution after ReLU, (n, C, H, W), and `pooled`, one layer averaged to 14 x 14;
     readouts, on `pooled`, as in `FeatureSubject`.
@@ -33,33 +33,39 @@ class ConvolutionalSubject(FeatureSubject):
         layer: which layer is pooled.
         normalise: "channels" divides the channels at each location by their norm before they are
             pooled; "none" leaves them.
+        size: side of what the trunk sees, in pixels; 112 takes a quarter of the time.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,
         "layer": "conv3_3",
         "normalise": "none",
+        "size": 224,
     }
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
         **FeatureSubject.choices,
         "layer": LAYERS,
         "normalise": ("none", "channels"),
+        "size": SIZES,
     }
 
     def _set_trunk(self, trunk: Trunk) -> None:
         self.trunk = trunk
+        self.crop_size = self.options["size"]
         names = (*trunk.layers, "pooled")
         self._prepare({name: Site(name) for name in names}, "pooled")
 
     @property
     def weights_hash(self) -> str:
         """A hash of the trunk's weights, with its preprocessing and the input's size."""
-        return f"{self.trunk.identifier}-{self.trunk.preprocessing}-{SIZE}"
+        return f"{self.trunk.identifier}-{self.trunk.preprocessing}-{self.crop_size}"
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return layers (n, C, H, W) and `pooled` (n, C, 14, 14), float32, in one forward pass."""
         layers = {self.options["layer"] if site == "pooled" else site for site in sites}
-        activity = self.trunk(image_tensor([resize(image, SIZE) for image in images]), list(layers))
+        activity = self.trunk(
+            image_tensor([resize(image, self.crop_size) for image in images]), list(layers)
+        )
         found = {site: activity[site] for site in sites if site != "pooled"}
         if "pooled" in sites:
             normalise = self.options["normalise"] == "channels"

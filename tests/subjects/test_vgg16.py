@@ -64,6 +64,15 @@ def test_images_of_another_size_are_brought_to_224(untrained, images):
     assert untrained.features(small, ["pooled"])["pooled"].shape == (2, 256, 14, 14)
 
 
+def test_the_trunk_sees_a_smaller_image_where_asked(untrained, images):
+    small = load_subject("vgg16-untrained", size=112)
+    assert small.identifier != untrained.identifier
+    found = small.features(images, ["conv3_3", "pooled"])
+    assert found["conv3_3"].shape == (2, 256, 28, 28)
+    expected = found["conv3_3"].reshape(2, 256, 14, 2, 14, 2).mean((3, 5))
+    np.testing.assert_allclose(found["pooled"], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_unknown_layer_names_the_choices():
     with pytest.raises(NeuroferError, match="layer='conv9_9' is not in subject 'vgg16-untrained'"):
         load_subject("vgg16-untrained", layer="conv9_9")
