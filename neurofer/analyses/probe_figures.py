@@ -10,7 +10,7 @@ import xarray as xr
 
 from neurofer.analyses.figures import (
     GREY,
-    HEAD_COLOURS,
+    OTHER_COLOURS,
     SMALL,
     check_results,
     data_of,
@@ -22,6 +22,8 @@ from neurofer.analyses.inputs import ALL
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+PALE_BLUE = OTHER_COLOURS[6]  # error bars must be seen on it
 
 
 def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -40,7 +42,7 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         y=list(results),
         orientation="h",
         error_x=error_bars(value, low, high),
-        marker={"color": HEAD_COLOURS["human"], "line": {"width": 0}},
+        marker={"color": PALE_BLUE, "line": {"width": 0}},
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         showlegend=False,
     )
@@ -55,7 +57,7 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     images = span([one.attrs["n_tested"] for one in results.values()])
     people = span([one.attrs["n_identities"] for one in results.values()])
     note = (
-        f"n = {images} images of {people} people, each read by a decoder that has never seen them; "
+        f"n = {images} images of {people} people; no decoder has seen who it is tested on; "
         f"error bars: 95 %, over people<br>{data_of(results)}"
     )
     style(figure, title="Expressions read correctly", note=note, height=260 + 34 * len(results))
