@@ -158,7 +158,10 @@ def read_index(path: Path, files: Walk, reader: str) -> Index | None:
             reader,
             pd.DataFrame(columns),
             _texts(arrays["names"]),
-            *(arrays[name] for name in ("items", "stamps", "decoded", "good")),
+            arrays["items"],
+            arrays["stamps"],
+            arrays["decoded"],
+            arrays["good"],
             [Problem(*problem) for problem in zip(*problems, strict=True)],
             key,
         )
@@ -212,7 +215,8 @@ def make_index(
         if problem is not None:
             good[i] = False
             problems.append(problem)
-    table = parsed.table.assign(image_sha256=[one.sha256 for one in decoded])
+    hashes = pd.Series([one.sha256 for one in decoded], dtype=object)
+    table = parsed.table.assign(image_sha256=hashes)
     measured = np.asarray([one[1:4] for one in decoded], dtype=np.int64).reshape(-1, 3)
     return Index(
         parsed.files.root,

@@ -120,7 +120,9 @@ def _targets(
     target = np.where(training, targets(counts, n, rule), targets(counts, n, RULES[0]))
     keep = target.sum(axis=1) > 0
     labels = np.asarray(votes.expressions, dtype=object)[target.argmax(axis=1)]
-    table = table.assign(expression=labels, strength=np.where(labels == "neutral", 0.0, 1.0))
+    table = table.assign(
+        expression=pd.Series(labels, dtype=object), strength=np.where(labels == "neutral", 0.0, 1.0)
+    )
     for i, expression in enumerate(votes.expressions):
         if rule == "distribution":
             table[f"target_{expression}"] = target[:, i]

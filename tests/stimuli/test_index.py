@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neurofer.errors import NeuroferError
@@ -48,7 +49,7 @@ def test_files_are_decoded_once(tmp_path: Path, decoded: list[str]) -> None:
     second = load(tmp_path)
     assert len(decoded) == 4
     assert first.identifier == second.identifier
-    assert first.table.equals(second.table)
+    pd.testing.assert_frame_equal(first.table, second.table)
     hashes = [image_sha256(image) for image in second.images()]
     assert hashes == second.table["image_sha256"].tolist()
 

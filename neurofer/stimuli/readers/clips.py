@@ -20,7 +20,16 @@ from neurofer.stimuli.readers.names import Base
 from neurofer.stimuli.readers.rows import Rows
 from neurofer.stimuli.readers.walk import Problem, Walk
 
-_held = threading.local()  # the clip that a thread decodes, and how far it has come
+
+class _Held(threading.local):
+    """The clip that a thread decodes, and the frame that comes next."""
+
+    of: Any = None
+    clip: Any = None
+    at: int = 0
+
+
+_held = _Held()
 
 
 class Part(Strict):
@@ -108,16 +117,15 @@ class Frame(NamedTuple):
         goes on from the frame that it read last, so that a clip read in order is decoded once.
         """
         cv2 = video()
-        clip, at = getattr(_held, "clip", (None, None)), getattr(_held, "at", 0)
-        if clip[0] != self.path or at > self.number:
-            _held.clip = clip = (self.path, cv2.VideoCapture(self.path))
-            at = 0
-        while at < self.number and clip[1].grab():
-            at += 1
-        good, pixels = clip[1].read() if at == self.number else (False, None)
-        _held.at = at + 1
-        if not good:
-            _held.clip = (None, None)
+        now = Stamp.of(self.path)[:2] if os.path.isfile(self.path) else None
+        if _held.of != (self.path, now) or _held.at > self.number:
+            _held.of, _held.clip, _held.at = (self.path, now), cv2.VideoCapture(self.path), 0
+        while _held.at < self.number and _held.clip.grab():
+            _held.at += 1
+        good, pixels = _held.clip.read() if _held.at == self.number else (False, None)
+        _held.at += 1
+        if not good or pixels is None:
+            _held.of = None
             raise NeuroferError(
                 f"the image of stimulus {stimulus_id!r} cannot be read: {self}; the clip is "
                 "truncated: copy it again from its source"
