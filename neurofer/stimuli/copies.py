@@ -12,7 +12,7 @@ import pandas as pd
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash
 from neurofer.stimuli.cards import Strict
-from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index, write_index
+from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index
 from neurofer.stimuli.licensed_card import LicensedCard
 from neurofer.stimuli.readers import Layout, Walk, walk
 from neurofer.stimuli.readers.columns import look_up, make_columns
@@ -179,9 +179,7 @@ def open_index(
     if old is not None and old.key == key and bool(old.stamps[:, 2].all()):
         return old
     parsed = parse(copy, layout, files, progress)
-    index = make_index(parsed, key, old, f"indexing {copy.name}", progress)
-    write_index(path, index)
-    return index
+    return make_index(parsed, path, key, old, f"indexing {copy.name}", progress)
 
 
 def parse(copy: Copy, layout: Layout, files: Walk, progress: bool | None = None) -> Parsed:

@@ -43,6 +43,9 @@ class Decoded(NamedTuple):
     detail: str = ""
 
 
+NOTHING = Decoded("", 0, 0, 0, "unreadable file", "it was not decoded yet")
+
+
 @dataclass(frozen=True)
 class Parsed:
     """What a folder states before an image is decoded, one entry an image.
@@ -177,10 +180,8 @@ def write_index(path: Path, index: Index) -> None:
         name: _packed(values.tolist()) if kind_of(values) == "string" else values
         for name, values in columns.items()
     }
-    for part, texts in zip(Problem._fields, zip(*index.problems, strict=True), strict=False):
-        arrays[f"problem.{part}"] = _packed(texts)
-    for part in Problem._fields:
-        arrays.setdefault(f"problem.{part}", _packed([]))
+    for k, part in enumerate(Problem._fields):
+        arrays[f"problem.{part}"] = _packed([problem[k] for problem in index.problems])
     with write_whole(path) as partial_file:
         np.savez(
             partial_file,
@@ -196,18 +197,33 @@ def write_index(path: Path, index: Index) -> None:
 
 
 def make_index(
-    parsed: Parsed, key: str, old: Index | None, text: str, progress: bool | None
+    parsed: Parsed, path: Path, key: str, old: Index | None, text: str, progress: bool | None
 ) -> Index:
-    """Decode the images that an older index does not vouch for, and return the index."""
+    """Decode the images that an older index does not vouch for; write the index and return it.
+
+    Where it is stopped, what was decoded so far is written, and the next call goes on from there.
+    """
     known = _known(old) if old is not None else {}
     stamps = _stamps(parsed)
     decoded: list[Decoded] = []
-    jobs = zip(parsed.names, parsed.items.tolist(), stamps.tolist(), strict=True)
+    jobs = list(zip(parsed.names, parsed.items.tolist(), stamps.tolist(), strict=True))
     read = partial(_decode, parsed.reader, os.path.join(parsed.files.root, ""), known)
-    with progress_of(text, len(parsed.names), progress) as advance:
-        for one in ahead(read, jobs):
-            decoded.append(one)
-            advance()
+    try:
+        with progress_of(text, len(jobs), progress) as advance:
+            for one in ahead(read, jobs):
+                decoded.append(one)
+                advance()
+    except BaseException:
+        rest = [known.get(_entry(*job), NOTHING) for job in jobs[len(decoded) :]]
+        unfinished = f"{decoder(parsed.reader)} unfinished"
+        write_index(path, _index(parsed, stamps, decoded + rest, unfinished))
+        raise
+    index = _index(parsed, stamps, decoded, key)
+    write_index(path, index)
+    return index
+
+
+def _index(parsed: Parsed, stamps: np.ndarray, decoded: list[Decoded], key: str) -> Index:
     problems = list(parsed.problems)
     good = parsed.sound.copy()
     for i, one in enumerate(decoded):
@@ -216,16 +232,14 @@ def make_index(
             good[i] = False
             problems.append(problem)
     hashes = pd.Series([one.sha256 for one in decoded], dtype=object)
-    table = parsed.table.assign(image_sha256=hashes)
-    measured = np.asarray([one[1:4] for one in decoded], dtype=np.int64).reshape(-1, 3)
     return Index(
         parsed.files.root,
         parsed.reader,
-        table,
+        parsed.table.assign(image_sha256=hashes),
         parsed.names,
         parsed.items,
         stamps,
-        measured,
+        np.asarray([one[1:4] for one in decoded], dtype=np.int64).reshape(-1, 3),
         good,
         sorted(set(problems)),
         key,
@@ -254,8 +268,9 @@ def _decode(
     reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job: tuple[str, int, list[int]]
 ) -> Decoded:
     name, item, (size, changed, settled) = job
-    if settled and (name, item, size, changed) in known:
-        return known[name, item, size, changed]
+    entry = _entry(*job)
+    if entry in known:
+        return known[entry]
     path = start + name
     try:
         image = picture_of(reader, path, Stamp(size, changed, bool(settled)), item).read(name)
@@ -290,15 +305,16 @@ def _known(old: Index) -> dict[tuple[Any, ...], Decoded]:
 
     An image that could not be decoded is tried again: why it failed may have been the machine's.
     """
-    columns = (old.names, old.items.tolist(), old.stamps.tolist(), old.decoded.tolist())
     hashes = old.table["image_sha256"].tolist() if len(old.table) else []
-    return {
-        (name, item, size, changed): Decoded(sha256, *measured)
-        for name, item, (size, changed, settled), measured, sha256 in zip(
-            *columns, hashes, strict=True
-        )
-        if settled and sha256
-    }
+    rows = zip(old.names, old.items.tolist(), old.stamps.tolist(), strict=True)
+    found = zip(rows, hashes, old.decoded.tolist(), strict=True)
+    return {_entry(*row): Decoded(sha256, *measured) for row, sha256, measured in found if sha256}
+
+
+def _entry(name: str, item: int, stamp: list[int]) -> tuple[Any, ...]:
+    """Return what an image is known by; one whose file's time is not settled is never known."""
+    size, changed, settled = stamp
+    return (name, item, size, changed) if settled else (name, item, size, changed, object())
 
 
 def _packed(texts: Sequence[str]) -> np.ndarray:

@@ -25,9 +25,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     original = index._decode
 
     def watched(reader, start, known, job):  # type: ignore[no-untyped-def]
-        name, item, (size, changed, settled) = job
-        if not (settled and (name, item, size, changed) in known):
-            names.append(name)
+        if index._entry(*job) not in known:
+            names.append(job[0])
         return original(reader, start, known, job)
 
     monkeypatch.setattr(index, "_decode", watched)
@@ -92,6 +91,26 @@ def test_a_broken_index_is_made_again(tmp_path: Path, decoded: list[str]) -> Non
     np.savez(file, key=np.zeros(0, np.uint8))
     assert load(tmp_path).identifier == before.identifier
     assert len(decoded) == 20
+
+
+def test_what_was_decoded_before_it_was_stopped_is_kept(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_layout("lfw", tmp_path / "copy")
+    watched = index._decode
+
+    def stop(reader, start, known, job):  # type: ignore[no-untyped-def]
+        if job[0].startswith("Cy"):
+            raise KeyboardInterrupt
+        return watched(reader, start, known, job)
+
+    monkeypatch.setattr(index, "_decode", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path)
+    assert len(decoded) == 3
+    monkeypatch.setattr(index, "_decode", watched)
+    assert len(load(tmp_path)) == 4
+    assert decoded[3:] == ["Cy/Cy_0001.jpg"]
 
 
 def test_another_decoder_decodes_again(
