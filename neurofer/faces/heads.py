@@ -23,7 +23,7 @@ from neurofer.faces.mesh import (
 )
 
 STYLES: dict[str, dict[str, tuple[float, float]]] = {
-    "human": {"hair": (0.07, 0.20)},
+    "human": {"hair": (0.00, 0.03)},
     "monkey": {
         "hair": (0.04, 0.06),
         "muzzle": (0.85, 1.20),
@@ -32,7 +32,7 @@ STYLES: dict[str, dict[str, tuple[float, float]]] = {
         "ear": (1.30, 1.70),
     },
     "cartoon": {
-        "hair": (0.16, 0.24),
+        "hair": (0.00, 0.03),
         "eye": (1.42, 1.64),
         "cranium": (0.60, 1.40),
         "taper": (0.70, 1.20),

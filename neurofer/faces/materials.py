@@ -23,6 +23,7 @@ from neurofer.faces.elements import (
     smoothstep,
     square,
 )
+from neurofer.faces.hair import CUTS, Hair, hairline
 from neurofer.faces.identities import Identity
 from neurofer.faces.landmarks import LANDMARK_VERTICES, RIGHT_PUPIL
 from neurofer.faces.mesh import (
@@ -43,7 +44,7 @@ REST_X, REST_Y, REST_Z, OCCLUSION, RED, GREEN, BLUE, SPECULAR, LIPS, COVER = ran
 FIELDS = 10
 
 # How a triangle is shaded.
-PLAIN, BARE, COVERED, EYE = range(4)
+PLAIN, BARE, COVERED, EYE, HAIR = range(5)
 
 
 class Surface(NamedTuple):
@@ -69,6 +70,7 @@ class Surface(NamedTuple):
     cover_fine: float
     cover_bumps: float
     cover_shine: float
+    hair_shine: float
     strand_x: float  # frequency of strands along the axes
     strand_y: float
     strand_z: float
@@ -120,6 +122,7 @@ def surface(identity: Identity, mesh: HeadMesh) -> Surface:
         cover_fine=strands[2],
         cover_bumps=0.9 if monkey else 0.15 if toon else 0.55,
         cover_shine=0.02 if monkey else 0.10,
+        hair_shine=0.0 if monkey else paint.hair_shine,
         strand_x=stretch[0],
         strand_y=stretch[1],
         strand_z=stretch[2],
@@ -147,7 +150,7 @@ def above_hairline(rest: np.ndarray) -> np.ndarray:
     """Return how far points of the base head lie above the usual hairline, in decimetres (V,)."""
     y, z = rest[:, 1], rest[:, 2]
     line = np.full(len(y), 6.55)
-    knots = ((-0.7, 6.55), (0.0, 6.95), (0.35, 7.42), (1.0, 7.93), (1.5, 8.005))
+    knots = ((-0.7, 6.55), (0.0, 6.95), (0.35, 7.28), (0.8, 7.30), (1.0, 7.56), (1.2, 7.88), (1.5, 8.0))
     for (z0, y0), (z1, y1) in pairwise(knots):
         line = line + (y1 - y0) * clip01((z - z0) / (z1 - z0))
     return y - line
@@ -158,8 +161,10 @@ def _hair(paint: Paint, rest: np.ndarray) -> np.ndarray:
     x, y, z = rest.T
     wave, _, _, _ = noise4(noise_table(), x * 3.0, y * 3.0, z * 3.0)
     temples = paint.temples * bump(square((np.abs(x) - 0.45) / 0.25))
-    line = (paint.hairline + temples) * smoothstep(0.2, 0.5, z)
-    return smoothstep(-0.06, 0.10, above_hairline(rest) - line + 0.12 * (wave - 0.5))
+    cut = CUTS[paint.hairstyle]
+    line = (paint.hairline + temples) * smoothstep(0.2, 0.5, z) + hairline(cut, rest)
+    cover = smoothstep(-0.06, 0.10, above_hairline(rest) - line + 0.12 * (wave - 0.5))
+    return cover * (cut.locks > 0)
 
 
 def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) -> np.ndarray:
@@ -198,6 +203,22 @@ def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) ->
     fields[:, SPECULAR] = shine
     fields[:, LIPS] = lips * (component == SKIN)
     fields[:, COVER] = cover * (component == SKIN)
+    return fields
+
+
+def paint_hair(identity: Identity, hair: Hair) -> np.ndarray:
+    """Paint the fields of locks, (H, FIELDS) float32: places in a lock, dark near the scalp."""
+    paint = identity.paint
+    tone, tint, _, _ = noise4(noise_table(), hair.lock * 0.73, 0.5 + 0.0 * hair.lock, hair.lock)
+    vary = 0.15 if paint.toon > 0 else 0.5
+    bright = 1.0 + vary * (tone - 0.5)
+    fields = np.zeros((len(hair.vertices), FIELDS), np.float32)
+    fields[:, REST_X] = hair.across
+    fields[:, REST_Y] = hair.along
+    fields[:, REST_Z] = hair.lock
+    fields[:, OCCLUSION] = hair.height
+    for column, colour in zip((RED, GREEN, BLUE), paint.hair, strict=True):
+        fields[:, column] = colour * bright * (0.6 + 0.4 * hair.height)
     return fields
 
 

@@ -20,6 +20,7 @@ from neurofer.faces.materials import (
     COVERED,
     EYE,
     GREEN,
+    HAIR,
     LIPS,
     OCCLUSION,
     PLAIN,
@@ -30,7 +31,7 @@ from neurofer.faces.materials import (
     SPECULAR,
 )
 from neurofer.faces.raster import EMPTY, SUBPIXELS, TRIANGLE_BITS, TRIANGLE_MASK, outline, to_grid
-from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin
+from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin, strands
 from neurofer.faces.version import RENDERER_VERSION
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
@@ -209,6 +210,8 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
         buffer, ink, background = scene.buffer, scene.ink, scene.background
         x, y, triangles, shaders = scene.x, scene.y, scene.triangles, scene.shaders
         fields, labels, normals = scene.fields, scene.labels, scene.normals
+        directions = scene.directions
+        head = len(normals) - len(directions)
         lit, depth_map, table = scene.lit, scene.depth_map, scene.table
         s, light, outline = scene.surface, scene.light, scene.outline
         for row in range(size):
@@ -258,6 +261,16 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
                         material = plain(colour, shine, label)
                     elif shader == EYE:
                         material = eye(s, table, place, label)
+                    elif shader == HAIR:
+                        i, j, k = a - head, b - head, c - head
+                        direction = (
+                            _at(directions, 0, i, j, k, u, v, w),
+                            _at(directions, 1, i, j, k, u, v, w),
+                            _at(directions, 2, i, j, k, u, v, w),
+                        )
+                        material = strands(
+                            s, light, table, place, colour, normal, direction, label
+                        )
                     else:
                         lips = _at(fields, LIPS, a, b, c, u, v, w)
                         material = skin(s, table, place, colour, shine, lips, label)

@@ -13,6 +13,7 @@ from neurofer.faces.materials import (
     COVERED,
     EYE,
     GREEN,
+    HAIR,
     LIPS,
     OCCLUSION,
     PLAIN,
@@ -31,7 +32,7 @@ from neurofer.faces.raster import (
     rasterise,
     to_grid,
 )
-from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin
+from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin, strands
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
 
@@ -95,7 +96,7 @@ def shade(scene: Scene) -> Shaded:
     labels = np.zeros(width * width, np.uint8)
     hits = np.flatnonzero(scene.buffer != EMPTY)
     shaders = scene.shaders[scene.buffer[hits] & TRIANGLE_MASK]
-    for shader in (PLAIN, BARE, COVERED, EYE):
+    for shader in (PLAIN, BARE, COVERED, EYE, HAIR):
         chosen = hits[shaders == shader]
         for start in range(0, len(chosen), _BLOCK):
             some = chosen[start : start + _BLOCK]
@@ -134,6 +135,10 @@ def _shade_block(scene: Scene, hits: np.ndarray, shader: int) -> tuple[np.ndarra
         material = plain(colour, shine, label)
     elif shader == EYE:
         material = eye(s, table, place, label)
+    elif shader == HAIR:
+        corners = corners - (len(scene.normals) - len(scene.directions))
+        direction = (at(scene.directions, 0), at(scene.directions, 1), at(scene.directions, 2))
+        material = strands(s, scene.light, table, place, colour, normal, direction, label)
     else:
         material = skin(s, table, place, colour, shine, at(fields, LIPS), label)
         if shader == COVERED:

@@ -30,6 +30,8 @@ class Paint:
     fur: Colour = (0.34, 0.24, 0.15)
     fur_below: Colour = (0.48, 0.38, 0.27)
     shirt: Colour = (0.25, 0.26, 0.28)
+    hairstyle: str = "bald"  # in `hair.HAIRSTYLES`
+    hair_shine: float = 0.35
     hairline: float = 0.0  # decimetres above the usual line
     temples: float = 0.0  # how much higher at the temples
     stubble: float = 0.0

@@ -15,6 +15,7 @@ from neurofer.faces.actions import action_units_of, fine_displacement
 from neurofer.faces.camera import DISTANCE, Camera
 from neurofer.faces.checks import check_number
 from neurofer.faces.elements import noise_table
+from neurofer.faces.hair import lock_axes
 from neurofer.faces.identities import Identity
 from neurofer.faces.landmarks import LANDMARK_VERTICES
 from neurofer.faces.lighting import (
@@ -24,7 +25,7 @@ from neurofer.faces.lighting import (
     lighting,
     shadow_coordinates,
 )
-from neurofer.faces.mesh import LASHES, head_mesh
+from neurofer.faces.mesh import head_mesh
 from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
 from neurofer.faces.sculpt import Sculpture, local_displacement, sculpt
 from neurofer.faces.shading import Scene
@@ -83,7 +84,6 @@ class FaceRenderer:
     def __init__(self, backend: str = "auto") -> None:
         self._backend = _backend(backend)
         self._mesh = head_mesh()
-        self._two_sided = self._mesh.triangle_component == LASHES
         self._sculptures: OrderedDict[Identity, Sculpture] = OrderedDict()
 
     def render(
@@ -130,15 +130,16 @@ class FaceRenderer:
         local = transport == "local"
         moved = local_displacement(identity, key) if local else fine_displacement(key)
         vertices = sculpture.neutral + moved
-        vertices = vertices * np.array([scale_x, 1.0, 1.0])
-        turned = camera.turn(vertices)
+        stretch = np.array([scale_x, 1.0, 1.0])
+        vertices = vertices * stretch
+        turned = camera.turn(np.concatenate([vertices, sculpture.locks * stretch]))
         places = camera.project(turned, identity.head, size)
         scene = self._scene(identity, sculpture, turned, places, light, size, background)
         shaded = self._backend.shade(scene)
         return Rendering(
             image=shaded.image,
             landmarks=places[LANDMARK_VERTICES],
-            vertices_2d=places if ground_truth else None,
+            vertices_2d=places[: len(vertices)] if ground_truth else None,
             vertices_3d=vertices if ground_truth else None,
             parts=shaded.parts if ground_truth else None,
             depth=shaded.depth if ground_truth else None,
@@ -171,7 +172,10 @@ class FaceRenderer:
         x = to_grid((places[:, 0] + 0.5) * _SAMPLES, SUBPIXELS)
         y = to_grid((places[:, 1] + 0.5) * _SAMPLES, SUBPIXELS)
         z = to_grid(DISTANCE - turned[:, 2], DEPTH_UNITS)
-        buffer = backend.rasterise(x, y, z, mesh.triangles, self._two_sided, width)
+        buffer = backend.rasterise(x, y, z, sculpture.triangles, sculpture.two_sided, width)
+        head = len(sculpture.neutral)
+        normals = backend.quad_normals(turned[:head], mesh.subdivision.quads)
+        lock_normals, directions = lock_axes(turned[head:])
         paint = identity.paint
         constants = lighting(light)
         lit = shadow_coordinates(constants, turned)
@@ -183,25 +187,26 @@ class FaceRenderer:
             background=_background(background, size),
             x=x,
             y=y,
-            triangles=mesh.triangles,
+            triangles=sculpture.triangles,
             shaders=sculpture.shaders,
             fields=sculpture.fields,
             labels=sculpture.labels,
-            normals=backend.quad_normals(turned, mesh.subdivision.quads),
+            normals=np.concatenate([normals, lock_normals]),
+            directions=directions,
             lit=lit,
-            depth_map=self._depth_map(lit),
+            depth_map=self._depth_map(lit, sculpture.triangles),
             table=noise_table(),
             surface=sculpture.surface,
             light=constants,
             outline=paint.outline,
         )
 
-    def _depth_map(self, lit: np.ndarray) -> np.ndarray:
+    def _depth_map(self, lit: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         """Return the depths that the key light sees, (SHADOW_WIDTH ** 2,) int64."""
         x, y = to_grid(lit[:, 0], SUBPIXELS), to_grid(lit[:, 1], SUBPIXELS)
-        both = np.ones(len(self._mesh.triangles), bool)
+        both = np.ones(len(triangles), bool)
         buffer = self._backend.rasterise(
-            x, y, to_grid(lit[:, 2], 1.0), self._mesh.triangles, both, SHADOW_WIDTH
+            x, y, to_grid(lit[:, 2], 1.0), triangles, both, SHADOW_WIDTH
         )
         return buffer >> TRIANGLE_BITS
 

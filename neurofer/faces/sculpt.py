@@ -11,8 +11,10 @@ import numpy as np
 from neurofer.faces import heads, materials
 from neurofer.faces.actions import displacement
 from neurofer.faces.elements import smoothstep
+from neurofer.faces.hair import grow
 from neurofer.faces.identities import Identity
-from neurofer.faces.mesh import head_mesh, snap
+from neurofer.faces.mesh import LASHES, head_mesh, snap
+from neurofer.faces.parts import PARTS
 from neurofer.faces.trigonometry import cos_sin
 
 _DIRECTIONS = 24  # that ambient light comes from; 48 look the same (r = .991)
@@ -25,8 +27,11 @@ class Sculpture(NamedTuple):
     """An identity's neutral head, ready to move and to shade."""
 
     neutral: np.ndarray  # (V', 3) float64 fine vertices, on the grid of positions
-    fields: np.ndarray  # (V', FIELDS) float32
-    labels: np.ndarray  # (V',) uint8
+    locks: np.ndarray  # (H, 3) float64 vertices of the hair, numbered after those of the mesh
+    triangles: np.ndarray  # (T, 3) int32, those of the hair last
+    two_sided: np.ndarray  # (T,) bool
+    fields: np.ndarray  # (V' + H, FIELDS) float32
+    labels: np.ndarray  # (V' + H,) uint8
     shaders: np.ndarray  # (T,) uint8
     surface: materials.Surface
 
@@ -41,11 +46,17 @@ def sculpt(identity: Identity, backend: ModuleType) -> Sculpture:
         neutral[:coarse], normals[:coarse], mesh.occluders, _sky_directions(), _WIDTH, _EXTENT
     )
     fields = materials.paint_vertices(identity, mesh, mesh.subdivision.apply(occlusion))
+    hair = grow(identity, mesh, neutral, fields[:, materials.COVER])
+    labels = np.full(len(hair.vertices), PARTS["hair"], np.uint8)
+    shaders = np.full(len(hair.triangles), materials.HAIR, np.uint8)
     return Sculpture(
         neutral=neutral,
-        fields=fields,
-        labels=materials.vertex_labels(identity, mesh),
-        shaders=materials.triangle_shaders(identity, mesh, fields),
+        locks=hair.vertices,
+        triangles=np.concatenate([mesh.triangles, hair.triangles + np.int32(len(neutral))]),
+        two_sided=np.concatenate([mesh.triangle_component == LASHES, shaders == materials.HAIR]),
+        fields=np.concatenate([fields, materials.paint_hair(identity, hair)]),
+        labels=np.concatenate([materials.vertex_labels(identity, mesh), labels]),
+        shaders=np.concatenate([materials.triangle_shaders(identity, mesh, fields), shaders]),
         surface=materials.surface(identity, mesh),
     )
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurofer.faces.elements import Number, element, mix, unit
+from neurofer.faces.elements import Number, element, mix, noise4, unit
 from neurofer.faces.lighting import Lighting, encode, illuminate
 from neurofer.faces.materials import Surface, covering, eyeball, grain
 from neurofer.faces.parts import PARTS
@@ -31,6 +31,7 @@ class Scene(NamedTuple):
     fields: np.ndarray  # (V', FIELDS) float32, painted
     labels: np.ndarray  # (V',) uint8
     normals: np.ndarray  # (V', 3) float64, turned
+    directions: np.ndarray  # (H, 3) float64 of the locks, whose vertices are the last H
     lit: np.ndarray  # (V', 3) float64: `shadow_coordinates`
     depth_map: np.ndarray  # (SHADOW_WIDTH ** 2,) int64
     table: np.ndarray  # noise
@@ -77,6 +78,46 @@ def skin(
     painted = (colour[0] * tone, colour[1] * tone, colour[2] * tone)
     wrap = (s.wrap_r, s.wrap_g, s.wrap_b)
     return (bump_x, bump_y), painted, wrap, specular * shine, 0.0, 1.0, label
+
+
+@element
+def strands(
+    s: Surface,
+    light: Lighting,
+    table: np.ndarray,
+    place: Number,
+    colour: Number,
+    normal: Number,
+    direction: Number,
+    label: Number,
+) -> Number:
+    """Hair: streaks along a lock, and a highlight across it (Kajiya and Kay, 1989).
+
+    The highlight is where the strand is perpendicular to the half vector; noise shifts it.
+    """
+    streak, shift, bump_x, bump_y = noise4(table, place[0] * 34.0, place[1] * 1.5, place[2] * 3.0)
+    lean = 0.35 * (shift - 0.5)
+    tx, ty, tz = unit(
+        direction[0] + lean * normal[0],
+        direction[1] + lean * normal[1],
+        direction[2] + lean * normal[2],
+    )
+    t_h = tx * light.half_x + ty * light.half_y + tz * light.half_z
+    p2 = np.maximum(1.0 - t_h * t_h, 0.0)
+    p4 = p2 * p2
+    p8 = p4 * p4
+    p16 = p8 * p8
+    p32 = p16 * p16
+    tone = s.cover_flat + s.cover_coarse * streak
+    glow = s.hair_shine * (0.4 * p8 + 0.6 * p32) * (0.4 + 1.2 * shift)
+    wrap = (s.cover_wrap, s.cover_wrap, s.cover_wrap)
+    bumps = ((bump_x - 0.5) * 0.3 * s.cover_bumps, (bump_y - 0.5) * 0.3 * s.cover_bumps)
+    lit = (
+        colour[0] * (tone + glow * 2.0) + glow * 0.05,
+        colour[1] * (tone + glow * 2.0) + glow * 0.05,
+        colour[2] * (tone + glow * 2.0) + glow * 0.05,
+    )
+    return bumps, lit, wrap, 0.0, 0.0, 0.3, label
 
 
 @element

@@ -1,0 +1,415 @@
+"""Hair: locks laid over the skull, each a ribbon that tapers to a point.
+
+A lock grows from the scalp, follows its style's direction, lies on the skull or hangs from it, and
+is cut where the style ends; nothing hangs before the brows. What lies between the locks is the
+scalp itself, painted with hair (`materials`). Lengths are decimetres, the origin is between the
+eyes. Angles stand in only for places in a table, so a rational stand-in for the arctangent does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from neurofer.faces.elements import bump, clip01, mix, smoothstep, square, unit
+from neurofer.faces.identities import Identity
+from neurofer.faces.landmarks import LANDMARK_VERTICES
+from neurofer.faces.mesh import HeadMesh
+from neurofer.faces.random import Random, random_bytes
+
+NODES = 8
+"""Points along a lock, from root to tip; two vertices each."""
+
+_STEPS = 20
+_CENTRE = np.array([0.0, 0.15, -0.80])  # of the skull
+_ABOVE_BROWS = 0.17  # where a fringe ends: a raised brow stays free
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A hairstyle.
+
+    Attributes:
+        locks: how many.
+        flow: where hair is combed: "crown" (from the whorl), "back", "parted", "out".
+        length: of the locks; they differ by a fifth.
+        lift: height above the skull on top, and at the sides.
+        tip: further height of the tips.
+        width: of a lock.
+        gravity: how much of the direction at the tip is downwards.
+        part: x of the parting.
+        wave: amplitude and number of the turns of a lock.
+        fringe, side, nape: heights below which hair is cut: before the forehead above the brows'
+            own height, beside the face, and behind.
+        line, temples: how much higher than usual the hairline is, everywhere and at the temples.
+        knot: centre of a bun, and its radius; nothing without.
+    """
+
+    locks: int
+    flow: str = "crown"
+    length: float = 0.5
+    lift: tuple[float, float] = (0.06, 0.03)
+    tip: float = 0.0
+    width: float = 0.10
+    gravity: float = 0.3
+    part: float = 0.0
+    wave: tuple[float, float] = (0.01, 1.0)
+    fringe: float = 0.3
+    side: float = 0.03
+    nape: float = -0.62
+    line: float = 0.0
+    temples: float = 0.0
+    knot: tuple[float, float, float, float] | None = None
+
+
+CUTS: dict[str, Cut] = {
+    "bald": Cut(0),
+    "receding": Cut(300, "back", 0.28, (0.03, 0.03), 0.01, 0.09, line=0.16, temples=0.30),
+    "crop": Cut(460, "crown", 0.22, (0.05, 0.03), 0.015, 0.09, 0.1, temples=0.04),
+    "short": Cut(440, "crown", 0.42, (0.12, 0.05), 0.03, 0.12, 0.2, wave=(0.02, 0.7)),
+    "parting": Cut(440, "parted", 0.75, (0.13, 0.06), 0.01, 0.13, 0.35, part=-0.28),
+    "quiff": Cut(400, "back", 0.50, (0.17, 0.03), 0.02, 0.13, 0.0, wave=(0.02, 0.8)),
+    "fringe": Cut(440, "crown", 0.95, (0.10, 0.09), 0.0, 0.13, 0.5, fringe=0.0, side=-0.15),
+    "curls": Cut(520, "out", 0.30, (0.14, 0.12), 0.08, 0.13, 0.0, wave=(0.07, 2.2), nape=-0.7),
+    "bob": Cut(
+        440, "parted", 1.9, (0.11, 0.13), 0.0, 0.16, 0.9, 0.12, (0.01, 1.0), 0.3, -0.78, -0.82
+    ),
+    "long": Cut(
+        480, "parted", 3.2, (0.10, 0.13), 0.0, 0.17, 0.9, 0.0, (0.04, 1.5), 0.3, -2.3, -2.4
+    ),
+    "bun": Cut(
+        360, "knot", 1.6, (0.05, 0.04), 0.0, 0.12, 0.0, nape=-0.9, knot=(0.0, 1.05, -1.15, 0.28)
+    ),
+    "spikes": Cut(150, "out", 0.40, (0.12, 0.08), 0.16, 0.26, 0.0, wave=(0.0, 0.0)),
+}
+"""Name -> hairstyle."""
+
+HAIRSTYLES: tuple[str, ...] = tuple(CUTS)
+
+
+class Hair(NamedTuple):
+    """The locks of an identity: (N, NODES) points with two vertices each.
+
+    The vertices are numbered lock by lock, from root to tip, left edge before right.
+    """
+
+    vertices: np.ndarray  # (N * NODES * 2, 3) float64
+    triangles: np.ndarray  # (T, 3) int32, numbered from 0
+    across: np.ndarray  # (N * NODES * 2,) place across the lock, in decimetres
+    along: np.ndarray  # likewise, along it
+    lock: np.ndarray  # a number for every lock, to tell them apart
+    height: np.ndarray  # above the scalp, 0 to 1 for the outermost
+
+
+def hairline(cut: Cut, rest: np.ndarray) -> np.ndarray:
+    """Return how much higher than usual a style's hairline is at points of the base head (V,)."""
+    x, _, z = rest.T
+    temples = cut.temples * bump(square((np.abs(x) - 0.45) / 0.30))
+    return (cut.line + temples) * smoothstep(-0.1, 0.5, z)
+
+
+def grow(
+    identity: Identity, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray
+) -> Hair:
+    """Grow the hair of an identity.
+
+    Args:
+        identity: whose `paint.hairstyle` is grown.
+        mesh: the head mesh.
+        neutral: (V', 3) fine vertices of the neutral head.
+        cover: (V',) how much hair covers each of them, 0 to 1: where locks may root.
+    """
+    cut = CUTS[identity.paint.hairstyle]
+    draw = _Draws(Random(identity.seed, identity.head, "hair").integer(1 << 62), cut.locks)
+    roots = _roots(mesh, neutral, cover, draw)
+    skull = _Skull(mesh, neutral)
+    brows = neutral[LANDMARK_VERTICES[:4]]
+    lines = _trace(cut, skull, roots, brows, draw)
+    if cut.knot is not None:
+        lines = np.concatenate([lines, _knot(cut.knot, draw)])
+    return _ribbons(cut, lines, draw)
+
+
+class _Draws:
+    """Streams of random numbers in [0, 1), one number a lock."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self._seed = seed
+        self.count = count
+        self._stream = 0
+
+    def __call__(self, low: float = 0.0, high: float = 1.0, count: int | None = None) -> np.ndarray:
+        count = self.count if count is None else count
+        self._stream += 1
+        data = random_bytes(self._seed + self._stream * 1000003, 2 * count).astype(np.float64)
+        return low + (high - low) * (data[::2] * 256.0 + data[1::2]) / 65536.0
+
+
+def _roots(mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray, draw: _Draws) -> np.ndarray:
+    """Choose points on the scalp, spread evenly over its area, (N, 3)."""
+    some = mesh.triangles[(cover[mesh.triangles] > 0.35).all(axis=1)]
+    if not len(some):
+        return np.zeros((0, 3))
+    a, b, c = (neutral[some[:, k]] for k in range(3))
+    ux, uy, uz = (b - a).T
+    vx, vy, vz = (c - a).T
+    cross = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
+    area = np.sqrt(square(cross[0]) + square(cross[1]) + square(cross[2]))
+    ends = np.cumsum(area)
+    picks = (np.arange(draw.count) + draw()) * (ends[-1] / max(draw.count, 1))
+    chosen = np.minimum(np.searchsorted(ends, picks), len(some) - 1)
+    s, t = draw(), draw()
+    s, t = np.where(s + t > 1.0, 1.0 - s, s), np.where(s + t > 1.0, 1.0 - t, t)
+    return a[chosen] + s[:, None] * (b - a)[chosen] + t[:, None] * (c - a)[chosen]
+
+
+class _Skull:
+    """How far the head reaches from its middle: a smooth table over directions and heights."""
+
+    TURNS, ROWS, DEEPEST = 64, 40, 2.5
+
+    def __init__(self, mesh: HeadMesh, neutral: np.ndarray) -> None:
+        skin = mesh.triangles[mesh.triangle_component == 0].ravel()
+        outer = np.zeros(len(neutral), bool)
+        outer[skin] = True
+        outer &= (mesh.fine_masks["ears"] < 0.3) & (mesh.fine_masks["inside_mouth"] < 0.5)
+        turn, row, radius = self._places(neutral[outer])
+        table = np.zeros((self.TURNS, self.ROWS))
+        np.maximum.at(table, (turn.astype(int) % self.TURNS, row.astype(int)), radius)
+        table[:, 0] = table[:, 0].max()
+        for _ in range(24):
+            known = (table > 0) * 1.0
+            count, total = _around(known), _around(table)
+            table = np.where(table > 0, table, total / np.maximum(count, 1.0))
+        for _ in range(2):
+            table = 0.5 * table + 0.125 * _around(table)
+        self._table = table
+
+    def _places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return turn [0, TURNS), row [0, ROWS) and distance of points (N, 3)."""
+        x, y, z = (points - _CENTRE).T
+        flat = np.sqrt(x * x + z * z)
+        up = np.maximum(y, 0.0)
+        radius = np.sqrt(flat * flat + up * up)
+        side = _quarter(np.abs(x), np.abs(z))
+        side = np.where(z < 0, 2.0 - side, side)
+        turn = np.where(x < 0, 4.0 - side, side) * (self.TURNS / 4)
+        down = _quarter(flat, up) + np.maximum(-y, 0.0)
+        row = np.minimum(down * (self.ROWS / self.DEEPEST), self.ROWS - 1.001)
+        return np.minimum(turn, self.TURNS - 1e-6), row, radius
+
+    def reach(self, points: np.ndarray) -> np.ndarray:
+        """Return how far the head reaches in the direction of points (N, 3), and no shoulders."""
+        turn, row, _ = self._places(points)
+        turn, row = turn - 0.5, np.maximum(row - 0.5, 0.0)
+        i, j = np.floor(turn).astype(int), np.floor(row).astype(int)
+        t, u = turn - i, row - j
+        after = np.minimum(j + 1, self.ROWS - 1)
+        table, turns = self._table, self.TURNS
+        near = mix(table[i % turns, j], table[(i + 1) % turns, j], t)
+        far = mix(table[i % turns, after], table[(i + 1) % turns, after], t)
+        shoulders = smoothstep(-0.75, -1.0, points[:, 1])
+        return mix(mix(near, far, u), np.minimum(mix(near, far, u), 0.75), shoulders)
+
+
+def _around(table: np.ndarray) -> np.ndarray:
+    """Add the four neighbours in a table that closes along its first axis."""
+    up = np.concatenate([table[:, 1:], table[:, -1:]], axis=1)
+    down = np.concatenate([table[:, :1], table[:, :-1]], axis=1)
+    return np.roll(table, 1, axis=0) + np.roll(table, -1, axis=0) + up + down
+
+
+def _quarter(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Stand in for atan2(a, b) over a right angle, for a and b not negative, from 0 to 1."""
+    ratio = np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9)
+    angle = ratio * (0.5 + 0.174 * (1.0 - ratio))
+    return np.where(a > b, 1.0 - angle, angle)
+
+
+def _radial(points: np.ndarray) -> np.ndarray:
+    """Return the direction out of the head at points (N, 3): level below the skull's middle."""
+    x, y, z = (points - _CENTRE).T
+    return np.stack(unit(x, np.maximum(y, 0.0), z), axis=1)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2])[..., None]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+
+
+def _directed(vectors: np.ndarray) -> np.ndarray:
+    return np.stack(unit(vectors[..., 0], vectors[..., 1], vectors[..., 2]), axis=-1)
+
+
+def _combed(cut: Cut, points: np.ndarray, roots: np.ndarray) -> np.ndarray:
+    """Return the direction in which hair is combed at points (N, 3), not yet along the skull."""
+    ones = np.ones(len(points))
+    if cut.flow == "back":
+        return np.stack([0.25 * points[:, 0], 0.1 * ones, -ones], axis=1)
+    if cut.flow == "knot" and cut.knot is not None:
+        return np.array(cut.knot[:3]) - points
+    if cut.flow == "parted":
+        aside = np.where(roots[:, 0] > cut.part, 1.0, -1.0)
+        return np.stack([aside, 0.0 * ones, -0.55 * ones], axis=1)
+    if cut.flow == "out":
+        return points - np.array([0.0, 0.9, -1.1])
+    return points - np.array([0.08, 1.1, -1.25])
+
+
+def _ends(cut: Cut, points: np.ndarray, brows: np.ndarray, ragged: np.ndarray) -> np.ndarray:
+    """Return the height below which hair is cut at points (N, 3)."""
+    x, _, z = points.T
+    outer = np.abs(brows[:, 0]).max() + 0.13
+    fringe = brows[:, 1].max() + _ABOVE_BROWS + cut.fringe + 0.10 * ragged
+    before = smoothstep(-0.35, -0.15, z) * smoothstep(outer + 0.08, outer, np.abs(x))
+    behind = smoothstep(-0.85, -1.15, z)
+    low = mix(cut.side, cut.nape, behind) + 0.12 * (ragged - 0.5)
+    return mix(low, fringe, before)
+
+
+def _trace(
+    cut: Cut, skull: _Skull, roots: np.ndarray, brows: np.ndarray, draw: _Draws
+) -> np.ndarray:
+    """Follow the locks from their roots and resample them, (N, NODES, 3)."""
+    length = cut.length * draw(0.8, 1.2)
+    layer, ragged, phase = draw(0.35, 1.0), draw(), draw()
+    stray = np.stack([draw(-0.22, 0.22) for _ in range(3)], axis=1)
+    step = (length / _STEPS)[:, None]
+    points = roots
+    path, kept = [roots], np.ones(len(roots))
+    free = np.zeros(len(roots))
+    alive = np.ones(len(roots), bool)
+    for number in range(1, _STEPS + 1):
+        t = number / _STEPS
+        out = _radial(points)
+        way = _combed(cut, points, roots) + stray
+        way = _directed(_directed(way - out * _dot(way, out)) + stray * 0.5)
+        fall = cut.gravity * float(smoothstep(0.0, 0.6, np.float64(t)))
+        way = way * (1.0 - fall) + np.array([0.0, -1.0, 0.0]) * fall
+        points = points + step * _directed(way)
+        height = mix(cut.lift[1], cut.lift[0], smoothstep(0.1, 0.8, points[:, 1])) * layer
+        height = height * smoothstep(0.0, 0.35, np.float64(t)) + cut.tip * layer * t
+        points, free = _laid(skull, points, height, free)
+        alive = alive & (points[:, 1] > _ends(cut, points, brows, ragged))
+        kept = kept + alive
+        path.append(points)
+    return _curled(cut, _resampled(np.stack(path, axis=1), kept), layer, phase)
+
+
+def _laid(
+    skull: _Skull, points: np.ndarray, height: np.ndarray, free: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move points to a height above the skull; below its middle hair hangs, and is kept out."""
+    x, y, z = (points - _CENTRE).T
+    up = np.maximum(y, 0.0)
+    radius = np.sqrt(x * x + up * up + z * z)
+    wanted = skull.reach(points) + height
+    hangs = smoothstep(0.15, -0.15, y)
+    wanted = mix(wanted, np.maximum(wanted, np.maximum(radius, free)), hangs)
+    scale = (wanted / np.maximum(radius, 1e-6)) - 1.0
+    return points + np.stack([x, up, z], axis=1) * scale[:, None], wanted
+
+
+def _resampled(path: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Take NODES points evenly from the first `kept` ones of each path (N, steps, 3)."""
+    places = (np.arange(NODES) / (NODES - 1))[None] * (kept - 1.0)[:, None]
+    before = np.minimum(np.floor(places).astype(int), path.shape[1] - 2)
+    share = (places - before)[:, :, None]
+    rows = np.arange(len(path))[:, None]
+    return mix(path[rows, before], path[rows, before + 1], share)
+
+
+def _curled(cut: Cut, lines: np.ndarray, layer: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Wind locks about themselves, more towards the tip."""
+    amplitude, turns = cut.wave
+    along = np.arange(NODES) / (NODES - 1)
+    side = _directed(_cross(_forward(lines), lines - _CENTRE))
+    angle = turns * along[None] * (0.7 + 0.6 * layer[:, None]) + phase[:, None]
+    swing = amplitude * smoothstep(0.0, 0.3, along)[None]
+    out = _directed(lines - _CENTRE)
+    return (
+        lines
+        + side * (swing * _swing(angle))[:, :, None]
+        + out * (swing * 0.6 * _swing(angle + 0.25))[:, :, None]
+    )
+
+
+def _swing(turns: np.ndarray) -> np.ndarray:
+    """Stand in for sin(2 pi turns): two parabolas."""
+    x = turns - np.floor(turns + 0.5)
+    return 8.0 * x * (1.0 - 2.0 * np.abs(x))
+
+
+def _forward(lines: np.ndarray) -> np.ndarray:
+    """Return the directions of locks (N, NODES, 3)."""
+    ahead = np.concatenate([lines[:, 1:], lines[:, -1:]], axis=1)
+    behind = np.concatenate([lines[:, :1], lines[:, :-1]], axis=1)
+    return _directed(ahead - behind)
+
+
+def _knot(knot: tuple[float, float, float, float], draw: _Draws) -> np.ndarray:
+    """Wind locks about a ball, (90, NODES, 3)."""
+    count = 90
+    radius = knot[3] * draw(0.9, 1.06, count)
+    axis = _directed(np.stack([draw(-0.5, 0.5, count), np.ones(count), draw(-0.5, 0.5, count)], 1))
+    first = _directed(_cross(axis, np.array([0.3, 0.1, 1.0])[None] + 0 * axis))
+    second = _cross(axis, first)
+    height, start = draw(-0.92, 0.92, count), draw(count=count)
+    ring = np.sqrt(1.0 - height * height)[:, None, None]
+    angle = start[:, None] + 0.35 * (np.arange(NODES) / (NODES - 1))[None]
+    circle = (
+        first[:, None] * _swing(angle + 0.25)[:, :, None]
+        + second[:, None] * _swing(angle)[:, :, None]
+    )
+    ball = circle * ring + axis[:, None] * height[:, None, None]
+    return np.array(knot[:3]) + _directed(ball) * radius[:, None, None]
+
+
+def _ribbons(cut: Cut, lines: np.ndarray, draw: _Draws) -> Hair:
+    """Give locks (N, NODES, 3) their width, and number their vertices."""
+    count = len(lines)
+    along = np.arange(NODES) / (NODES - 1)
+    blunt = 0.5 * float(clip01(np.float64(cut.length - 0.6)))
+    taper = 0.35 + 0.65 * smoothstep(0.0, 0.25, along)
+    taper = taper * smoothstep(1.08 + blunt, 0.45 + blunt, along)
+    width = cut.width * draw(0.6, 1.3, count)
+    side = _directed(_cross(lines - _CENTRE, _forward(lines)))
+    half = 0.5 * width[:, None, None] * taper[None, :, None] * side
+    vertices = np.stack([lines - half, lines + half], axis=2)
+    moved = lines[:, 1:] - lines[:, :-1]
+    steps = np.sqrt(_dot(moved, moved)[..., 0])
+    length = np.concatenate([np.zeros((count, 1)), np.cumsum(steps, axis=1)], axis=1)
+    lock = np.arange(count) * 1.618 + draw(0, 1, count)
+    left = (np.arange(count) * NODES * 2)[:, None] + 2 * np.arange(NODES - 1)[None]
+    corners = [left, left + 1, left + 3, left, left + 3, left + 2]
+    wide = np.stack([-0.5 * width, 0.5 * width], axis=1)
+    height = draw(0.55, 1.0, count)[:, None] * (0.55 + 0.45 * smoothstep(0.0, 0.5, along))[None]
+    return Hair(
+        vertices=vertices.reshape(-1, 3),
+        triangles=np.stack(corners, axis=2).reshape(-1, 3).astype(np.int32),
+        across=np.repeat(wide[:, None], NODES, axis=1).ravel(),
+        along=np.repeat(length, 2),
+        lock=np.repeat(lock, NODES * 2),
+        height=np.repeat(height, 2),
+    )
+
+
+def lock_axes(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit normals and directions of locks from their turned vertices, (H, 3) each.
+
+    A lock is round: at its edges the normals point aside.
+    """
+    pairs = turned.reshape(-1, NODES, 2, 3)
+    forward = _forward((pairs[:, :, 0] + pairs[:, :, 1]) * 0.5)
+    side = _directed(pairs[:, :, 1] - pairs[:, :, 0])
+    normal = _cross(forward, side)
+    edges = np.stack([normal - 0.6 * side, normal + 0.6 * side], axis=2)
+    both = np.repeat(forward[:, :, None], 2, axis=2)
+    return _directed(edges).reshape(-1, 3), both.reshape(-1, 3)
