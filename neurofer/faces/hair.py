@@ -45,6 +45,7 @@ class Cut:
             own height, beside the face, and behind.
         line, temples: how much higher than usual the hairline is, everywhere and at the temples.
         knot: centre of a bun, and its radius; nothing without.
+        roots: how much cover it takes for a lock to root.
     """
 
     locks: int
@@ -62,6 +63,7 @@ class Cut:
     line: float = 0.0
     temples: float = 0.0
     knot: tuple[float, float, float, float] | None = None
+    roots: float = 0.35
 
 
 CUTS: dict[str, Cut] = {
@@ -83,10 +85,14 @@ CUTS: dict[str, Cut] = {
         360, "knot", 1.6, (0.05, 0.04), 0.0, 0.12, 0.0, nape=-0.9, knot=(0.0, 1.05, -1.15, 0.28)
     ),
     "spikes": Cut(150, "out", 0.40, (0.12, 0.08), 0.16, 0.26, 0.0, wave=(0.0, 0.0)),
+    "fur": Cut(
+        900, "crown", 0.17, (0.01, 0.01), 0.035, 0.035, 0.3, 0.0, (0.0, 0.0), 0.1, -1.0, -1.0, roots=0.9
+    ),
 }
 """Name -> hairstyle."""
 
-HAIRSTYLES: tuple[str, ...] = tuple(CUTS)
+HAIRSTYLES: tuple[str, ...] = tuple(style for style in CUTS if style != "fur")
+"""Those that heads with hair can wear; "fur" is the monkey's."""
 
 
 class Hair(NamedTuple):
@@ -123,7 +129,7 @@ def grow(
     """
     cut = CUTS[identity.paint.hairstyle]
     draw = _Draws(Random(identity.seed, identity.head, "hair").integer(1 << 62), cut.locks)
-    roots = _roots(mesh, neutral, cover, draw)
+    roots = _roots(cut, mesh, neutral, cover, draw)
     skull = _Skull(mesh, neutral)
     brows = neutral[LANDMARK_VERTICES[:4]]
     lines = _trace(cut, skull, roots, brows, draw)
@@ -147,9 +153,11 @@ class _Draws:
         return low + (high - low) * (data[::2] * 256.0 + data[1::2]) / 65536.0
 
 
-def _roots(mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray, draw: _Draws) -> np.ndarray:
+def _roots(
+    cut: Cut, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray, draw: _Draws
+) -> np.ndarray:
     """Choose points on the scalp, spread evenly over its area, (N, 3)."""
-    some = mesh.triangles[(cover[mesh.triangles] > 0.35).all(axis=1)]
+    some = mesh.triangles[(cover[mesh.triangles] > cut.roots).all(axis=1)]
     if not len(some):
         return np.zeros((0, 3))
     a, b, c = (neutral[some[:, k]] for k in range(3))
@@ -404,12 +412,13 @@ def _ribbons(cut: Cut, lines: np.ndarray, draw: _Draws) -> Hair:
 def lock_axes(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return unit normals and directions of locks from their turned vertices, (H, 3) each.
 
-    A lock is round: at its edges the normals point aside.
+    A lock is round: at its edges the normals point aside. It faces the camera from both sides.
     """
     pairs = turned.reshape(-1, NODES, 2, 3)
     forward = _forward((pairs[:, :, 0] + pairs[:, :, 1]) * 0.5)
     side = _directed(pairs[:, :, 1] - pairs[:, :, 0])
     normal = _cross(forward, side)
+    normal = np.where(normal[..., 2:] < 0.0, -normal, normal)
     edges = np.stack([normal - 0.6 * side, normal + 0.6 * side], axis=2)
     both = np.repeat(forward[:, :, None], 2, axis=2)
     return _directed(edges).reshape(-1, 3), both.reshape(-1, 3)

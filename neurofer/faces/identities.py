@@ -101,7 +101,7 @@ def make_identity(seed: int, head: str, *, spread: float = 1.0) -> Identity:
         spread=float(spread),
         targets=tuple(sorted(targets.items())),
         style=_draw_style(Random(seed, head, "style"), head, spread),
-        paint=PAINTERS[head](Random(seed, head, "paint"), macro),
+        paint=PAINTERS[head](Random(seed, head, "paint"), macro, seed),
     )
 
 

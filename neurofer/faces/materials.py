@@ -217,8 +217,10 @@ def paint_hair(identity: Identity, hair: Hair) -> np.ndarray:
     fields[:, REST_Y] = hair.along
     fields[:, REST_Z] = hair.lock
     fields[:, OCCLUSION] = hair.height
-    for column, colour in zip((RED, GREEN, BLUE), paint.hair, strict=True):
-        fields[:, column] = colour * bright * (0.6 + 0.4 * hair.height)
+    above, below = paint.hair, paint.fur_below if identity.head == "monkey" else paint.hair
+    down = smoothstep(-0.7, -1.7, hair.vertices[:, 1])
+    for column, top, low in zip((RED, GREEN, BLUE), above, below, strict=True):
+        fields[:, column] = mix(top, low, down) * bright * (0.6 + 0.4 * hair.height)
     return fields
 
 

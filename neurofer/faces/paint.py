@@ -1,12 +1,19 @@
-"""Colours and textures of identities, drawn from a palette for each head."""
+"""Colours and textures of identities, from palettes picked by hand for each head.
+
+Seeds walk through the palettes with different strides, so that neighbouring seeds never share a
+colour of skin, hair or shirt, nor a hairstyle, where the palette has a choice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from neurofer.faces.random import Random
 
 Colour = tuple[float, float, float]
+T = TypeVar("T")
 
 ANCESTRIES = ("african", "asian", "caucasian")
 
@@ -70,46 +77,96 @@ def _times(a: Colour, b: Colour) -> Colour:
 def _varied(random: Random, colour: Colour, amount: float) -> Colour:
     """Vary brightness, and each channel a little."""
     bright = random.uniform(1 - amount, 1 + amount)
-    tint = [random.uniform(1 - amount / 3, 1 + amount / 3) for _ in range(3)]
+    tint = [random.uniform(1 - amount / 6, 1 + amount / 6) for _ in range(3)]
     return _times(colour, (bright * tint[0], bright * tint[1], bright * tint[2]))
 
 
-_HUMAN_HAIR: tuple[Colour, ...] = (
-    (0.03, 0.02, 0.018),
-    (0.09, 0.05, 0.03),
-    (0.22, 0.12, 0.06),
-    (0.42, 0.28, 0.13),
-    (0.36, 0.35, 0.34),
+def luminance(colour: Colour) -> float:
+    """Return how bright a linear colour is, 0 to 1 (ITU-R BT.709)."""
+    return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
+
+
+def _walk(seed: int, values: Sequence[T], stride: int) -> T:
+    """Pick a value so that neighbouring seeds differ.
+
+    The stride is coprime to the number of values, and the next number is no multiple of it.
+    """
+    return values[(seed * stride + seed // len(values)) % len(values)]
+
+
+def _brow(hair: Colour, skin: Colour, share: float) -> Colour:
+    """Return hair darkened until it stands out: at most a share of the skin's luminance."""
+    dark = min(0.6, share * luminance(skin) / luminance(hair))
+    return _times(hair, (dark, dark, dark))
+
+
+_DARK_HAIR: tuple[Colour, ...] = (
+    (0.022, 0.018, 0.017),
+    (0.050, 0.030, 0.020),
+    (0.030, 0.026, 0.028),
+    (0.090, 0.048, 0.028),
 )
-_HUMAN_IRIS: tuple[Colour, ...] = (
+_LIGHT_HAIR: tuple[Colour, ...] = (
+    (0.100, 0.055, 0.030),
+    (0.400, 0.260, 0.120),
+    (0.045, 0.030, 0.022),
+    (0.220, 0.090, 0.035),
+    (0.200, 0.115, 0.055),
+    (0.520, 0.380, 0.200),
+    (0.140, 0.060, 0.030),
+)
+_GREY_HAIR: tuple[Colour, ...] = (
+    (0.36, 0.35, 0.34),
+    (0.17, 0.165, 0.16),
+    (0.52, 0.51, 0.50),
+)
+_DARK_IRIS: tuple[Colour, ...] = ((0.10, 0.05, 0.03), (0.16, 0.08, 0.04), (0.07, 0.04, 0.03))
+_LIGHT_IRIS: tuple[Colour, ...] = (
     (0.20, 0.10, 0.05),
     (0.25, 0.33, 0.40),
     (0.22, 0.26, 0.14),
-    (0.10, 0.05, 0.03),
+    (0.13, 0.06, 0.03),
+    (0.30, 0.36, 0.36),
 )
+_HUMAN_SHIRTS: tuple[Colour, ...] = (
+    (0.25, 0.26, 0.28),
+    (0.10, 0.16, 0.28),
+    (0.46, 0.44, 0.40),
+    (0.22, 0.07, 0.08),
+    (0.12, 0.20, 0.15),
+    (0.05, 0.05, 0.06),
+    (0.38, 0.27, 0.16),
+    (0.28, 0.36, 0.46),
+    (0.30, 0.20, 0.30),
+)
+_MALE_STYLES = ("short", "parting", "crop", "quiff", "receding", "curls", "bald")
+_FEMALE_STYLES = ("long", "bob", "bun", "fringe", "curls", "short", "parting")
 
 
-def _paint_human(random: Random, macro: Macro) -> Paint:
+def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
     skin: Colour = (0.0, 0.0, 0.0)
     for share, ancestry in zip(macro.ancestry, ANCESTRIES, strict=True):
         tone = _blend(*_SKINS[ancestry], random.uniform())
         skin = (skin[0] + share * tone[0], skin[1] + share * tone[1], skin[2] + share * tone[2])
-    hair, iris = random.choice(_HUMAN_HAIR), random.choice(_HUMAN_IRIS)
-    if macro.ancestry[2] < 0.5:
-        hair, iris = _HUMAN_HAIR[0], _HUMAN_IRIS[3]
-    hair = _varied(random, hair, 0.25)
+    light = macro.ancestry[2] >= 0.5
+    hair = _walk(seed, _LIGHT_HAIR, 3) if light else _walk(seed, _DARK_HAIR, 1)
+    if macro.old > 0.35:
+        hair = _walk(seed, _GREY_HAIR, 1)
+    iris = _walk(seed, _LIGHT_IRIS, 3) if light else _walk(seed, _DARK_IRIS, 1)
+    hair = _varied(random, hair, 0.2)
     return Paint(
         skin=skin,
         lips=_times(skin, (0.90, 0.58, 0.58)),
-        brow=_blend(_times(hair, (0.6, 0.6, 0.6)), skin, 0.12),
+        brow=_blend(_brow(hair, skin, 0.30), skin, 0.08),
         iris=_varied(random, iris, 0.15),
         hair=hair,
-        shirt=_varied(random, (0.25, 0.26, 0.28), 0.5),
-        hairline=0.16 * macro.male * random.uniform() - 0.02,
-        temples=0.16 * random.uniform(),
+        shirt=_varied(random, _walk(seed, _HUMAN_SHIRTS, 4), 0.15),
+        hairstyle=_walk(seed, _MALE_STYLES if macro.male > 0.5 else _FEMALE_STYLES, 3),
+        hairline=0.10 * macro.male * random.uniform() - 0.02,
+        temples=0.16 * macro.male * random.uniform(),
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
-        brow_opacity=random.uniform(0.6, 0.95),
+        brow_opacity=random.uniform(0.7, 0.95),
     )
 
 
@@ -119,22 +176,26 @@ _MONKEY_COATS: tuple[tuple[Colour, Colour, Colour], ...] = (
     ((0.42, 0.36, 0.28), (0.50, 0.45, 0.38), (0.66, 0.43, 0.36)),
     ((0.40, 0.20, 0.09), (0.45, 0.28, 0.15), (0.36, 0.24, 0.19)),
     ((0.09, 0.085, 0.085), (0.15, 0.14, 0.14), (0.27, 0.19, 0.16)),
+    ((0.28, 0.27, 0.26), (0.42, 0.41, 0.39), (0.58, 0.36, 0.31)),
+    ((0.24, 0.13, 0.07), (0.38, 0.26, 0.16), (0.54, 0.38, 0.27)),
+    ((0.46, 0.33, 0.18), (0.55, 0.46, 0.33), (0.50, 0.33, 0.26)),
 )
 """Fur, fur of neck and chest, bare skin."""
 
 
-def _paint_monkey(random: Random, macro: Macro) -> Paint:
-    fur, below, skin = random.choice(_MONKEY_COATS)
-    fur, below, skin = (_varied(random, colour, 0.2) for colour in (fur, below, skin))
+def _paint_monkey(random: Random, macro: Macro, seed: int) -> Paint:
+    fur, below, skin = _walk(seed, _MONKEY_COATS, 3)
+    fur, below, skin = (_varied(random, colour, 0.15) for colour in (fur, below, skin))
     return Paint(
         skin=skin,
         lips=_times(skin, (0.75, 0.6, 0.6)),
-        brow=_times(fur, (0.3, 0.3, 0.3)),
+        brow=_brow(fur, skin, 0.25),
         iris=_varied(random, (0.28, 0.16, 0.055), 0.3),
         sclera=(0.55, 0.42, 0.32),
         hair=fur,
         fur=fur,
         fur_below=below,
+        hairstyle="fur",
         brow_thickness=0.05,
         brow_opacity=0.8,
         iris_radius=0.085,
@@ -145,24 +206,32 @@ def _paint_monkey(random: Random, macro: Macro) -> Paint:
 
 _CARTOON_SKINS: tuple[Colour, ...] = (
     (0.92, 0.66, 0.50),
-    (0.85, 0.56, 0.40),
     (0.55, 0.33, 0.20),
-    (0.95, 0.72, 0.58),
-    (0.80, 0.60, 0.36),
+    (0.85, 0.56, 0.40),
+    (0.95, 0.74, 0.62),
+    (0.70, 0.45, 0.28),
+    (0.90, 0.66, 0.42),
+    (0.40, 0.23, 0.15),
 )
 _CARTOON_HAIR: tuple[Colour, ...] = (
     (0.30, 0.12, 0.04),
     (0.05, 0.04, 0.05),
-    (0.06, 0.04, 0.03),
     (0.75, 0.50, 0.15),
     (0.55, 0.12, 0.06),
+    (0.07, 0.12, 0.28),
+    (0.82, 0.70, 0.48),
+    (0.16, 0.07, 0.03),
+    (0.70, 0.28, 0.06),
+    (0.30, 0.08, 0.22),
 )
 _CARTOON_IRIS: tuple[Colour, ...] = (
     (0.15, 0.45, 0.70),
     (0.30, 0.17, 0.07),
     (0.20, 0.45, 0.20),
     (0.20, 0.55, 0.60),
-    (0.35, 0.22, 0.08),
+    (0.42, 0.26, 0.08),
+    (0.30, 0.28, 0.55),
+    (0.18, 0.10, 0.05),
 )
 _CARTOON_SHIRTS: tuple[Colour, ...] = (
     (0.70, 0.15, 0.12),
@@ -170,20 +239,27 @@ _CARTOON_SHIRTS: tuple[Colour, ...] = (
     (0.85, 0.60, 0.10),
     (0.20, 0.50, 0.30),
     (0.40, 0.20, 0.50),
+    (0.85, 0.82, 0.76),
+    (0.12, 0.12, 0.15),
+    (0.80, 0.36, 0.10),
+    (0.15, 0.48, 0.52),
+    (0.75, 0.35, 0.42),
 )
+_CARTOON_STYLES = ("quiff", "bob", "spikes", "long", "parting", "bun", "curls", "fringe")
 
 
-def _paint_cartoon(random: Random, macro: Macro) -> Paint:
-    skin = _varied(random, random.choice(_CARTOON_SKINS), 0.06)
-    hair = _varied(random, random.choice(_CARTOON_HAIR), 0.2)
+def _paint_cartoon(random: Random, macro: Macro, seed: int) -> Paint:
+    skin = _varied(random, _walk(seed, _CARTOON_SKINS, 3), 0.05)
+    hair = _varied(random, _walk(seed, _CARTOON_HAIR, 4), 0.12)
     return Paint(
         skin=skin,
         lips=_times(skin, (0.92, 0.55, 0.55)),
-        brow=_times(hair, (0.5, 0.5, 0.5)),
-        iris=_varied(random, random.choice(_CARTOON_IRIS), 0.15),
+        brow=_brow(hair, skin, 0.22),
+        iris=_varied(random, _walk(seed, _CARTOON_IRIS, 2), 0.15),
         sclera=(0.95, 0.95, 0.95),
         hair=hair,
-        shirt=_varied(random, random.choice(_CARTOON_SHIRTS), 0.15),
+        shirt=_varied(random, _walk(seed, _CARTOON_SHIRTS, 3), 0.12),
+        hairstyle=_walk(seed, _CARTOON_STYLES, 3),
         hairline=0.02,
         blush=0.45,
         socket=0.06,
