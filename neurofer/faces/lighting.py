@@ -93,13 +93,14 @@ def axes(direction: Vector) -> tuple[Vector, Vector]:
     )
 
 
-def lighting(light: Light) -> Lighting:
-    """Collect the constants of a light."""
+def lighting(light: Light, exposure: float = 1.0) -> Lighting:
+    """Collect the constants of a light, its intensities times an exposure."""
     direction = light.direction()
     across, along = axes(direction)
     half = unit(direction[0], direction[1], direction[2] + 1.0)
     fill = unit(0.8, 0.1, 0.5)
-    values = (*direction, *across, *along, *half, *fill, light.key, light.fill, light.ambient)
+    intensities = (light.key * exposure, light.fill * exposure, light.ambient * exposure)
+    values = (*direction, *across, *along, *half, *fill, *intensities)
     return Lighting(*(float(value) for value in values))
 
 

@@ -38,13 +38,14 @@ from neurofer.faces.mesh import (
 )
 from neurofer.faces.paint import Colour, Paint
 from neurofer.faces.parts import PARTS
+from neurofer.faces.teeth import above_gum
 
 # Columns of the painted fields.
 REST_X, REST_Y, REST_Z, OCCLUSION, RED, GREEN, BLUE, SPECULAR, LIPS, COVER = range(10)
 FIELDS = 10
 
 # How a triangle is shaded.
-PLAIN, BARE, COVERED, EYE, HAIR = range(5)
+PLAIN, BARE, COVERED, EYE, HAIR, TEETH = range(6)
 
 
 class Surface(NamedTuple):
@@ -201,7 +202,7 @@ def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) ->
     fields[:, OCCLUSION] = occlusion
     fields[:, RED : BLUE + 1] = np.maximum(colour, 0.0)
     fields[:, SPECULAR] = shine
-    fields[:, LIPS] = lips * (component == SKIN)
+    fields[:, LIPS] = lips * (component == SKIN) + above_gum(component, rest)
     fields[:, COVER] = cover * (component == SKIN)
     return fields
 
@@ -315,6 +316,8 @@ def triangle_shaders(identity: Identity, mesh: HeadMesh, fields: np.ndarray) -> 
     shaders[inside[mesh.triangles].all(axis=1)] = PLAIN
     eyes = (mesh.triangle_component == LEFT_EYE) | (mesh.triangle_component == RIGHT_EYE)
     shaders[eyes] = EYE
+    teeth = (mesh.triangle_component == UPPER_TEETH) | (mesh.triangle_component == LOWER_TEETH)
+    shaders[teeth] = TEETH
     return shaders
 
 

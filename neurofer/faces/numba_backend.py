@@ -29,10 +29,13 @@ from neurofer.faces.materials import (
     REST_Y,
     REST_Z,
     SPECULAR,
+    TEETH,
 )
 from neurofer.faces.raster import EMPTY, SUBPIXELS, TRIANGLE_BITS, TRIANGLE_MASK, outline, to_grid
 from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin, strands
+from neurofer.faces.teeth import teeth
 from neurofer.faces.version import RENDERER_VERSION
+from neurofer.faces.wrinkles import wrinkled
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
 
@@ -214,6 +217,7 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
         head = len(normals) - len(directions)
         lit, depth_map, table = scene.lit, scene.depth_map, scene.table
         s, light, outline = scene.surface, scene.light, scene.outline
+        creases, creased = scene.creases, scene.creased
         for row in range(size):
             for column in range(size):
                 total_r = total_g = total_b = np.int64(0)
@@ -261,6 +265,9 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
                         material = plain(colour, shine, label)
                     elif shader == EYE:
                         material = eye(s, table, place, label)
+                    elif shader == TEETH:
+                        gum = _at(fields, LIPS, a, b, c, u, v, w)
+                        material = teeth(place, colour, shine, gum, label)
                     elif shader == HAIR:
                         i, j, k = a - head, b - head, c - head
                         direction = (
@@ -274,6 +281,8 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
                     else:
                         lips = _at(fields, LIPS, a, b, c, u, v, w)
                         material = skin(s, table, place, colour, shine, lips, label)
+                        if creased:
+                            material = wrinkled(creases, table, place, material)
                         if shader == COVERED:
                             cover = _at(fields, COVER, a, b, c, u, v, w)
                             material = covered(s, table, place, cover, material)

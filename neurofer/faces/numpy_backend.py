@@ -22,6 +22,7 @@ from neurofer.faces.materials import (
     REST_Y,
     REST_Z,
     SPECULAR,
+    TEETH,
 )
 from neurofer.faces.raster import (
     EMPTY,
@@ -33,6 +34,8 @@ from neurofer.faces.raster import (
     to_grid,
 )
 from neurofer.faces.shading import Scene, Shaded, covered, eye, finish, plain, skin, strands
+from neurofer.faces.teeth import teeth
+from neurofer.faces.wrinkles import wrinkled
 
 __all__ = ["outline", "quad_normals", "rasterise", "shade", "visibility"]
 
@@ -96,7 +99,7 @@ def shade(scene: Scene) -> Shaded:
     labels = np.zeros(width * width, np.uint8)
     hits = np.flatnonzero(scene.buffer != EMPTY)
     shaders = scene.shaders[scene.buffer[hits] & TRIANGLE_MASK]
-    for shader in (PLAIN, BARE, COVERED, EYE, HAIR):
+    for shader in (PLAIN, BARE, COVERED, EYE, HAIR, TEETH):
         chosen = hits[shaders == shader]
         for start in range(0, len(chosen), _BLOCK):
             some = chosen[start : start + _BLOCK]
@@ -135,12 +138,16 @@ def _shade_block(scene: Scene, hits: np.ndarray, shader: int) -> tuple[np.ndarra
         material = plain(colour, shine, label)
     elif shader == EYE:
         material = eye(s, table, place, label)
+    elif shader == TEETH:
+        material = teeth(place, colour, shine, at(fields, LIPS), label)
     elif shader == HAIR:
         corners = corners - (len(scene.normals) - len(scene.directions))
         direction = (at(scene.directions, 0), at(scene.directions, 1), at(scene.directions, 2))
         material = strands(s, scene.light, table, place, colour, normal, direction, label)
     else:
         material = skin(s, table, place, colour, shine, at(fields, LIPS), label)
+        if scene.creased:
+            material = wrinkled(scene.creases, table, place, material)
         if shader == COVERED:
             material = covered(s, table, place, at(fields, COVER), material)
     red, green, blue, label = finish(scene.light, s.toon, normal, material, open_, lit, ink)

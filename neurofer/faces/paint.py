@@ -6,6 +6,7 @@ colour of skin, hair or shirt, nor a hairstyle, where the palette has a choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -52,6 +53,7 @@ class Paint:
     highlight: float = 1.0
     specular: float = 0.10
     bumps: float = 0.10
+    wrinkles: float = 0.8  # how deep, where action units draw them
     toon: float = 0.0  # 0 smooth shading, 1 steps
     outline: float = 0.0
 
@@ -84,6 +86,18 @@ def _varied(random: Random, colour: Colour, amount: float) -> Colour:
 def luminance(colour: Colour) -> float:
     """Return how bright a linear colour is, 0 to 1 (ITU-R BT.709)."""
     return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
+
+
+def exposure(skin: Colour) -> float:
+    """Return how much brighter a head is lit than the light says, for its skin to be readable.
+
+    A photographer opens up for dark skin. The square root of what would level the luminance, at
+    most 1.6: light skin (luminance 0.5 and more) stays as it is, dark skin stays dark.
+
+    >>> exposure((0.8, 0.56, 0.45)), round(exposure((0.22, 0.125, 0.08)), 3)
+    (1.0, 1.6)
+    """
+    return min(max(math.sqrt(0.46 / luminance(skin)), 1.0), 1.6)
 
 
 def _walk(seed: int, values: Sequence[T], stride: int) -> T:
@@ -164,6 +178,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         hairstyle=_walk(seed, _MALE_STYLES if macro.male > 0.5 else _FEMALE_STYLES, 3),
         hairline=0.10 * macro.male * random.uniform() - 0.02,
         temples=0.16 * macro.male * random.uniform(),
+        wrinkles=0.6 + 0.6 * macro.old,
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
         brow_opacity=random.uniform(0.7, 0.95),

@@ -26,9 +26,11 @@ from neurofer.faces.lighting import (
     shadow_coordinates,
 )
 from neurofer.faces.mesh import head_mesh
+from neurofer.faces.paint import exposure
 from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
 from neurofer.faces.sculpt import Sculpture, local_displacement, sculpt
 from neurofer.faces.shading import Scene
+from neurofer.faces.wrinkles import Creases, creases
 
 BACKENDS = ("auto", "numpy", "numba")
 TRANSPORTS = ("identical", "local")
@@ -99,6 +101,7 @@ class FaceRenderer:
         scale_x: float = 1.0,
         background: np.ndarray | None = None,
         transport: str = "identical",
+        wrinkles: bool = False,
         ground_truth: bool = True,
     ) -> Rendering:
         """Draw one image.
@@ -115,6 +118,7 @@ class FaceRenderer:
             background: (size, size, 3) uint8 image or (3,) colour 0 ... 255; grey by default.
             transport: "identical" gives every head the same displacements, "local" scales them by
                 the Jacobian of the head's warp.
+            wrinkles: whether action units draw wrinkles: a cue that is not linear in strength.
             ground_truth: whether to return vertices, parts and depth.
 
         Raises:
@@ -134,7 +138,10 @@ class FaceRenderer:
         vertices = vertices * stretch
         turned = camera.turn(np.concatenate([vertices, sculpture.locks * stretch]))
         places = camera.project(turned, identity.head, size)
-        scene = self._scene(identity, sculpture, turned, places, light, size, background)
+        depths = creases(units if wrinkles else {}, identity.paint.wrinkles)
+        scene = self._scene(
+            identity, sculpture, turned, places, light, size, background, depths
+        )
         shaded = self._backend.shade(scene)
         return Rendering(
             image=shaded.image,
@@ -165,6 +172,7 @@ class FaceRenderer:
         light: Light,
         size: int,
         background: np.ndarray | None,
+        depths: Creases,
     ) -> Scene:
         """Find out what every sample shows, and collect what shading reads."""
         mesh, backend = self._mesh, self._backend
@@ -177,7 +185,7 @@ class FaceRenderer:
         normals = backend.quad_normals(turned[:head], mesh.subdivision.quads)
         lock_normals, directions = lock_axes(turned[head:])
         paint = identity.paint
-        constants = lighting(light)
+        constants = lighting(light, exposure(paint.skin))
         lit = shadow_coordinates(constants, turned)
         return Scene(
             size=size,
@@ -198,6 +206,8 @@ class FaceRenderer:
             table=noise_table(),
             surface=sculpture.surface,
             light=constants,
+            creases=depths,
+            creased=max(depths) > 0,
             outline=paint.outline,
         )
 

@@ -10,6 +10,7 @@ from neurofer.faces.elements import Number, element, mix, noise4, unit
 from neurofer.faces.lighting import Lighting, encode, illuminate
 from neurofer.faces.materials import Surface, covering, eyeball, grain
 from neurofer.faces.parts import PARTS
+from neurofer.faces.wrinkles import Creases
 
 _BROWS = PARTS["eyebrows"]
 _HAIR = PARTS["hair"]
@@ -37,6 +38,8 @@ class Scene(NamedTuple):
     table: np.ndarray  # noise
     surface: Surface
     light: Lighting
+    creases: Creases
+    creased: bool  # whether there are any
     outline: float
 
 
