@@ -16,6 +16,9 @@ def _both(name: str, weight: float = 1.0) -> dict[str, float]:
     return {f"{name}Left": weight, f"{name}Right": weight}
 
 
+CLOSING = 43
+"""The action unit that closes the eyes."""
+
 ACTION_UNITS: dict[int, dict[str, float]] = {
     1: {"browInnerUp": 1.0},
     2: _both("browOuterUp"),
@@ -37,7 +40,7 @@ ACTION_UNITS: dict[int, dict[str, float]] = {
     25: {"jawOpen": 0.08, **_both("mouthLowerDown", 0.4), **_both("mouthUpperUp", 0.25)},
     26: {"jawOpen": 0.38},
     27: {"jawOpen": 0.8},
-    43: _both("eyeBlink"),
+    CLOSING: _both("eyeBlink"),
 }
 """Action unit -> the asset's face units that it moves, with weights."""
 

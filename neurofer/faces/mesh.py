@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurofer.faces.lashes import lash_rows, lash_triangles
+
 ASSET = Path(__file__).parent / "asset" / "head.npz"
 
 # Components of the mesh, in the asset's numbering. "Left" is left in the image.
@@ -56,6 +58,7 @@ class HeadMesh:
         masks: name -> (V,) float64 in [0, 1]: lips, eyelids, ears, face, inside_mouth.
         subdivision: the step to fine vertices; fine_rest (V', 3) is the base head after it.
         triangles: (T, 3) int32 fine triangles; triangle_component (T,) uint8.
+        lash_roots, lash_tips: (n,) int64 fine vertices, in pairs.
         occluders: (T', 3) int32 triangles between coarse vertices, without lashes.
     """
 
@@ -83,13 +86,18 @@ class HeadMesh:
         self.occluders = _split(solid).astype(np.int32)
 
     def _fine_triangles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Split the fine quads; the lower lashes look like stubble, so they are left out."""
-        height = self.rest[self.quads][:, :, 1]
-        low = (height[:, 0] + height[:, 1] + height[:, 2] + height[:, 3]) / 4 < 7.27
-        kept = np.repeat(~((self.quad_component == LASHES) & low), 4)
+        """Split the fine quads, and cut the lashes."""
+        kept = np.repeat(self.quad_component != LASHES, 4)
         component = np.repeat(self.quad_component, 4)[kept]
         triangles = _split(self.subdivision.quads[kept]).astype(np.int32)
-        return triangles, np.concatenate([component, component])
+        cut, self.lash_roots, self.lash_tips = lash_triangles(
+            lash_rows(self.rest), self.quads, self.subdivision.quads
+        )
+        lashes = np.full(len(cut), LASHES, np.uint8)
+        return (
+            np.concatenate([triangles, cut]),
+            np.concatenate([component, component, lashes]),
+        )
 
     def has_target(self, name: str) -> bool:
         """Say whether the asset holds a target."""

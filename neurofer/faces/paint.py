@@ -53,6 +53,7 @@ class Paint:
     highlight: float = 1.0
     specular: float = 0.10
     bumps: float = 0.10
+    lashes: float = 1.2  # length of the upper lashes
     wrinkles: float = 0.8  # how deep, where action units draw them
     toon: float = 0.0  # 0 smooth shading, 1 steps
     outline: float = 0.0
@@ -178,6 +179,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         hairstyle=_walk(seed, _MALE_STYLES if macro.male > 0.5 else _FEMALE_STYLES, 3),
         hairline=0.10 * macro.male * random.uniform() - 0.02,
         temples=0.16 * macro.male * random.uniform(),
+        lashes=1.5 - 0.5 * macro.male,
         wrinkles=0.6 + 0.6 * macro.old,
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
@@ -276,6 +278,7 @@ def _paint_cartoon(random: Random, macro: Macro, seed: int) -> Paint:
         shirt=_varied(random, _walk(seed, _CARTOON_SHIRTS, 3), 0.12),
         hairstyle=_walk(seed, _CARTOON_STYLES, 3),
         hairline=0.02,
+        lashes=1.6,
         blush=0.45,
         socket=0.06,
         brow_height=7.51,

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.faces.actions import action_units_of, fine_displacement
+from neurofer.faces.actions import CLOSING, action_units_of, fine_displacement
 from neurofer.faces.camera import DISTANCE, Camera
 from neurofer.faces.checks import check_number
 from neurofer.faces.elements import noise_table
@@ -25,9 +25,11 @@ from neurofer.faces.lighting import (
     lighting,
     shadow_coordinates,
 )
-from neurofer.faces.mesh import head_mesh
+from neurofer.faces.materials import fine_component
+from neurofer.faces.mesh import LASHES, LEFT_EYE, RIGHT_EYE, head_mesh
 from neurofer.faces.paint import exposure
 from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
+from neurofer.faces.relief import brow_smoother
 from neurofer.faces.sculpt import Sculpture, local_displacement, sculpt
 from neurofer.faces.shading import Scene
 from neurofer.faces.wrinkles import Creases, creases
@@ -37,6 +39,8 @@ TRANSPORTS = ("identical", "local")
 
 _SAMPLES = 2  # along each side of a pixel
 _CACHED_IDENTITIES = 16
+_EYES_FARTHER = 0.10 * DEPTH_UNITS  # so that closed lids cover them
+_LASHES_NEARER = int(0.09 * DEPTH_UNITS)  # so that a fold of the lid does not bury them
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,10 @@ class FaceRenderer:
     def __init__(self, backend: str = "auto") -> None:
         self._backend = _backend(backend)
         self._mesh = head_mesh()
+        component = fine_component(self._mesh)
+        self._lashes = np.flatnonzero(component == LASHES)
+        self._eyes = np.flatnonzero(np.isin(component, (LEFT_EYE, RIGHT_EYE)))
+        self._brow = brow_smoother(self._mesh)
         self._sculptures: OrderedDict[Identity, Sculpture] = OrderedDict()
 
     def render(
@@ -138,9 +146,10 @@ class FaceRenderer:
         vertices = vertices * stretch
         turned = camera.turn(np.concatenate([vertices, sculpture.locks * stretch]))
         places = camera.project(turned, identity.head, size)
+        closed = min(max(units.get(CLOSING, 0.0), 0.0), 1.0)
         depths = creases(units if wrinkles else {}, identity.paint.wrinkles)
         scene = self._scene(
-            identity, sculpture, turned, places, light, size, background, depths
+            identity, sculpture, turned, places, light, size, background, depths, closed
         )
         shaded = self._backend.shade(scene)
         return Rendering(
@@ -173,6 +182,7 @@ class FaceRenderer:
         size: int,
         background: np.ndarray | None,
         depths: Creases,
+        closed: float,
     ) -> Scene:
         """Find out what every sample shows, and collect what shading reads."""
         mesh, backend = self._mesh, self._backend
@@ -180,9 +190,12 @@ class FaceRenderer:
         x = to_grid((places[:, 0] + 0.5) * _SAMPLES, SUBPIXELS)
         y = to_grid((places[:, 1] + 0.5) * _SAMPLES, SUBPIXELS)
         z = to_grid(DISTANCE - turned[:, 2], DEPTH_UNITS)
+        z[self._lashes] -= _LASHES_NEARER
+        z[self._eyes] += int(_EYES_FARTHER * closed)
         buffer = backend.rasterise(x, y, z, sculpture.triangles, sculpture.two_sided, width)
         head = len(sculpture.neutral)
         normals = backend.quad_normals(turned[:head], mesh.subdivision.quads)
+        normals[self._brow.zone] = self._brow.smooth(normals)
         lock_normals, directions = lock_axes(turned[head:])
         paint = identity.paint
         constants = lighting(light, exposure(paint.skin))

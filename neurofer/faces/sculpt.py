@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofer.faces import heads, materials
-from neurofer.faces.actions import displacement
+from neurofer.faces.actions import CLOSING, displacement
 from neurofer.faces.elements import smoothstep
 from neurofer.faces.hair import grow
 from neurofer.faces.identities import Identity
@@ -20,6 +20,7 @@ from neurofer.faces.trigonometry import cos_sin
 _DIRECTIONS = 24  # that ambient light comes from; 48 look the same (r = .991)
 _WIDTH = 144  # texels of the depth map of one direction ...
 _EXTENT = 4.4  # ... and the decimetres that it spans
+_UPPER_LIDS, _LOWER_LIDS = (1621, 3935), (43, 2466)  # middles of the margins, coarse
 _GOLDEN_ANGLE = 137.50776405003785
 
 
@@ -68,7 +69,10 @@ def neutral_vertices(identity: Identity) -> np.ndarray:
     points, anatomy = unwarped(identity)
     warped = heads.warp(identity.head, points, anatomy, style)
     scalp = smoothstep(-0.05, 0.55, materials.above_hairline(mesh.rest))
-    return snap(mesh.subdivision.apply(heads.inflate_scalp(mesh, warped, scalp, style["hair"])))
+    fine = mesh.subdivision.apply(heads.inflate_scalp(mesh, warped, scalp, style["hair"]))
+    lashes = fine[mesh.lash_tips] - fine[mesh.lash_roots]
+    fine[mesh.lash_tips] += (identity.paint.lashes - 1.0) * lashes
+    return snap(fine)
 
 
 def unwarped(identity: Identity) -> tuple[np.ndarray, heads.Anatomy]:
@@ -82,12 +86,32 @@ def local_displacement(
 ) -> np.ndarray:
     """Return the movement of the fine vertices (V', 3), scaled by the Jacobian of the warp.
 
-    Big features move as far as they are big: the eyes of a cartoon can close.
+    Big features move as far as they are big, and unit 43 is scaled until the lids meet at 1.
     """
+    units = dict(action_units)
+    if CLOSING in units:
+        units[CLOSING] *= _lid_scale(identity)
+    return snap(head_mesh().subdivision.apply(_transported(identity, units)))
+
+
+def _transported(identity: Identity, action_units: dict[int, float]) -> np.ndarray:
+    """Return the movement of the coarse vertices, (V, 3), scaled by the Jacobian of the warp."""
     jacobian = _jacobian(identity)
-    x, y, z = displacement(dict(action_units)).T[:, :, None]
-    moved = jacobian[:, :, 0] * x + jacobian[:, :, 1] * y + jacobian[:, :, 2] * z
-    return snap(head_mesh().subdivision.apply(moved))
+    x, y, z = displacement(action_units).T[:, :, None]
+    return jacobian[:, :, 0] * x + jacobian[:, :, 1] * y + jacobian[:, :, 2] * z
+
+
+@lru_cache(maxsize=16)
+def _lid_scale(identity: Identity) -> float:
+    """Return by how much unit 43 must grow for the upper lids to reach the lower ones; 1 or more.
+
+    The asset's own lids pass each other by a fortieth.
+    """
+    upper, lower = np.array(_UPPER_LIDS), np.array(_LOWER_LIDS)
+    height = neutral_vertices(identity)[: len(head_mesh().rest), 1]
+    gap = height[upper] - height[lower]
+    sinks = _transported(identity, {CLOSING: 1.0})[:, 1]
+    return max(1.0, float((1.025 * gap / (sinks[lower] - sinks[upper])).max()))
 
 
 @lru_cache(maxsize=16)

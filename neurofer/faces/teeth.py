@@ -7,7 +7,7 @@ import numpy as np
 from neurofer.faces.elements import Number, clip01, element, mix, smoothstep
 from neurofer.faces.mesh import LOWER_TEETH, UPPER_TEETH
 
-_UPPER_GUM, _LOWER_GUM = 6.728, 6.487  # y of the gums' edges on the base head
+_UPPER_GUM, _LOWER_GUM = 6.708, 6.503  # y of the gums' edges on the base head
 
 
 def above_gum(component: np.ndarray, rest: np.ndarray) -> np.ndarray:
