@@ -290,8 +290,8 @@ def _trace(
     layer, ragged, phase = draw(0.35, 1.0), draw(), draw()
     stray = np.stack([draw(-0.22, 0.22) for _ in range(3)], axis=1)
     step = (length / _STEPS)[:, None]
-    points = roots
-    path, kept = [roots], np.ones(len(roots))
+    points, _ = _laid(skull, roots, 0.3 * cut.lift[1] * layer, np.zeros(len(roots)))
+    path, kept = [points], np.ones(len(roots))
     free = np.zeros(len(roots))
     alive = np.ones(len(roots), bool)
     for number in range(1, _STEPS + 1):
@@ -303,7 +303,7 @@ def _trace(
         way = way * (1.0 - fall) + np.array([0.0, -1.0, 0.0]) * fall
         points = points + step * _directed(way)
         height = mix(cut.lift[1], cut.lift[0], smoothstep(0.1, 0.8, points[:, 1])) * layer
-        height = height * smoothstep(0.0, 0.35, np.float64(t)) + cut.tip * layer * t
+        height = height * mix(0.3, 1.0, smoothstep(0.0, 0.3, np.float64(t))) + cut.tip * layer * t
         points, free = _laid(skull, points, height, free)
         alive = alive & (points[:, 1] > _ends(cut, points, brows, ragged))
         kept = kept + alive
@@ -385,7 +385,7 @@ def _ribbons(cut: Cut, lines: np.ndarray, draw: _Draws) -> Hair:
     count = len(lines)
     along = np.arange(NODES) / (NODES - 1)
     blunt = 0.5 * float(clip01(np.float64(cut.length - 0.6)))
-    taper = 0.35 + 0.65 * smoothstep(0.0, 0.25, along)
+    taper = 0.6 + 0.4 * smoothstep(0.0, 0.25, along)
     taper = taper * smoothstep(1.08 + blunt, 0.45 + blunt, along)
     width = cut.width * draw(0.6, 1.3, count)
     side = _directed(_cross(lines - _CENTRE, _forward(lines)))

@@ -249,8 +249,13 @@ def _skin_colour(paint: Paint, rest: np.ndarray, ears: np.ndarray) -> np.ndarray
     nose = bump(square(x / 0.2) + square((y - 6.95) / 0.2)) * (z > 1.2)
     red = paint.blush * clip01(cheeks + nose + 0.6 * ears)
     colour = colour * (1.0 - red[:, None] * np.array([0.05, 0.45, 0.42]))
-    socket = bump(square((side - 0.31) / 0.30) + square((y - 7.28) / 0.22)) * (z > 0.8)
-    colour = colour * (1.0 - paint.socket * socket[:, None] * np.array([0.7, 1.0, 0.85]))
+    wide = paint.socket_size
+    socket = bump(square((side - 0.31) / (0.30 * wide)) + square((y - 7.28) / (0.22 * wide)))
+    socket = socket * (z > 0.8)
+    colour = colour * (1.0 - paint.socket * socket[:, None] * np.array([0.85, 1.0, 0.9]))
+    bridge = bump(square(x / 0.13) + square((y - 7.15) / 0.40)) * (z > 1.2)
+    cheek = bump(square((side - 0.38) / 0.30) + square((y - 6.98) / 0.20)) * (z > 0.6)
+    colour = colour * (1.0 + paint.relief * np.maximum(bridge, cheek))[:, None]
     beard = bump(square(x / 0.8) + square((y - 6.5) / 0.55)) * smoothstep(0.2, 0.5, z)
     shade = paint.stubble * beard * (0.6 + 0.8 * mottle)
     return colour * (1.0 - shade[:, None] * np.array([0.35, 0.30, 0.22]))

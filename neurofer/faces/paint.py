@@ -45,6 +45,8 @@ class Paint:
     stubble: float = 0.0
     blush: float = 0.22
     socket: float = 0.25  # how dark the eye sockets are
+    socket_size: float = 1.0
+    relief: float = 0.0  # how much lighter the bridge of the nose and the cheeks are
     brow_height: float = 7.50  # y in the base head
     brow_thickness: float = 0.042
     brow_opacity: float = 0.85
@@ -179,7 +181,6 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         hairstyle=_walk(seed, _MALE_STYLES if macro.male > 0.5 else _FEMALE_STYLES, 3),
         hairline=0.10 * macro.male * random.uniform() - 0.02,
         temples=0.16 * macro.male * random.uniform(),
-        lashes=1.5 - 0.5 * macro.male,
         wrinkles=0.6 + 0.6 * macro.old,
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
@@ -216,8 +217,10 @@ def _paint_monkey(random: Random, macro: Macro, seed: int) -> Paint:
         brow_thickness=0.05,
         brow_opacity=0.8,
         iris_radius=0.085,
-        socket=0.4,
-        blush=0.3,
+        socket=0.7,
+        socket_size=1.3,
+        relief=0.35,
+        blush=0.15,
     )
 
 
@@ -231,15 +234,15 @@ _CARTOON_SKINS: tuple[Colour, ...] = (
     (0.40, 0.23, 0.15),
 )
 _CARTOON_HAIR: tuple[Colour, ...] = (
-    (0.30, 0.12, 0.04),
-    (0.05, 0.04, 0.05),
-    (0.75, 0.50, 0.15),
-    (0.55, 0.12, 0.06),
-    (0.07, 0.12, 0.28),
-    (0.82, 0.70, 0.48),
-    (0.16, 0.07, 0.03),
-    (0.70, 0.28, 0.06),
-    (0.30, 0.08, 0.22),
+    (0.26, 0.10, 0.035),
+    (0.045, 0.035, 0.045),
+    (0.52, 0.31, 0.09),
+    (0.40, 0.065, 0.035),
+    (0.05, 0.09, 0.22),
+    (0.36, 0.24, 0.12),
+    (0.14, 0.06, 0.028),
+    (0.48, 0.16, 0.03),
+    (0.22, 0.05, 0.16),
 )
 _CARTOON_IRIS: tuple[Colour, ...] = (
     (0.15, 0.45, 0.70),
@@ -268,9 +271,11 @@ _CARTOON_STYLES = ("quiff", "bob", "spikes", "long", "parting", "bun", "curls", 
 def _paint_cartoon(random: Random, macro: Macro, seed: int) -> Paint:
     skin = _varied(random, _walk(seed, _CARTOON_SKINS, 3), 0.05)
     hair = _varied(random, _walk(seed, _CARTOON_HAIR, 4), 0.12)
+    dark = min(1.0, 0.35 * luminance(skin) / luminance(hair))
+    hair = _times(hair, (dark, dark, dark))
     return Paint(
         skin=skin,
-        lips=_times(skin, (0.92, 0.55, 0.55)),
+        lips=_times(skin, (0.85, 0.42, 0.42)),
         brow=_brow(hair, skin, 0.22),
         iris=_varied(random, _walk(seed, _CARTOON_IRIS, 2), 0.15),
         sclera=(0.95, 0.95, 0.95),
@@ -282,10 +287,10 @@ def _paint_cartoon(random: Random, macro: Macro, seed: int) -> Paint:
         blush=0.45,
         socket=0.06,
         brow_height=7.51,
-        brow_thickness=0.036,
+        brow_thickness=0.030,
         brow_opacity=1.0,
-        iris_radius=0.088,
-        pupil=0.5,
+        iris_radius=0.083,
+        pupil=0.38,
         highlight=1.5,
         specular=0.06,
         bumps=0.0,
