@@ -57,7 +57,7 @@ class Cut:
     gravity: float = 0.3
     part: float = 0.0
     wave: tuple[float, float] = (0.01, 1.0)
-    fringe: float = 0.3
+    fringe: float = 0.0
     side: float = 0.03
     nape: float = -0.62
     line: float = 0.0
@@ -69,17 +69,17 @@ class Cut:
 CUTS: dict[str, Cut] = {
     "bald": Cut(0),
     "receding": Cut(300, "back", 0.28, (0.03, 0.03), 0.01, 0.09, line=0.16, temples=0.30),
-    "crop": Cut(460, "crown", 0.22, (0.05, 0.03), 0.015, 0.09, 0.1, temples=0.04),
-    "short": Cut(440, "crown", 0.42, (0.12, 0.05), 0.03, 0.12, 0.2, wave=(0.02, 0.7)),
+    "crop": Cut(460, "crown", 0.22, (0.05, 0.03), 0.015, 0.09, 0.1, fringe=0.2, temples=0.04),
+    "short": Cut(440, "crown", 0.42, (0.12, 0.05), 0.03, 0.12, 0.2, wave=(0.02, 0.7), fringe=0.16),
     "parting": Cut(440, "parted", 0.75, (0.13, 0.06), 0.01, 0.13, 0.35, part=-0.28),
     "quiff": Cut(400, "back", 0.50, (0.17, 0.03), 0.02, 0.13, 0.0, wave=(0.02, 0.8)),
-    "fringe": Cut(440, "crown", 0.95, (0.10, 0.09), 0.0, 0.13, 0.5, fringe=0.0, side=-0.15),
+    "fringe": Cut(440, "crown", 0.95, (0.10, 0.09), 0.0, 0.13, 0.5, side=-0.15),
     "curls": Cut(520, "out", 0.30, (0.14, 0.12), 0.08, 0.13, 0.0, wave=(0.07, 2.2), nape=-0.7),
     "bob": Cut(
-        440, "parted", 1.9, (0.11, 0.13), 0.0, 0.16, 0.9, 0.12, (0.01, 1.0), 0.3, -0.78, -0.82
+        440, "parted", 1.9, (0.11, 0.13), 0.0, 0.16, 0.9, 0.12, (0.01, 1.0), 0.0, -0.78, -0.82
     ),
     "long": Cut(
-        480, "parted", 3.2, (0.10, 0.13), 0.0, 0.17, 0.9, 0.0, (0.04, 1.5), 0.3, -2.3, -2.4
+        480, "parted", 3.2, (0.10, 0.13), 0.0, 0.17, 0.9, 0.0, (0.04, 1.5), 0.0, -2.3, -2.4
     ),
     "bun": Cut(
         360, "knot", 1.6, (0.05, 0.04), 0.0, 0.12, 0.0, nape=-0.9, knot=(0.0, 1.05, -1.15, 0.28)
@@ -130,6 +130,7 @@ def grow(
     cut = CUTS[identity.paint.hairstyle]
     draw = _Draws(Random(identity.seed, identity.head, "hair").integer(1 << 62), cut.locks)
     roots = _roots(cut, mesh, neutral, cover, draw)
+    draw.count = len(roots)
     skull = _Skull(mesh, neutral)
     brows = neutral[LANDMARK_VERTICES[:4]]
     lines = _trace(cut, skull, roots, brows, draw)
@@ -156,21 +157,32 @@ class _Draws:
 def _roots(
     cut: Cut, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray, draw: _Draws
 ) -> np.ndarray:
-    """Choose points on the scalp, spread evenly over its area, (N, 3)."""
-    some = mesh.triangles[(cover[mesh.triangles] > cut.roots).all(axis=1)]
-    if not len(some):
-        return np.zeros((0, 3))
-    a, b, c = (neutral[some[:, k]] for k in range(3))
-    ux, uy, uz = (b - a).T
-    vx, vy, vz = (c - a).T
-    cross = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
-    area = np.sqrt(square(cross[0]) + square(cross[1]) + square(cross[2]))
-    ends = np.cumsum(area)
-    picks = (np.arange(draw.count) + draw()) * (ends[-1] / max(draw.count, 1))
-    chosen = np.minimum(np.searchsorted(ends, picks), len(some) - 1)
-    s, t = draw(), draw()
+    """Choose points on the scalp, spread evenly over its area, and some along its edge, (N, 3)."""
+    least = cover[mesh.triangles].min(axis=1)
+    inner = np.flatnonzero(least > cut.roots)
+    edge = inner[least[inner] < 0.97]
+    rims = len(edge) * draw.count // 5 // max(len(edge), 1)
+    chosen = np.concatenate(
+        [
+            _spread(mesh.triangles[some], neutral, draw(count=count))
+            for some, count in ((edge, rims), (inner, draw.count - rims))
+            if len(some)
+        ]
+        or [np.zeros((0, 3), np.int64)]
+    )
+    s, t = draw(count=len(chosen)), draw(count=len(chosen))
     s, t = np.where(s + t > 1.0, 1.0 - s, s), np.where(s + t > 1.0, 1.0 - t, t)
-    return a[chosen] + s[:, None] * (b - a)[chosen] + t[:, None] * (c - a)[chosen]
+    a, b, c = (neutral[chosen[:, k]] for k in range(3))
+    return a + s[:, None] * (b - a) + t[:, None] * (c - a)
+
+
+def _spread(triangles: np.ndarray, neutral: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+    """Choose triangles (n, 3) in proportion to their area, one for each number in `jitter`."""
+    a, b, c = (neutral[triangles[:, k]] for k in range(3))
+    across = _cross(b - a, c - a)
+    ends = np.cumsum(np.sqrt(_dot(across, across)[:, 0]))
+    picks = (np.arange(len(jitter)) + jitter) * (ends[-1] / max(len(jitter), 1))
+    return triangles[np.minimum(np.searchsorted(ends, picks), len(triangles) - 1)]
 
 
 class _Skull:

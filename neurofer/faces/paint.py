@@ -167,7 +167,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         skin = (skin[0] + share * tone[0], skin[1] + share * tone[1], skin[2] + share * tone[2])
     light = macro.ancestry[2] >= 0.5
     hair = _walk(seed, _LIGHT_HAIR, 3) if light else _walk(seed, _DARK_HAIR, 1)
-    if macro.old > 0.35:
+    if macro.old > 0.5:
         hair = _walk(seed, _GREY_HAIR, 1)
     iris = _walk(seed, _LIGHT_IRIS, 3) if light else _walk(seed, _DARK_IRIS, 1)
     hair = _varied(random, hair, 0.2)
