@@ -3,7 +3,7 @@
 A lock grows from the scalp, follows its style's direction, lies on the skull or hangs from it, and
 is cut where the style ends; nothing hangs before the brows. What lies between the locks is the
 scalp itself, painted with hair (`materials`). Lengths are decimetres, the origin is between the
-eyes. Angles stand in only for places in a table, so a rational stand-in for the arctangent does.
+eyes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from neurofer.faces.identities import Identity
 from neurofer.faces.landmarks import LANDMARK_VERTICES
 from neurofer.faces.mesh import HeadMesh
 from neurofer.faces.random import Random, random_bytes
+from neurofer.faces.skull import CENTRE, Skull, cross, directed, dot
 
 NODES = 8
 """Points along a lock, from root to tip; two vertices each."""
 
-_STEPS = 20
-_CENTRE = np.array([0.0, 0.15, -0.80])  # of the skull
+_STEPS = 16
 _ABOVE_BROWS = 0.17  # where a fringe ends: a raised brow stays free
 
 
@@ -86,7 +86,19 @@ CUTS: dict[str, Cut] = {
     ),
     "spikes": Cut(150, "out", 0.40, (0.12, 0.08), 0.16, 0.26, 0.0, wave=(0.0, 0.0)),
     "fur": Cut(
-        900, "crown", 0.17, (0.01, 0.01), 0.035, 0.035, 0.3, 0.0, (0.0, 0.0), 0.1, -1.0, -1.0, roots=0.9
+        900,
+        "crown",
+        0.17,
+        (0.01, 0.01),
+        0.035,
+        0.035,
+        0.3,
+        0.0,
+        (0.0, 0.0),
+        0.1,
+        -1.0,
+        -1.0,
+        roots=0.9,
     ),
 }
 """Name -> hairstyle."""
@@ -116,9 +128,7 @@ def hairline(cut: Cut, rest: np.ndarray) -> np.ndarray:
     return (cut.line + temples) * smoothstep(-0.1, 0.5, z)
 
 
-def grow(
-    identity: Identity, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray
-) -> Hair:
+def grow(identity: Identity, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray) -> Hair:
     """Grow the hair of an identity.
 
     Args:
@@ -131,7 +141,7 @@ def grow(
     draw = _Draws(Random(identity.seed, identity.head, "hair").integer(1 << 62), cut.locks)
     roots = _roots(cut, mesh, neutral, cover, draw)
     draw.count = len(roots)
-    skull = _Skull(mesh, neutral)
+    skull = Skull(mesh, neutral)
     brows = neutral[LANDMARK_VERTICES[:4]]
     lines = _trace(cut, skull, roots, brows, draw)
     if cut.knot is not None:
@@ -161,7 +171,7 @@ def _roots(
     least = cover[mesh.triangles].min(axis=1)
     inner = np.flatnonzero(least > cut.roots)
     edge = inner[least[inner] < 0.97]
-    rims = len(edge) * draw.count // 5 // max(len(edge), 1)
+    rims = draw.count // 5 if len(edge) else 0
     chosen = np.concatenate(
         [
             _spread(mesh.triangles[some], neutral, draw(count=count))
@@ -179,93 +189,16 @@ def _roots(
 def _spread(triangles: np.ndarray, neutral: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     """Choose triangles (n, 3) in proportion to their area, one for each number in `jitter`."""
     a, b, c = (neutral[triangles[:, k]] for k in range(3))
-    across = _cross(b - a, c - a)
-    ends = np.cumsum(np.sqrt(_dot(across, across)[:, 0]))
+    across = cross(b - a, c - a)
+    ends = np.cumsum(np.sqrt(dot(across, across)[:, 0]))
     picks = (np.arange(len(jitter)) + jitter) * (ends[-1] / max(len(jitter), 1))
     return triangles[np.minimum(np.searchsorted(ends, picks), len(triangles) - 1)]
 
 
-class _Skull:
-    """How far the head reaches from its middle: a smooth table over directions and heights."""
-
-    TURNS, ROWS, DEEPEST = 64, 40, 2.5
-
-    def __init__(self, mesh: HeadMesh, neutral: np.ndarray) -> None:
-        skin = mesh.triangles[mesh.triangle_component == 0].ravel()
-        outer = np.zeros(len(neutral), bool)
-        outer[skin] = True
-        outer &= (mesh.fine_masks["ears"] < 0.3) & (mesh.fine_masks["inside_mouth"] < 0.5)
-        turn, row, radius = self._places(neutral[outer])
-        table = np.zeros((self.TURNS, self.ROWS))
-        np.maximum.at(table, (turn.astype(int) % self.TURNS, row.astype(int)), radius)
-        table[:, 0] = table[:, 0].max()
-        for _ in range(24):
-            known = (table > 0) * 1.0
-            count, total = _around(known), _around(table)
-            table = np.where(table > 0, table, total / np.maximum(count, 1.0))
-        for _ in range(2):
-            table = 0.5 * table + 0.125 * _around(table)
-        self._table = table
-
-    def _places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return turn [0, TURNS), row [0, ROWS) and distance of points (N, 3)."""
-        x, y, z = (points - _CENTRE).T
-        flat = np.sqrt(x * x + z * z)
-        up = np.maximum(y, 0.0)
-        radius = np.sqrt(flat * flat + up * up)
-        side = _quarter(np.abs(x), np.abs(z))
-        side = np.where(z < 0, 2.0 - side, side)
-        turn = np.where(x < 0, 4.0 - side, side) * (self.TURNS / 4)
-        down = _quarter(flat, up) + np.maximum(-y, 0.0)
-        row = np.minimum(down * (self.ROWS / self.DEEPEST), self.ROWS - 1.001)
-        return np.minimum(turn, self.TURNS - 1e-6), row, radius
-
-    def reach(self, points: np.ndarray) -> np.ndarray:
-        """Return how far the head reaches in the direction of points (N, 3), and no shoulders."""
-        turn, row, _ = self._places(points)
-        turn, row = turn - 0.5, np.maximum(row - 0.5, 0.0)
-        i, j = np.floor(turn).astype(int), np.floor(row).astype(int)
-        t, u = turn - i, row - j
-        after = np.minimum(j + 1, self.ROWS - 1)
-        table, turns = self._table, self.TURNS
-        near = mix(table[i % turns, j], table[(i + 1) % turns, j], t)
-        far = mix(table[i % turns, after], table[(i + 1) % turns, after], t)
-        shoulders = smoothstep(-0.75, -1.0, points[:, 1])
-        return mix(mix(near, far, u), np.minimum(mix(near, far, u), 0.75), shoulders)
-
-
-def _around(table: np.ndarray) -> np.ndarray:
-    """Add the four neighbours in a table that closes along its first axis."""
-    up = np.concatenate([table[:, 1:], table[:, -1:]], axis=1)
-    down = np.concatenate([table[:, :1], table[:, :-1]], axis=1)
-    return np.roll(table, 1, axis=0) + np.roll(table, -1, axis=0) + up + down
-
-
-def _quarter(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Stand in for atan2(a, b) over a right angle, for a and b not negative, from 0 to 1."""
-    ratio = np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9)
-    angle = ratio * (0.5 + 0.174 * (1.0 - ratio))
-    return np.where(a > b, 1.0 - angle, angle)
-
-
 def _radial(points: np.ndarray) -> np.ndarray:
     """Return the direction out of the head at points (N, 3): level below the skull's middle."""
-    x, y, z = (points - _CENTRE).T
+    x, y, z = (points - CENTRE).T
     return np.stack(unit(x, np.maximum(y, 0.0), z), axis=1)
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2])[..., None]
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
-
-
-def _directed(vectors: np.ndarray) -> np.ndarray:
-    return np.stack(unit(vectors[..., 0], vectors[..., 1], vectors[..., 2]), axis=-1)
 
 
 def _combed(cut: Cut, points: np.ndarray, roots: np.ndarray) -> np.ndarray:
@@ -295,7 +228,7 @@ def _ends(cut: Cut, points: np.ndarray, brows: np.ndarray, ragged: np.ndarray) -
 
 
 def _trace(
-    cut: Cut, skull: _Skull, roots: np.ndarray, brows: np.ndarray, draw: _Draws
+    cut: Cut, skull: Skull, roots: np.ndarray, brows: np.ndarray, draw: _Draws
 ) -> np.ndarray:
     """Follow the locks from their roots and resample them, (N, NODES, 3)."""
     length = cut.length * draw(0.8, 1.2)
@@ -310,10 +243,10 @@ def _trace(
         t = number / _STEPS
         out = _radial(points)
         way = _combed(cut, points, roots) + stray
-        way = _directed(_directed(way - out * _dot(way, out)) + stray * 0.5)
+        way = directed(directed(way - out * dot(way, out)) + stray * 0.5)
         fall = cut.gravity * float(smoothstep(0.0, 0.6, np.float64(t)))
         way = way * (1.0 - fall) + np.array([0.0, -1.0, 0.0]) * fall
-        points = points + step * _directed(way)
+        points = points + step * directed(way)
         height = mix(cut.lift[1], cut.lift[0], smoothstep(0.1, 0.8, points[:, 1])) * layer
         height = height * mix(0.3, 1.0, smoothstep(0.0, 0.3, np.float64(t))) + cut.tip * layer * t
         points, free = _laid(skull, points, height, free)
@@ -324,10 +257,10 @@ def _trace(
 
 
 def _laid(
-    skull: _Skull, points: np.ndarray, height: np.ndarray, free: np.ndarray
+    skull: Skull, points: np.ndarray, height: np.ndarray, free: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move points to a height above the skull; below its middle hair hangs, and is kept out."""
-    x, y, z = (points - _CENTRE).T
+    x, y, z = (points - CENTRE).T
     up = np.maximum(y, 0.0)
     radius = np.sqrt(x * x + up * up + z * z)
     wanted = skull.reach(points) + height
@@ -350,10 +283,10 @@ def _curled(cut: Cut, lines: np.ndarray, layer: np.ndarray, phase: np.ndarray) -
     """Wind locks about themselves, more towards the tip."""
     amplitude, turns = cut.wave
     along = np.arange(NODES) / (NODES - 1)
-    side = _directed(_cross(_forward(lines), lines - _CENTRE))
+    side = directed(cross(_forward(lines), lines - CENTRE))
     angle = turns * along[None] * (0.7 + 0.6 * layer[:, None]) + phase[:, None]
     swing = amplitude * smoothstep(0.0, 0.3, along)[None]
-    out = _directed(lines - _CENTRE)
+    out = directed(lines - CENTRE)
     return (
         lines
         + side * (swing * _swing(angle))[:, :, None]
@@ -371,16 +304,16 @@ def _forward(lines: np.ndarray) -> np.ndarray:
     """Return the directions of locks (N, NODES, 3)."""
     ahead = np.concatenate([lines[:, 1:], lines[:, -1:]], axis=1)
     behind = np.concatenate([lines[:, :1], lines[:, :-1]], axis=1)
-    return _directed(ahead - behind)
+    return directed(ahead - behind)
 
 
 def _knot(knot: tuple[float, float, float, float], draw: _Draws) -> np.ndarray:
     """Wind locks about a ball, (90, NODES, 3)."""
     count = 90
     radius = knot[3] * draw(0.9, 1.06, count)
-    axis = _directed(np.stack([draw(-0.5, 0.5, count), np.ones(count), draw(-0.5, 0.5, count)], 1))
-    first = _directed(_cross(axis, np.array([0.3, 0.1, 1.0])[None] + 0 * axis))
-    second = _cross(axis, first)
+    axis = directed(np.stack([draw(-0.5, 0.5, count), np.ones(count), draw(-0.5, 0.5, count)], 1))
+    first = directed(cross(axis, np.array([0.3, 0.1, 1.0])[None] + 0 * axis))
+    second = cross(axis, first)
     height, start = draw(-0.92, 0.92, count), draw(count=count)
     ring = np.sqrt(1.0 - height * height)[:, None, None]
     angle = start[:, None] + 0.35 * (np.arange(NODES) / (NODES - 1))[None]
@@ -389,7 +322,7 @@ def _knot(knot: tuple[float, float, float, float], draw: _Draws) -> np.ndarray:
         + second[:, None] * _swing(angle)[:, :, None]
     )
     ball = circle * ring + axis[:, None] * height[:, None, None]
-    return np.array(knot[:3]) + _directed(ball) * radius[:, None, None]
+    return np.array(knot[:3]) + directed(ball) * radius[:, None, None]
 
 
 def _ribbons(cut: Cut, lines: np.ndarray, draw: _Draws) -> Hair:
@@ -400,11 +333,11 @@ def _ribbons(cut: Cut, lines: np.ndarray, draw: _Draws) -> Hair:
     taper = 0.6 + 0.4 * smoothstep(0.0, 0.25, along)
     taper = taper * smoothstep(1.08 + blunt, 0.45 + blunt, along)
     width = cut.width * draw(0.6, 1.3, count)
-    side = _directed(_cross(lines - _CENTRE, _forward(lines)))
+    side = directed(cross(lines - CENTRE, _forward(lines)))
     half = 0.5 * width[:, None, None] * taper[None, :, None] * side
     vertices = np.stack([lines - half, lines + half], axis=2)
     moved = lines[:, 1:] - lines[:, :-1]
-    steps = np.sqrt(_dot(moved, moved)[..., 0])
+    steps = np.sqrt(dot(moved, moved)[..., 0])
     length = np.concatenate([np.zeros((count, 1)), np.cumsum(steps, axis=1)], axis=1)
     lock = np.arange(count) * 1.618 + draw(0, 1, count)
     left = (np.arange(count) * NODES * 2)[:, None] + 2 * np.arange(NODES - 1)[None]
@@ -428,9 +361,9 @@ def lock_axes(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     pairs = turned.reshape(-1, NODES, 2, 3)
     forward = _forward((pairs[:, :, 0] + pairs[:, :, 1]) * 0.5)
-    side = _directed(pairs[:, :, 1] - pairs[:, :, 0])
-    normal = _cross(forward, side)
+    side = directed(pairs[:, :, 1] - pairs[:, :, 0])
+    normal = cross(forward, side)
     normal = np.where(normal[..., 2:] < 0.0, -normal, normal)
     edges = np.stack([normal - 0.6 * side, normal + 0.6 * side], axis=2)
     both = np.repeat(forward[:, :, None], 2, axis=2)
-    return _directed(edges).reshape(-1, 3), both.reshape(-1, 3)
+    return directed(edges).reshape(-1, 3), both.reshape(-1, 3)

@@ -7,6 +7,8 @@ the lid to the tips. The lower lashes look like stubble, so they are left out.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 _ROWS = (
@@ -49,7 +51,7 @@ def lash_triangles(
 
     def refined(row: list[int]) -> list[int]:
         points = [row[0]]
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in pairwise(row):
             points += [between[a, b], b]
         return points
 
@@ -57,7 +59,7 @@ def lash_triangles(
     for lid, rim, root, tip in rows.tolist():
         lines = [refined(line) for line in (lid, rim, root)]
         ends = refined(tip)
-        for inner, outer in zip(lines, lines[1:], strict=False):
+        for inner, outer in pairwise(lines):
             for k in range(len(inner) - 1):
                 triangles.append((inner[k], inner[k + 1], outer[k + 1]))
                 triangles.append((inner[k], outer[k + 1], outer[k]))

@@ -151,7 +151,15 @@ def above_hairline(rest: np.ndarray) -> np.ndarray:
     """Return how far points of the base head lie above the usual hairline, in decimetres (V,)."""
     y, z = rest[:, 1], rest[:, 2]
     line = np.full(len(y), 6.55)
-    knots = ((-0.7, 6.55), (0.0, 6.95), (0.35, 7.28), (0.8, 7.30), (1.0, 7.56), (1.2, 7.88), (1.5, 8.0))
+    knots = (
+        (-0.7, 6.55),
+        (0.0, 6.95),
+        (0.35, 7.28),
+        (0.8, 7.30),
+        (1.0, 7.56),
+        (1.2, 7.88),
+        (1.5, 8.0),
+    )
     for (z0, y0), (z1, y1) in pairwise(knots):
         line = line + (y1 - y0) * clip01((z - z0) / (z1 - z0))
     return y - line
@@ -210,7 +218,7 @@ def paint_vertices(identity: Identity, mesh: HeadMesh, occlusion: np.ndarray) ->
 def paint_hair(identity: Identity, hair: Hair) -> np.ndarray:
     """Paint the fields of locks, (H, FIELDS) float32: places in a lock, dark near the scalp."""
     paint = identity.paint
-    tone, tint, _, _ = noise4(noise_table(), hair.lock * 0.73, 0.5 + 0.0 * hair.lock, hair.lock)
+    tone, _, _, _ = noise4(noise_table(), hair.lock * 0.73, 0.0 * hair.lock, hair.lock)
     vary = 0.15 if paint.toon > 0 else 0.5
     bright = 1.0 + vary * (tone - 0.5)
     fields = np.zeros((len(hair.vertices), FIELDS), np.float32)
@@ -319,10 +327,8 @@ def triangle_shaders(identity: Identity, mesh: HeadMesh, fields: np.ndarray) -> 
     shaders[mesh.triangle_component != SKIN] = PLAIN
     inside = mesh.fine_masks["inside_mouth"] > 0.5
     shaders[inside[mesh.triangles].all(axis=1)] = PLAIN
-    eyes = (mesh.triangle_component == LEFT_EYE) | (mesh.triangle_component == RIGHT_EYE)
-    shaders[eyes] = EYE
-    teeth = (mesh.triangle_component == UPPER_TEETH) | (mesh.triangle_component == LOWER_TEETH)
-    shaders[teeth] = TEETH
+    shaders[np.isin(mesh.triangle_component, (LEFT_EYE, RIGHT_EYE))] = EYE
+    shaders[np.isin(mesh.triangle_component, (UPPER_TEETH, LOWER_TEETH))] = TEETH
     return shaders
 
 

@@ -87,12 +87,16 @@ def _rasterise_kernel(version: str) -> Callable[..., Any]:
             az, bz, cz = z[a], z[b], z[c]
             for row in range(top, bottom + 1):
                 e0, e1, e2 = row0, row1, row2
+                entered = False
                 for place in range(row * width + left, row * width + right + 1):
                     if ((e0 - skip0) | (e1 - skip1) | (e2 - skip2)) >= 0:
-                        depth = (e0 * az + e1 * bz + e2 * cz) // area
+                        entered = True
+                        depth = np.int64(np.uint64(e0 * az + e1 * bz + e2 * cz) // np.uint64(area))
                         key = (depth << TRIANGLE_BITS) | t
                         if key < buffer[place]:
                             buffer[place] = key
+                    elif entered:
+                        break  # a triangle is convex
                     e0 -= dy0 * SUBPIXELS
                     e1 -= dy1 * SUBPIXELS
                     e2 -= dy2 * SUBPIXELS
@@ -275,9 +279,7 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
                             _at(directions, 1, i, j, k, u, v, w),
                             _at(directions, 2, i, j, k, u, v, w),
                         )
-                        material = strands(
-                            s, light, table, place, colour, normal, direction, label
-                        )
+                        material = strands(s, light, table, place, colour, normal, direction, label)
                     else:
                         lips = _at(fields, LIPS, a, b, c, u, v, w)
                         material = skin(s, table, place, colour, shine, lips, label)

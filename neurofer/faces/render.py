@@ -215,7 +215,7 @@ class FaceRenderer:
             normals=np.concatenate([normals, lock_normals]),
             directions=directions,
             lit=lit,
-            depth_map=self._depth_map(lit, sculpture.triangles),
+            depth_map=self._depth_map(lit, sculpture),
             table=noise_table(),
             surface=sculpture.surface,
             light=constants,
@@ -224,12 +224,12 @@ class FaceRenderer:
             outline=paint.outline,
         )
 
-    def _depth_map(self, lit: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    def _depth_map(self, lit: np.ndarray, sculpture: Sculpture) -> np.ndarray:
         """Return the depths that the key light sees, (SHADOW_WIDTH ** 2,) int64."""
         x, y = to_grid(lit[:, 0], SUBPIXELS), to_grid(lit[:, 1], SUBPIXELS)
-        both = np.ones(len(triangles), bool)
+        z = to_grid(lit[:, 2], 1.0)
         buffer = self._backend.rasterise(
-            x, y, to_grid(lit[:, 2], 1.0), triangles, both, SHADOW_WIDTH
+            x, y, z, sculpture.mirrored, sculpture.two_sided, SHADOW_WIDTH
         )
         return buffer >> TRIANGLE_BITS
 

@@ -30,6 +30,7 @@ class Sculpture(NamedTuple):
     neutral: np.ndarray  # (V', 3) float64 fine vertices, on the grid of positions
     locks: np.ndarray  # (H, 3) float64 vertices of the hair, numbered after those of the mesh
     triangles: np.ndarray  # (T, 3) int32, those of the hair last
+    mirrored: np.ndarray  # (T, 3) int32, the same ones as the key light's map turns them
     two_sided: np.ndarray  # (T,) bool
     fields: np.ndarray  # (V' + H, FIELDS) float32
     labels: np.ndarray  # (V' + H,) uint8
@@ -50,10 +51,12 @@ def sculpt(identity: Identity, backend: ModuleType) -> Sculpture:
     hair = grow(identity, mesh, neutral, fields[:, materials.COVER])
     labels = np.full(len(hair.vertices), PARTS["hair"], np.uint8)
     shaders = np.full(len(hair.triangles), materials.HAIR, np.uint8)
+    triangles = np.concatenate([mesh.triangles, hair.triangles + np.int32(len(neutral))])
     return Sculpture(
         neutral=neutral,
         locks=hair.vertices,
-        triangles=np.concatenate([mesh.triangles, hair.triangles + np.int32(len(neutral))]),
+        triangles=triangles,
+        mirrored=np.ascontiguousarray(triangles[:, ::-1]),
         two_sided=np.concatenate([mesh.triangle_component == LASHES, shaders == materials.HAIR]),
         fields=np.concatenate([fields, materials.paint_hair(identity, hair)]),
         labels=np.concatenate([materials.vertex_labels(identity, mesh), labels]),

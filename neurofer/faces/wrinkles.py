@@ -14,7 +14,7 @@ import numpy as np
 
 from neurofer.faces.elements import Number, bump, clip01, element, mix, smoothstep
 
-THRESHOLD, DEEPEST = 0.1, 1.6
+THRESHOLD, DEEPEST = 0.1, 1.3
 """Strengths of action units where wrinkles begin, and where they are deepest."""
 
 

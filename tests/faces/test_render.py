@@ -140,7 +140,8 @@ def test_local_transport_moves_the_lids_of_a_cartoon_farther(renderer: FaceRende
     for transport in ("identical", "local"):
         shown = renderer.render(identity, action_units={43: 1.0}, size=SIZE, transport=transport)
         visible[transport] = int((shown.parts == PARTS["left_eye"]).sum())
-    assert visible["local"] < 0.35 * visible["identical"]
+    assert visible["identical"] > 50
+    assert visible["local"] == 0
 
 
 def test_local_transport_leaves_humans_as_they_are(renderer: FaceRenderer) -> None:
