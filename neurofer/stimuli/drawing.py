@@ -10,7 +10,7 @@ import io
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -41,6 +41,8 @@ class Drawing:
         options: of the style.
         added: further variants, part -> variant -> attributes of a path.
         landmarks: "brows", "eyes", "mouth", "nose" -> part.
+        points: landmark -> x and y in the units of the style, for what is always in one place.
+        rest: options of the same face at rest, whose eyes locate it.
         frame: x, y and side of what is shown, in the units of the style.
         size: in pixels.
     """
@@ -49,6 +51,8 @@ class Drawing:
     options: Mapping[str, Any]
     added: Mapping[str, Mapping[str, Mapping[str, str]]]
     landmarks: Mapping[str, str]
+    points: Mapping[str, tuple[float, float]]
+    rest: Mapping[str, Any]
     frame: tuple[float, float, float]
     size: int
 
@@ -106,22 +110,29 @@ def draw(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The image, (size, size, 3) uint8, and its landmarks, (13, 2) float64 in pixel-centre
         coordinates, NaN where the style has no part of its own for them. A brow's landmarks are
-        the outermost points of its shape, an eyelid's the top of the middle of the eye, an eye's
-        the middle of its box, a mouth's its corners and the top and bottom of its middle. Hair
-        over a part does not move them.
+        the outermost points of its shape, an eyelid's the top of the middle of the eye, a mouth's
+        its corners and the top and bottom of its middle. An eye's is the middle of its box in the
+        face at rest, for no expression moves an eye. Hair over a part does not move them.
 
     Raises:
         NeuroferError: the style or an option is unknown.
     """
-    from neurofer.stimuli.part_landmarks import read_landmarks
+    from neurofer.stimuli.part_landmarks import PLACES, read_landmarks
 
     svg = _to_svg(drawing)
     image = np.ascontiguousarray(_rasterise(svg, drawing.size)[..., :3])
+    wide = drawing.size * _FINER
     fine = {
-        name: _rasterise(_only(svg, part), drawing.size * _FINER)[..., 3]
-        for name, part in drawing.landmarks.items()
+        name: _rasterise(_only(svg, part), wide)[..., 3] for name, part in drawing.landmarks.items()
     }
-    return image, (read_landmarks(fine) + 0.5) / _FINER - 0.5
+    if "eyes" in drawing.landmarks:
+        resting = _to_svg(replace(drawing, options={**drawing.options, **drawing.rest}))
+        fine["resting eyes"] = _rasterise(_only(resting, drawing.landmarks["eyes"]), wide)[..., 3]
+    landmarks = (read_landmarks(fine) + 0.5) / _FINER - 0.5
+    x, y, side = drawing.frame
+    for name, point in drawing.points.items():
+        landmarks[PLACES[name]] = (np.array(point) - (x, y)) * drawing.size / side - 0.5
+    return image, landmarks
 
 
 def _to_svg(drawing: Drawing) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,12 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash
 from neurofer.stimuli.cards import Card, Strict
 from neurofer.stimuli.drawing import Drawing, ensure_drawn
-from neurofer.stimuli.part_landmarks import READ
+from neurofer.stimuli.part_landmarks import PLACES, READ
 from neurofer.stimuli.rendered import SEEDS, SIZE, _check_seeds, _check_size
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS, make_table
 
+T = TypeVar("T")
 BACKGROUND = "#c9c9c9"
 
 
@@ -34,6 +35,7 @@ class Style(Strict):
             left out.
         added: variants of our own: part -> variant -> attributes of a path.
         landmarks: what a part is read as: "brows", "eyes", "mouth" or "nose" -> part.
+        points: landmark -> x and y in the units of the style, where it is always in one place.
         doubtful: expressions that could be read as another.
         about: what was judged, and how far it can be trusted.
     """
@@ -48,24 +50,38 @@ class Style(Strict):
     expressions: dict[str, dict[str, str]] = Field(min_length=2)
     added: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
     landmarks: dict[str, str] = Field(default_factory=dict)
+    points: dict[str, tuple[float, float]] = Field(default_factory=dict)
     doubtful: tuple[str, ...] = ()
     about: str
 
     @field_validator("landmarks")
     @classmethod
     def _read(cls, landmarks: dict[str, str]) -> dict[str, str]:
-        for name in landmarks:
-            if name not in READ:
-                raise ValueError(str(unknown_choice("landmarks", name, READ)))
-        return landmarks
+        return _only_known("landmarks", landmarks, READ)
+
+    @field_validator("points")
+    @classmethod
+    def _landmark(cls, points: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        return _only_known("points", points, PLACES)
 
     @field_validator("expressions")
     @classmethod
     def _known(cls, expressions: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-        for expression in expressions:
-            if expression not in EXPRESSIONS:
-                raise ValueError(str(unknown_choice("expression", expression, EXPRESSIONS)))
-        return expressions
+        if "neutral" not in expressions:
+            raise ValueError("the style shows no neutral face")
+        return _only_known("expression", expressions, EXPRESSIONS)
+
+    def variants(self, expression: str) -> dict[str, list[str]]:
+        """Return the options that show an expression."""
+        parts = self.expressions[expression]
+        return {f"{part}Variant": [variant] for part, variant in parts.items()}
+
+
+def _only_known(what: str, named: dict[str, T], choices: Collection[str]) -> dict[str, T]:
+    for name in named:
+        if name not in choices:
+            raise ValueError(str(unknown_choice(what, name, choices)))
+    return named
 
 
 class DrawnCard(Card):
@@ -144,7 +160,6 @@ def plan(
             continue
         for seed in seeds:
             for expression in (one for one in EXPRESSIONS if one in style.expressions):
-                parts = style.expressions[expression]
                 row = {
                     "stimulus_id": f"{card.name}-{key}-{seed}-{expression}",
                     "head": f"2d-{key}",
@@ -158,9 +173,19 @@ def plan(
                 }
                 options = {
                     **style.options,
-                    **{f"{part}Variant": [variant] for part, variant in parts.items()},
+                    **style.variants(expression),
                     # Neighbouring numbers give DiceBear's random numbers much alike.
                     "seed": content_hash(key, seed)[:16],
                     "backgroundColor": [BACKGROUND],
                 }
-                yield row, Drawing(key, options, style.added, style.landmarks, style.frame, size)
+                drawing = Drawing(
+                    style=key,
+                    options=options,
+                    added=style.added,
+                    landmarks=style.landmarks,
+                    points=style.points,
+                    rest=style.variants("neutral"),
+                    frame=style.frame,
+                    size=size,
+                )
+                yield row, drawing

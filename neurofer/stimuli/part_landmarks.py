@@ -12,22 +12,24 @@ from neurofer.faces import LANDMARKS, POSITION_LANDMARKS
 READ = ("brows", "eyes", "mouth", "nose")
 """The parts that landmarks are read from."""
 
-_PLACES = {name: i for i, name in enumerate((*LANDMARKS, *POSITION_LANDMARKS))}
+PLACES = {name: i for i, name in enumerate((*LANDMARKS, *POSITION_LANDMARKS))}
+"""Landmark -> its row."""
 
 
 def read_landmarks(parts: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the 13 landmarks, (13, 2) float64, x and y in pixel-centre coordinates.
 
     Args:
-        parts: "brows", "eyes", "mouth", "nose" -> opacity, (H, W) uint8. Shadows of a part, less
-            opaque than two thirds of it, do not count, nor do pieces beside a brow or a mouth that
-            are smaller than it. What is not there, or is one piece where there should be two,
+        parts: "brows", "eyes", "mouth", "nose" -> opacity, (H, W) uint8; "resting eyes" where
+            other eyes locate the face than those that the lids are read from. Shadows of a part,
+            less opaque than two thirds of it, do not count, nor do pieces beside a brow or a mouth
+            that are smaller than it. What is not there, or is one piece where there should be two,
             stays NaN.
     """
-    points = np.full((len(_PLACES), 2), np.nan)
+    points = np.full((len(PLACES), 2), np.nan)
 
     def put(name: str, point: tuple[float, float]) -> None:
-        points[_PLACES[name]] = point
+        points[PLACES[name]] = point
 
     masks = {name: _solid(opacity) for name, opacity in parts.items() if opacity.any()}
     for side, mask in _halves(masks.get("brows")).items():
@@ -36,9 +38,10 @@ def read_landmarks(parts: Mapping[str, np.ndarray]) -> np.ndarray:
         put(f"{side}_eyebrow_ext", outer)
         put(f"{side}_eyebrow_int", inner)
     for side, mask in _halves(masks.get("eyes")).items():
-        middle = _middle(mask)
-        put(f"{side}_eye", middle)
-        put(f"{side}_eyelid", (middle[0], _edges(mask, middle[0])[0]))
+        x, _ = _middle(mask)
+        put(f"{side}_eyelid", (x, _edges(mask, x)[0]))
+    for side, mask in _halves(masks.get("resting eyes", masks.get("eyes"))).items():
+        put(f"{side}_eye", _middle(mask))
     if "mouth" in masks:
         mouth = _largest(masks["mouth"])
         left, right = _ends(mouth)

@@ -62,6 +62,10 @@ def test_landmarks_lie_on_the_parts_in_their_order(style: str, cache: Path) -> N
     assert (x["top_mouth"] < x["right_mouth"]).all()
     assert (y["top_mouth"] <= y["down_mouth"]).all()
     assert (y["left_eyelid"] < y["top_mouth"]).all()
+    eyes = stimuli.landmarks[:, 10:12]
+    for identity in set(stimuli.table["identity"]):
+        mine = eyes[(stimuli.table["identity"] == identity).to_numpy()]
+        assert (mine == mine[0]).all()  # no expression moves an eye
     if "brows" in CARD.styles[style].landmarks:
         order = ["left_eyebrow_ext", "left_eyebrow_int", "right_eyebrow_int", "right_eyebrow_ext"]
         assert (np.diff([x[name] for name in order], axis=0) > 0).all()
@@ -75,17 +79,29 @@ def test_landmarks_scale_with_the_size(cache: Path) -> None:
     np.testing.assert_allclose((large.landmarks + 0.5) / 2 - 0.5, small.landmarks, atol=0.8)
 
 
-def test_a_line_mouth_lies_where_the_style_puts_it(cache: Path) -> None:
+def draw_neutral(style: str) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a neutral face so large that a unit of the style is a pixel; its landmarks as well."""
+    side = round(CARD.styles[style].frame[2])
+    return drawing.draw(next(plan(f"avatars-2d-{style}", CARD, (1,), side))[1])
+
+
+def test_a_line_mouth_lies_where_the_style_puts_it() -> None:
     """The straight mouth of Micah goes from (20, 30) to (64, 24), 157.13 and 182.89 away."""
-    style = CARD.styles["micah"]
-    stimuli = load("micah", cache, size=340).select(expression="neutral")
-    assert stimuli.landmarks is not None
-    left, right = (
-        stimuli.landmarks[0, list(LANDMARKS).index(name)] for name in ("left_mouth", "right_mouth")
-    )
-    offset = np.array([157.13, 182.89]) - np.asarray(style.frame[:2])  # one unit is one pixel
-    np.testing.assert_allclose(left, np.array([20, 30]) + offset - 0.5, atol=2.5)
-    np.testing.assert_allclose(right, np.array([64, 24]) + offset - 0.5, atol=2.5)
+    _, landmarks = draw_neutral("micah")
+    offset = np.array([157.13, 182.89]) - CARD.styles["micah"].frame[:2]
+    for name, end in (("left_mouth", (20, 30)), ("right_mouth", (64, 24))):
+        found = landmarks[list(LANDMARKS).index(name)]
+        np.testing.assert_allclose(found, np.array(end) + offset - 0.5, atol=2.5)
+
+
+def test_a_point_of_the_card_lies_on_what_is_drawn() -> None:
+    """ToonHead's nose is a shadow on its head: darker skin above and below which it is lighter."""
+    image, landmarks = draw_neutral("toon-head")
+    x, y = landmarks[12].round().astype(int)
+    column = image[y - 25 : y + 25, x].astype(int).sum(axis=1)
+    shadow = np.flatnonzero(column < column[0] - 20)
+    assert 3 < len(shadow) < 20
+    assert abs(shadow.mean() - 25) < 1.5
 
 
 def test_nothing_is_drawn_twice(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +170,8 @@ def test_two_seeds_of_one_person_are_refused(
     ("changes", "message"),
     [
         ({"expressions": {"neutral": {}, "hapy": {}}}, "did you mean 'happy'"),
+        ({"expressions": {"happy": {}, "sad": {}}}, "no neutral face"),
+        ({"points": {"noze": (1, 2)}}, "did you mean 'nose'"),
         ({"landmarks": {"brow": "eyebrows"}}, "did you mean 'brows'"),
         ({"licence": "CC BY-NC 4.0"}, "CC BY 4.0"),
     ],
@@ -174,6 +192,6 @@ def test_a_wrong_card_is_refused(changes: dict[str, object], message: str) -> No
     ],
 )
 def test_what_a_style_lacks_is_named(style: str, options: dict[str, object], message: str) -> None:
-    wrong = drawing.Drawing(style, options, {}, {}, (0, 0, 100), 32)
+    wrong = drawing.Drawing(style, options, {}, {}, {}, {}, (0, 0, 100), 32)
     with pytest.raises(NeuroferError, match=message):
         drawing.draw(wrong)

@@ -42,6 +42,16 @@ def test_a_pair_of_brows_and_eyes() -> None:
     }
 
 
+def test_resting_eyes_locate_the_face_and_the_others_have_the_lids() -> None:
+    shut = box(10, 30, 11, 1) | box(50, 30, 11, 1)
+    assert where(**{"eyes": shut, "resting eyes": box(10, 20, 11, 5) | box(50, 22, 11, 7)}) == {
+        "left_eye": (15, 22),
+        "right_eye": (55, 25),
+        "left_eyelid": (15, 30),
+        "right_eyelid": (55, 30),
+    }
+
+
 def test_a_mouth_and_a_nose() -> None:
     mouth = box(30, 40, 21, 3) | box(38, 38, 5, 9)
     assert where(mouth=mouth, nose=box(39, 30, 3, 5)) == {
