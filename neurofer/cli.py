@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -41,8 +42,14 @@ def _options(
     """Compare models of facial-expression coding the way one compares neurons."""
 
 
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning without the line of code that it comes from."""
+    typer.echo(f"neurofer: {message}", err=True)
+
+
 def main() -> None:
     """Run the command line; an error of the user's ends in one line and status 2."""
+    warnings.showwarning = _warn
     try:
         app()
     except NeuroferError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,21 @@ def test_the_status_says_whether_there_are_findings(folder: Path, tmp_path: Path
     assert "1 finding, 1 of them known of the original" in done.stdout
     assert "wrong name,AF31/AF31V.JPG" in (tmp_path / "all.csv").read_text()
     assert invoke("check", "kdef", str(folder), "--known-ok").exit_code == 0
+
+
+def test_a_warning_is_a_line_without_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(folder, "AF01NES").write_bytes(b"")
+    assert invoke("add", "kdef", str(folder)).exit_code == 0
+    words = ["stimuli", "sheet", "kdef", "--out", str(folder / "kdef.png")]
+    monkeypatch.setattr(sys, "argv", ["neurofer", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("neurofer: kdef: 1 file is set aside (AF01/AF01NES.JPG: empty file)")
 
 
 def test_a_simulated_folder_is_not_counted(folder: Path) -> None:

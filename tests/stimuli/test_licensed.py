@@ -186,6 +186,15 @@ def test_a_frame_is_the_one_of_its_number_in_any_order(tmp_path: Path) -> None:
     assert len(list(stimuli.images())) == len(stimuli)
 
 
+def test_a_clip_that_is_replaced_is_noticed(tmp_path: Path) -> None:
+    stimuli = load("emoreact", tmp_path)
+    stimuli.image(2)
+    train = tmp_path / "copy" / "Data" / "Train"
+    (train / "A1_1.mp4").replace(train / "B2_1.mp4")
+    with pytest.raises(NeuroferError, match=r"'B2_1-1\.000' has changed.*B2_1\.mp4, frame 8"):
+        stimuli.image(3)
+
+
 def test_clips_are_read_at_the_rate_asked_for(tmp_path: Path) -> None:
     stimuli = load("emoreact", tmp_path, rate=4)
     train = stimuli.select(session="A1_1").table
