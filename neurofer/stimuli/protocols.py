@@ -12,7 +12,7 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import EXPRESSIONS
+from neurofer.stimuli.table import EXPRESSIONS, VIEWS
 
 PROTOCOLS = {
     "nine": "the neutral image of the first identity of every head, and the six other expressions "
@@ -31,7 +31,6 @@ PROTOCOLS = {
 }
 """The protocols by name, and what each chooses."""
 
-VIEWS = ("full-left", "half-left", "frontal", "half-right", "full-right")
 SHOWN = EXPRESSIONS[1:7]
 Score = Callable[[StimulusSet, np.ndarray], np.ndarray]
 

@@ -22,7 +22,7 @@ from neurofer.stimuli.images import (
     image_sha256,
     read_image,
 )
-from neurofer.stimuli.table import EXPRESSIONS, column, make_table
+from neurofer.stimuli.table import EXPRESSIONS, VIEWS, column, make_table
 
 Mask = np.ndarray | Path  # in memory, or a file that is decoded when it is asked for
 Held = Mask | Picture  # a Path is hashed at each reading, a Picture only where its file changed
@@ -242,10 +242,12 @@ class StimulusSet:
 
 
 def in_order(name: str, values: Any) -> list[Any]:
-    """Return the values that occur: expressions in canonical order, numbers ascending."""
+    """Return the values that occur: expressions and views in canonical order, numbers ascending."""
     found = list(dict.fromkeys(values))
     if name == "expression":
         return [value for value in ("", *EXPRESSIONS) if value in found]
+    if name == "view" and set(found) <= {"", *VIEWS}:
+        return [value for value in ("", *VIEWS) if value in found]
     return found if found and isinstance(found[0], str) else sorted(found)
 
 

@@ -14,6 +14,7 @@ EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"
 SOURCES = ("photograph", "drawn", "rendered", "simulated")
 """Where images come from; "drawn" by the set's own authors (FERG), "rendered" by neurofer."""
 SPLITS = ("train", "val", "test")
+VIEWS = ("full-left", "half-left", "frontal", "half-right", "full-right")
 COLUMNS = (
     "stimulus_id",
     "head",

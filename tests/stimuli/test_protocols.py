@@ -9,7 +9,7 @@ import pytest
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import EXPRESSIONS, StimulusSet, held_out, load_stimuli, protocol, protocols
-from neurofer.stimuli.protocols import VIEWS
+from neurofer.stimuli.table import VIEWS
 
 from .conftest import FakeRenderer
 

@@ -9,6 +9,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet
 from neurofer.stimuli.images import image_sha256, write_image
+from neurofer.stimuli.stimulus_set import in_order
 
 from .conftest import make_stimuli
 
@@ -162,3 +163,19 @@ def test_what_does_not_fit_is_refused(changes: dict[str, object], message: str) 
     given = {"images": np.zeros((3, 4, 4, 3), np.uint8), "table": pd.DataFrame({"head": ["a"] * 3})}
     with pytest.raises(NeuroferError, match=message):
         StimulusSet.from_arrays("x", **{**given, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("expression", ["happy", "", "neutral", "happy"], ["", "neutral", "happy"]),
+        ("view", ["half-right", "full-left", "frontal"], ["full-left", "frontal", "half-right"]),
+        ("view", ["above", "frontal"], ["above", "frontal"]),
+        ("strength", [1.0, 0.25], [0.25, 1.0]),
+        ("identity", ["b", "a", "b"], ["b", "a"]),
+    ],
+)
+def test_values_come_in_their_order(
+    name: str, values: list[object], expected: list[object]
+) -> None:
+    assert in_order(name, values) == expected
