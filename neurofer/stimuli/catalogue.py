@@ -52,9 +52,10 @@ def load_stimuli(
         progress: None shows a bar on terminals if it takes over two seconds, True always,
             False never.
         parameters: of rendered sets: `seeds`, the identity seeds (default 1 to 5; the first is
-            the training identity), and `size` in pixels (default 224). Of licensed sets: `path` of
-            the copy (default: what `neurofer stimuli add` remembers) and, where the card has them,
-            `layout`, `subset`, `rule` (of votes) and `rate` (frames a second).
+            the training identity), and `size` in pixels (default 224). Of simulated sets: `size`
+            and those of `simulated.load`. Of licensed sets: `path` of the copy (default: what
+            `neurofer stimuli add` remembers) and, where the card has them, `layout`, `subset`,
+            `rule` (of votes) and `rate` (frames a second).
 
     Raises:
         NeuroferError: the name or a parameter is unknown or has a wrong value, or there is no copy

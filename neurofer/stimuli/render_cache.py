@@ -198,6 +198,7 @@ def _draw(spec: RenderSpec) -> Rendering:
         scale_x=spec.scale_x,
         background=None if spec.background is None else _background(spec.background, spec.size),
         transport=spec.transport,
+        wrinkles=spec.wrinkles,
     )
 
 
