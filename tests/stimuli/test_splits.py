@@ -194,7 +194,7 @@ def lacking(row: int = 3, **columns: str) -> StimulusSet:
         (lambda: lacking(session=""), "by-session", {}, "'session'"),
         (lambda: lacking(expression=""), "leave-one-expression-out", {}, "'expression'"),
         (lambda: lacking(expression="fear"), "by-head", {}, "has no expression fear to train"),
-        (lambda: lacking(47, expression="fear"), "by-head", {}, "no expression fear to test"),
+        (lambda: lacking(95, expression="fear"), "by-head", {}, "no expression fear to test"),
         (lambda: grid(view=["frontal"]), "by-view", {}, "has no image to train"),
         (lambda: grid(split=["train"]), "official", {}, "has no image to test"),
     ],
