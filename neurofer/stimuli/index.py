@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers import Problem, Walk, clips, picture_of, pixels
 from neurofer.stimuli.table import column, kind_of
 
+Job = tuple[str, int, list[int]]  # a file, the part of it that is an image, the file's stamp
 BLACK = 16  # an image without a brighter value shows nothing
 
 
@@ -207,12 +210,12 @@ def make_index(
     stamps = _stamps(parsed)
     decoded: list[Decoded] = []
     jobs = list(zip(parsed.names, parsed.items.tolist(), stamps.tolist(), strict=True))
-    read = partial(_decode, parsed.reader, os.path.join(parsed.files.root, ""), known)
+    read = partial(_decode_group, parsed.reader, os.path.join(parsed.files.root, ""), known)
     try:
         with progress_of(text, len(jobs), progress) as advance:
-            for one in ahead(read, jobs):
-                decoded.append(one)
-                advance()
+            for group in ahead(read, _groups(jobs)):
+                decoded += group
+                advance(len(group))
     except BaseException:
         rest = [known.get(_entry(*job), NOTHING) for job in jobs[len(decoded) :]]
         unfinished = f"{decoder(parsed.reader)} unfinished"
@@ -264,9 +267,20 @@ def diagnose(path: str, error: NeuroferError) -> tuple[str, str]:
     return ("refused image" if refused else "corrupt image"), detail
 
 
-def _decode(
-    reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job: tuple[str, int, list[int]]
-) -> Decoded:
+def _groups(jobs: list[Job]) -> Iterator[list[Job]]:
+    """Yield the images of a file together: a clip is decoded by one thread, from its start on."""
+    for _, of_file in groupby(jobs, itemgetter(0)):
+        while group := list(islice(of_file, 64)):
+            yield group
+
+
+def _decode_group(
+    reader: str, start: str, known: dict[tuple[Any, ...], Decoded], group: list[Job]
+) -> list[Decoded]:
+    return [_decode(reader, start, known, job) for job in group]
+
+
+def _decode(reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job: Job) -> Decoded:
     name, item, (size, changed, settled) = job
     entry = _entry(*job)
     if entry in known:
