@@ -77,6 +77,7 @@ class FakeIdentity:
 def renderer(monkeypatch: pytest.MonkeyPatch) -> FakeRenderer:
     """Replace the renderer by a fast fake; returns it."""
     import neurofer.faces
+    import neurofer.stimuli.simulated  # takes the real identities when it is first imported
 
     fake = FakeRenderer()
     monkeypatch.setattr(render_cache, "_renderer", lambda: fake)
