@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from neurofer.errors import NeuroferError
 from neurofer.faces import PARTS
 from neurofer.stimuli import (
     COLUMNS,
@@ -15,13 +17,16 @@ from neurofer.stimuli import (
     load_stimuli,
     protocol,
     read_stimuli,
+    split,
 )
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.images import image_sha256
+from neurofer.stimuli.splits import RULES
 from neurofer.stimuli.table import EXPRESSIONS, SOURCES, SPLITS
 
 from .conftest import FakeRenderer
 from .small_sets import SMALL
+from .test_splits import check as check_split
 
 
 def check(stimuli: StimulusSet) -> None:
@@ -57,6 +62,10 @@ def test_every_set(renderer: FakeRenderer, tmp_path: Path, name: str) -> None:
     some = stimuli.take(range(min(9, len(stimuli))))
     assert read_stimuli(some.save(tmp_path / "set")).identifier == some.identifier
     assert load(name, tmp_path).content == stimuli.content
+    for rule in RULES:
+        with contextlib.suppress(NeuroferError):  # a set without sessions, with one head, ...
+            for one in split(stimuli, rule, folds=2, classes=None):
+                check_split(stimuli, one)
 
 
 @pytest.mark.parametrize("name", list_stimuli())

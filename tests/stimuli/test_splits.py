@@ -73,8 +73,11 @@ def check(stimuli: StimulusSet, one: Split) -> None:
     assert set(table["image_sha256"][left_out]) <= images["validation"] | images["test"]
     people = list(zip(table["head"], table["identity"], strict=True))
     who = {name: {people[i] for i in at} for name, at in parts.items()}
-    crosses = bool((who["train"] | who["validation"]) & who["test"])
+    both = (who["train"] | who["validation"]) & who["test"]
+    crosses = any(identity for _, identity in both)
     assert crosses == ("identity" in one.shares)
+    if any(not identity for _, identity in both):
+        assert "identity not stated" in one.shares
     if RULES[rule_of(one)].keeps_identities:
         assert not crosses
         assert not who["train"] & who["validation"]
