@@ -14,6 +14,7 @@ import pandas as pd
 
 from neurofer.stimuli.copies import Copy, find_copy, licensed_card, open_index
 from neurofer.stimuli.index import Index
+from neurofer.stimuli.readers.rows import called
 
 
 class Finding(NamedTuple):
@@ -167,6 +168,5 @@ def _crossing(index: Index) -> Iterator[Finding]:
 
 
 def _called(index: Index, row: int) -> str:
-    item = int(index.items[row])
-    stimulus = index.table["stimulus_id"].iloc[row]
-    return index.names[row] if item < 0 else f"{index.names[row]} ({stimulus})"
+    stimulus_id = str(index.table["stimulus_id"].iloc[row])
+    return called(index.names[row], int(index.items[row]), stimulus_id)

@@ -29,6 +29,7 @@ from neurofer.stimuli import images
 from neurofer.stimuli.images import CLOCK_TICK, Picture, Stamp, ahead, image_sha256
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers import Problem, Walk, clips, picture_of, pixels
+from neurofer.stimuli.readers.rows import called
 from neurofer.stimuli.table import column, kind_of
 
 Job = tuple[str, int, list[int]]  # a file, the part of it that is an image, the file's stamp
@@ -229,9 +230,11 @@ def make_index(
 def _index(parsed: Parsed, stamps: np.ndarray, decoded: list[Decoded], key: str) -> Index:
     problems = list(parsed.problems)
     good = parsed.sound.copy()
-    for i, one in enumerate(decoded):
-        problem = _fault(parsed.names[i], one, parsed.size)
-        if problem is not None:
+    ids = parsed.table["stimulus_id"].tolist() if decoded else []
+    images = zip(parsed.names, parsed.items.tolist(), ids, strict=True)
+    for i, (image, one) in enumerate(zip(images, decoded, strict=True)):
+        problem = _fault(called(*image), one, parsed.size)
+        if good[i] and problem is not None:  # a row that is set aside already is listed already
             good[i] = False
             problems.append(problem)
     hashes = pd.Series([one.sha256 for one in decoded], dtype=object)

@@ -377,16 +377,40 @@ def test_an_unknown_label_is_set_aside(tmp_path: Path) -> None:
     path = fake_layout("fer2013", tmp_path / "copy")
     text = (path / "fer2013.csv").read_text()
     (path / "fer2013.csv").write_text(text.replace("\n6,", "\n9,"))
-    with pytest.warns(UserWarning, match="unknown label"):
+    with pytest.warns(UserWarning, match=r"fer2013\.csv \(fer0000002\): unknown label"):
         assert len(load("fer2013", tmp_path)) == 3
 
 
-def test_a_row_with_too_few_pixels_is_set_aside(tmp_path: Path) -> None:
+def test_every_bad_row_is_listed_though_all_are_bad_alike(tmp_path: Path) -> None:
+    path = fake_layout("fer2013", tmp_path / "copy")
+    dark = ",".join(["3", " ".join(["7"] * 2304), "Training\n"])
+    with (path / "fer2013.csv").open("a") as file:
+        file.write(dark + dark + dark.replace("3,", "9,", 1) + dark.replace("3,", "9,", 1))
+    bad = bad_files("fer2013", path, cache=tmp_path / "index")
+    assert bad["kind"].tolist().count("black image") == 2
+    assert bad["kind"].tolist().count("unknown label") == 2
+
+
+@pytest.mark.filterwarnings("ignore:string or file could not be read")
+@pytest.mark.parametrize(
+    ("pixels", "kind"),
+    [
+        ("12 13 14", "truncated image"),
+        ("", "corrupt image"),
+        (" ".join(["7"] * 2303 + ["x"]), "corrupt image"),
+        (" ".join(["7"] * 2303 + ["256"]), "corrupt image"),
+        (" ".join(["7"] * 2304), "black image"),
+        (" ".join(["70"] * 49 * 49), "wrong size"),
+    ],
+)
+def test_a_row_with_wrong_pixels_is_set_aside(tmp_path: Path, pixels: str, kind: str) -> None:
     path = fake_layout("fer2013", tmp_path / "copy")
     lines = (path / "fer2013.csv").read_text().splitlines()
-    lines[2] = "3,12 13 14,Training"
+    lines[2] = f"3,{pixels},Training"
     (path / "fer2013.csv").write_text("\n".join(lines))
-    with pytest.warns(UserWarning, match="truncated image"):
+    with pytest.warns(
+        UserWarning, match=rf"1 file is set aside \(fer2013\.csv \(fer0000001\): {kind}"
+    ):
         assert len(load("fer2013", tmp_path)) == 3
 
 

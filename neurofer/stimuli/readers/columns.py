@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli.cards import Strict
-from neurofer.stimuli.readers.rows import Rows
+from neurofer.stimuli.readers.rows import Rows, called
 from neurofer.stimuli.readers.walk import Problem
 
 _TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
@@ -134,20 +134,22 @@ def make_columns(
     """
     sound = np.ones(len(rows.files), dtype=bool)
     problems = []
+    ids, _ = columns["stimulus_id"].values(rows)
+    names = [called(*image) for image in zip(rows.files, rows.items, ids, strict=True)]
     made: dict[str, Any] = {}
     for name, column in columns.items():
         values, wrong = column.values(rows)
         for i, value in wrong.items():
             values[i] = column.filler()
             if sound[i]:
-                problems.append(Problem(rows.files[i], "unknown label", f"{name} {value!r}"))
+                problems.append(Problem(names[i], "unknown label", f"{name} {value!r}"))
             sound[i] = False
         made[name] = values
     seen: dict[str, int] = {}
-    for i, stimulus_id in enumerate(made["stimulus_id"]):
+    for i, stimulus_id in enumerate(ids):
         first = seen.setdefault(stimulus_id, i)
         if first != i and sound[i]:
-            detail = f"the same stimulus as {rows.files[first]}"
-            problems.append(Problem(rows.files[i], "duplicate name", detail))
+            detail = f"the same stimulus as {names[first]}"
+            problems.append(Problem(names[i], "duplicate name", detail))
             sound[i] = False
     return made, sound, problems

@@ -32,3 +32,8 @@ class Rows:
         self.items.append(item)
         for name, value in {"file": file, "stem": stem, **values}.items():
             self.values.setdefault(name, []).append(value)
+
+
+def called(file: str, item: int, stimulus_id: str) -> str:
+    """Return what an image is called in lists of problems: its file, or a part of its file."""
+    return file if item == WHOLE else f"{file} ({stimulus_id})"
