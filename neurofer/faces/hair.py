@@ -168,7 +168,8 @@ def _roots(
     cut: Cut, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndarray, draw: _Draws
 ) -> np.ndarray:
     """Choose points on the scalp, spread evenly over its area, and some along its edge, (N, 3)."""
-    least = cover[mesh.triangles].min(axis=1)
+    a, b, c = (cover[mesh.triangles[:, k]] for k in range(3))
+    least = np.minimum(np.minimum(a, b), c)
     inner = np.flatnonzero(least > cut.roots)
     edge = inner[least[inner] < 0.97]
     rims = draw.count // 5 if len(edge) else 0

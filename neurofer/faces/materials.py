@@ -35,6 +35,7 @@ from neurofer.faces.mesh import (
     TONGUE,
     UPPER_TEETH,
     HeadMesh,
+    fine_component,
 )
 from neurofer.faces.paint import Colour, Paint
 from neurofer.faces.parts import PARTS
@@ -72,6 +73,7 @@ class Surface(NamedTuple):
     cover_bumps: float
     cover_shine: float
     hair_shine: float
+    strand_slant: float  # outwards with height
     strand_x: float  # frequency of strands along the axes
     strand_y: float
     strand_z: float
@@ -124,6 +126,7 @@ def surface(identity: Identity, mesh: HeadMesh) -> Surface:
         cover_bumps=0.9 if monkey else 0.15 if toon else 0.55,
         cover_shine=0.02 if monkey else 0.10,
         hair_shine=0.0 if monkey else paint.hair_shine,
+        strand_slant=0.0 if monkey else 0.9,
         strand_x=stretch[0],
         strand_y=stretch[1],
         strand_z=stretch[2],
@@ -287,14 +290,6 @@ def shirt(rest: np.ndarray) -> np.ndarray:
     return smoothstep(5.86, 5.80, neckline - 0.12 * smoothstep(0.4, 1.0, np.abs(x)))
 
 
-def fine_component(mesh: HeadMesh) -> np.ndarray:
-    """Return the component of every fine vertex (V',) uint8."""
-    component = np.zeros(mesh.subdivision.vertices, np.uint8)
-    for number in range(LASHES + 1):
-        component[mesh.triangles[mesh.triangle_component == number].ravel()] = number
-    return component
-
-
 def vertex_labels(identity: Identity, mesh: HeadMesh) -> np.ndarray:
     """Label the fine vertices with their parts, (V',) uint8; hair, brows and lips come later."""
     rest = mesh.fine_rest
@@ -382,6 +377,8 @@ def covering(
     s: Surface, table: np.ndarray, x: Number, y: Number, z: Number, cover: Number
 ) -> Number:
     """Hair or fur, and eyebrows: (amount, colour, bump x, bump y, eyebrow), amounts in [0, 1]."""
+    slant = s.strand_slant * (y - 7.5) * np.minimum(np.maximum(x * 8.0, -1.0), 1.0)
+    x = x - slant
     coarse, bump_x, bump_y, _ = noise4(table, x * s.strand_x, y * s.strand_y, z * s.strand_z)
     fine, ragged, _, _ = noise4(
         table, x * s.strand_x * 1.9 + 7.0, y * s.strand_y * 2.4 + 7.0, z * s.strand_z * 1.6 + 7.0
@@ -394,6 +391,6 @@ def covering(
         mix(s.cover_g, s.below_g, below) * tone,
         mix(s.cover_b, s.below_b, below) * tone,
     )
-    brow = brow_mask(s, x, y, fine) * (z > 0.7)
+    brow = brow_mask(s, x + slant, y, fine) * (z > 0.7)
     amount = hair * s.cover_bumps
     return hair, colour, (bump_x - 0.5) * amount, (bump_y - 0.5) * amount, brow

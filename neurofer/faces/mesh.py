@@ -119,6 +119,15 @@ def head_mesh() -> HeadMesh:
     return HeadMesh()
 
 
+@lru_cache(maxsize=1)
+def fine_component(mesh: HeadMesh) -> np.ndarray:
+    """Return the component of every fine vertex (V',) uint8."""
+    component = np.zeros(mesh.subdivision.vertices, np.uint8)
+    for number in range(LASHES + 1):
+        component[mesh.triangles[mesh.triangle_component == number].ravel()] = number
+    return component
+
+
 def _split(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 

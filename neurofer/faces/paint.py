@@ -174,7 +174,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
     return Paint(
         skin=skin,
         lips=_times(skin, (0.90, 0.58, 0.58)),
-        brow=_blend(_brow(hair, skin, 0.30), skin, 0.08),
+        brow=_blend(_brow(hair, skin, 0.25), skin, 0.04),
         iris=_varied(random, iris, 0.15),
         hair=hair,
         shirt=_varied(random, _walk(seed, _HUMAN_SHIRTS, 4), 0.15),
@@ -184,7 +184,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         wrinkles=0.6 + 0.6 * macro.old,
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
-        brow_opacity=random.uniform(0.7, 0.95),
+        brow_opacity=random.uniform(0.8, 0.97),
     )
 
 

@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofer.faces.elements import bump, mix, smoothstep, square, unit
-from neurofer.faces.materials import fine_component
-from neurofer.faces.mesh import SKIN, HeadMesh
+from neurofer.faces.mesh import SKIN, HeadMesh, fine_component
 
-_NEIGHBOURS = 28
-_ACROSS, _UP = 0.20, 0.05  # reach of the mean, in decimetres
+_NEIGHBOURS = 36
+_ACROSS, _UP = 0.32, 0.06  # reach of the mean, in decimetres
 
 
 class Smoother(NamedTuple):
@@ -38,14 +37,14 @@ def brow_smoother(mesh: HeadMesh) -> Smoother:
     """Return the smoother of the middle of the forehead."""
     x, y, z = mesh.fine_rest.T
     forehead = (fine_component(mesh) == SKIN) & (z > 1.0) & (y > 7.30) & (y < 8.25)
-    wide = np.flatnonzero(forehead & (np.abs(x) < 0.45))
-    zone = np.flatnonzero(forehead & (np.abs(x) < 0.22) & (y > 7.40) & (y < 8.15))
+    wide = np.flatnonzero(forehead & (np.abs(x) < 0.65))
+    zone = np.flatnonzero(forehead & (np.abs(x) < 0.32) & (y > 7.40) & (y < 8.15))
     across = (x[wide][:, None] - x[zone][None]) / _ACROSS
     up = (y[wide][:, None] - y[zone][None]) / _UP
     weights = bump(square(across) + square(up))
     nearest = np.argsort(-weights, axis=0, kind="stable")[:_NEIGHBOURS]
     kept = np.take_along_axis(weights, nearest, axis=0)
     kept = kept / np.cumsum(kept, axis=0)[-1]
-    amount = smoothstep(0.22, 0.12, np.abs(x[zone])) * smoothstep(7.40, 7.56, y[zone])
+    amount = smoothstep(0.32, 0.18, np.abs(x[zone])) * smoothstep(7.40, 7.56, y[zone])
     amount = amount * smoothstep(8.15, 8.05, y[zone])
     return Smoother(zone, wide[nearest], kept[:, :, None], amount[:, None])

@@ -25,8 +25,7 @@ from neurofer.faces.lighting import (
     lighting,
     shadow_coordinates,
 )
-from neurofer.faces.materials import fine_component
-from neurofer.faces.mesh import LASHES, LEFT_EYE, RIGHT_EYE, head_mesh
+from neurofer.faces.mesh import LASHES, LEFT_EYE, RIGHT_EYE, fine_component, head_mesh
 from neurofer.faces.paint import exposure
 from neurofer.faces.raster import SUBPIXELS, TRIANGLE_BITS, to_grid
 from neurofer.faces.relief import brow_smoother

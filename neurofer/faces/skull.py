@@ -28,7 +28,7 @@ class Skull:
         table = np.zeros((self.TURNS, self.ROWS))
         np.maximum.at(table, (turn.astype(int) % self.TURNS, row.astype(int)), radius)
         table[:, 0] = table[:, 0].max()
-        for _ in range(24):
+        for _ in range(12):
             known = (table > 0) * 1.0
             count, total = _around(known), _around(table)
             table = np.where(table > 0, table, total / np.maximum(count, 1.0))
