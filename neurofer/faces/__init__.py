@@ -1,6 +1,8 @@
 """Heads with known truth: human, monkey and cartoon faces that show action units."""
 
 from neurofer.faces.actions import RECIPES
+from neurofer.faces.avatars import AVATARS, make_avatar
+from neurofer.faces.background import make_background
 from neurofer.faces.camera import Camera
 from neurofer.faces.heads import HEADS
 from neurofer.faces.identities import Identity, make_identity
@@ -11,6 +13,7 @@ from neurofer.faces.render import FaceRenderer, Rendering
 from neurofer.faces.version import RENDERER_VERSION
 
 __all__ = [
+    "AVATARS",
     "HEADS",
     "LANDMARKS",
     "PARTS",
@@ -22,5 +25,7 @@ __all__ = [
     "Identity",
     "Light",
     "Rendering",
+    "make_avatar",
+    "make_background",
     "make_identity",
 ]

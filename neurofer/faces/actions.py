@@ -41,8 +41,16 @@ ACTION_UNITS: dict[int, dict[str, float]] = {
     26: {"jawOpen": 0.38},
     27: {"jawOpen": 0.8},
     CLOSING: _both("eyeBlink"),
+    61: {"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0},
+    62: {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0},
+    63: _both("eyeLookUp"),
+    64: _both("eyeLookDown"),
 }
-"""Action unit -> the asset's face units that it moves, with weights."""
+"""Action unit -> the asset's face units that it moves, with weights.
+
+61 to 64 turn the eyes left, right, up and down. Left and right are the shown person's own, as in
+the Facial Action Coding System: 61 moves the pupils towards the right of a frontal image.
+"""
 
 RECIPES: dict[str, dict[int, float]] = {
     "neutral": {},

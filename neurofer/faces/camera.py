@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,12 +13,20 @@ from neurofer.faces.trigonometry import cos_sin
 DISTANCE = 14.0
 """From the camera to the point between the eyes, in decimetres."""
 
-EXTENT = 2.80
+EXTENT = 2.88
 """Width of the frame at the point between the eyes at zoom 1, in decimetres."""
 
-_PIVOT = (0.0, -0.2, -0.55)
-# What is in the middle of the frame: half-way from crown to chin over many identities.
-_CENTRE = {"human": -0.075, "monkey": -0.20, "cartoon": 0.055}
+
+class Frame(NamedTuple):
+    """Where the middle of a head is, in decimetres from the point between its eyes.
+
+    One frame serves all identities of a head, so that none of them leaves the image at zoom 1: the
+    height is half-way from crown to chin, the depth half-way from the back of the head to the tip
+    of nose or muzzle. A head turns about it.
+    """
+
+    height: float
+    depth: float
 
 
 @dataclass(frozen=True)
@@ -48,18 +57,18 @@ class Camera:
         for shift in self.shift:
             check_number("shift", shift, -2, 2)
 
-    def turn(self, vertices: np.ndarray) -> np.ndarray:
+    def turn(self, vertices: np.ndarray, frame: Frame) -> np.ndarray:
         """Rotate vertices (V, 3) about the middle of the head."""
-        x, y, z = (vertices[:, axis] - _PIVOT[axis] for axis in range(3))
+        x, y, z = vertices[:, 0], vertices[:, 1] - frame.height, vertices[:, 2] - frame.depth
         c, s = cos_sin(self.yaw)
         x, z = c * x + s * z, c * z - s * x
         c, s = cos_sin(self.pitch)
         y, z = c * y - s * z, s * y + c * z
         c, s = cos_sin(self.roll)
         x, y = c * x - s * y, s * x + c * y
-        return np.stack([x + _PIVOT[0], y + _PIVOT[1], z + _PIVOT[2]], axis=1)
+        return np.stack([x, y + frame.height, z + frame.depth], axis=1)
 
-    def project(self, turned: np.ndarray, head: str, size: int) -> np.ndarray:
+    def project(self, turned: np.ndarray, frame: Frame, size: int) -> np.ndarray:
         """Return the places of turned vertices in an image of size pixels, (V, 2) float64.
 
         Pixel (column, row) has its centre at (column, row): the image spans -0.5 to size - 0.5.
@@ -67,5 +76,5 @@ class Camera:
         x, y, z = turned.T
         scale = size * self.zoom / EXTENT * (DISTANCE / (DISTANCE - z))
         right = size * (0.5 + self.shift[0]) + x * scale
-        down = size * (0.5 + self.shift[1]) - (y - _CENTRE[head]) * scale
+        down = size * (0.5 + self.shift[1]) - (y - frame.height) * scale
         return np.stack([right - 0.5, down - 0.5], axis=1)

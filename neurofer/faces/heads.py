@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurofer.faces.camera import Frame
 from neurofer.faces.elements import bump, smoothstep, square
 from neurofer.faces.mesh import (
     LEFT_EYE,
@@ -43,6 +44,13 @@ STYLES: dict[str, dict[str, tuple[float, float]]] = {
 """Head -> the parameters of its warp and their ranges."""
 
 HEADS = tuple(STYLES)
+
+FRAMES = {
+    "human": Frame(-0.075, -0.735),
+    "monkey": Frame(-0.20, -0.375),
+    "cartoon": Frame(0.055, -0.73),
+}
+"""Head -> where its middle is, over many identities."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,8 @@ def centred(mesh: HeadMesh, vertices: np.ndarray) -> tuple[np.ndarray, Anatomy]:
 
 
 def warp(head: str, points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
-    """Give points (V, 3) of the human head the shape of another head."""
-    return _WARPS[head](points, anatomy, style)
+    """Give points (V, 3) of the human head the shape of another head, or of an avatar."""
+    return _WARPS.get(head, _stylised)(points, anatomy, style)
 
 
 def warp_jacobian(head: str, points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
@@ -167,43 +175,111 @@ def _monkey(points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
 
 def _cartoon(points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
     """Round cranium, face that tapers to a small chin, small nose, huge eyes, thin neck."""
+    fixed = {
+        "cranium": 0.16 * style["cranium"],
+        "crown": 0.02,
+        "taper": 0.17 * style["taper"],
+        "chin": 0.13,
+        "mouth": 0.22,
+        "mouth_tall": 0.10,
+        "mouth_up": -0.05,
+        "eye_tall": 1.15,
+        "eye_apart": 0.10,
+        "neck": -0.30,
+    }
+    return _stylised(points, anatomy, {**style, **fixed})
+
+
+HUMAN_STYLE: dict[str, float] = {
+    "width": 1.0,  # of the whole head
+    "height": 1.0,
+    "depth": 1.0,
+    "cranium": 0.0,  # how much wider the skull is above the eyes
+    "crown": 0.0,  # how much taller the skull is
+    "back": 0.0,  # how much deeper the back of the skull is
+    "taper": 0.0,  # how much narrower the face is towards the chin; wider below 0
+    "chin": 0.0,  # how far up the chin is
+    "chin_out": 0.0,  # how far forward the chin is
+    "jowl": 0.0,  # how much wider the face is at the mouth
+    "mouth": 0.0,  # how much wider the mouth is
+    "mouth_tall": 0.0,
+    "mouth_up": 0.0,
+    "nose": 1.0,  # size
+    "nose_wide": 0.0,
+    "nose_long": 0.0,
+    "eye": 1.0,  # size
+    "eye_tall": 1.0,  # height over width
+    "eye_apart": 0.0,
+    "ear": 1.0,  # size
+    "ear_up": 0.0,
+    "neck": 0.0,  # how much wider the neck is
+}
+"""The parameters of the stylised warp that leave a human head as it is; lengths in decimetres."""
+
+
+def _stylised(points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
+    """Change the proportions of a human head; what a style does not name stays as it is."""
+    s = {**HUMAN_STYLE, **style}
     x, y, z = points.T
     mouth = anatomy.mouth_height
-    wide = x * (1.0 + smoothstep(-0.1, 0.75, y) * 0.16 * style["cranium"])
-    low = y + np.maximum(y - 0.3, 0.0) * 0.02
+    wide = x * (1.0 + smoothstep(-0.1, 0.75, y) * s["cranium"])
+    low = y + np.maximum(y - 0.3, 0.0) * s["crown"]
+    deep = z - smoothstep(-0.4, -1.6, z) * smoothstep(-0.6, 0.3, y) * s["back"]
     taper = smoothstep(-0.05, -1.15, y) * smoothstep(-1.7, -0.7, z) * smoothstep(-1.9, -1.4, y)
-    wide = wide * (1.0 - 0.17 * taper * style["taper"])
-    low = low + taper * 0.13
+    wide = wide * (1.0 - s["taper"] * taper)
+    low = low + taper * s["chin"]
+    jowl = bump(square((y - mouth) / 0.75)) * smoothstep(-1.7, -0.7, z)
+    wide = wide * (1.0 + s["jowl"] * jowl)
     lips = bump(square(x / 0.6) + square((y - mouth) / 0.34)) * smoothstep(-0.5, 0.0, z)
-    wide = wide * (1.0 + 0.22 * lips)
-    low = low + (y - mouth) * lips * 0.10 - 0.05 * lips
-    moved = np.stack([wide, low, z], axis=1)
-    nose = np.array([0.0, -0.29, 0.30])
-    near = 1.0 - smoothstep(0.08, 0.34, _distance(moved, nose))
-    moved = moved + (moved - nose) * ((style["nose"] - 1.0) * near)[:, None]
-    moved = _magnify_eyes(moved, anatomy.eyes, style["eye"])
-    moved = _scale_ears(moved, anatomy.ear, style["ear"], 0.78, (0.0, 0.0, 0.0))
+    wide = wide * (1.0 + s["mouth"] * lips)
+    low = low + (y - mouth) * lips * s["mouth_tall"] + s["mouth_up"] * lips
+    chin = bump(square(x / 0.7) + square((y - mouth + 0.45) / 0.40)) * smoothstep(-0.9, 0.0, z)
+    deep = deep + chin * s["chin_out"]
+    moved = np.stack([wide, low, deep], axis=1)
+    moved = _scale_nose(moved, s)
+    moved = _magnify_eyes(moved, anatomy.eyes, s["eye"], s["eye_tall"], s["eye_apart"])
+    moved = _scale_ears(moved, anatomy.ear, s["ear"], 0.78, (0.0, s["ear_up"], 0.0))
     neck = smoothstep(-0.95, -1.35, moved[:, 1]) * (1.0 - smoothstep(-1.5, -2.0, moved[:, 1]))
-    moved[:, 0] *= 1.0 - 0.30 * neck
-    return moved
+    moved[:, 0] *= 1.0 + s["neck"] * neck
+    return moved * np.array([s["width"], s["height"], s["depth"]])
 
 
-def _magnify_eyes(points: np.ndarray, eyes: np.ndarray, scale: float) -> np.ndarray:
+def _scale_nose(points: np.ndarray, style: Style) -> np.ndarray:
+    """Scale the nose about its middle, then widen and lengthen it."""
+    nose = np.array([0.0, -0.29, 0.30])
+    near = 1.0 - smoothstep(0.08, 0.34, _distance(points, nose))
+    points = points + (points - nose) * ((style["nose"] - 1.0) * near)[:, None]
+    x, y, z = points.T
+    wings = bump(square(x / 0.42) + square((y + 0.36) / 0.34)) * smoothstep(-0.3, 0.3, z)
+    tip = bump(square(x / 0.50) + square((y + 0.34) / 0.36)) * smoothstep(0.0, 0.4, z)
+    return np.stack(
+        [
+            x * (1.0 + style["nose_wide"] * wings),
+            y - style["nose_long"] * tip,
+            z + 0.5 * style["nose_long"] * tip,
+        ],
+        axis=1,
+    )
+
+
+def _magnify_eyes(
+    points: np.ndarray, eyes: np.ndarray, scale: float, tall: float, apart: float
+) -> np.ndarray:
     """Push the eyes apart, then magnify both; displacements add up from the same pose."""
-    apart = np.zeros(len(points))
+    aside = np.zeros(len(points))
     for eye in eyes:
         side = 1.0 if eye[0] > 0 else -1.0
         distance = _distance(points, eye)
-        apart = apart + 0.10 * side * bump(square(distance / 0.75))
-    points = points + np.stack([apart, 0 * apart, 0 * apart], axis=1)
+        aside = aside + apart * side * bump(square(distance / 0.75))
+    points = points + np.stack([aside, 0 * aside, 0 * aside], axis=1)
     moved = points
     for eye in eyes:
         side = 1.0 if eye[0] > 0 else -1.0
         between = 2.0 * float(eye[0]) / 0.75
-        shift = 0.10 * side * (1.0 - float(bump(np.float64(between * between))))
+        shift = apart * side * (1.0 - float(bump(np.float64(between * between))))
         centre = eye + np.array([shift, 0.0, 0.0])
         near = 1.0 - smoothstep(0.12, 0.74, _distance(points, centre))
-        growth = np.array([scale, scale * 1.15, scale]) - 1.0
+        growth = np.array([scale, scale * tall, scale]) - 1.0
         moved = moved + (points - centre) * near[:, None] * growth
         moved = moved - np.stack([0 * near, 0 * near, near * (scale - 1.0) * 0.13], axis=1)
     return moved

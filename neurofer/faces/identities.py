@@ -40,7 +40,7 @@ _CARTOON_TARGETS: dict[str, float] = {
 
 @dataclass(frozen=True)
 class Identity:
-    """One person, monkey or cartoon: what `make_identity` returns.
+    """One person, monkey, cartoon or avatar: what `make_identity` and `make_avatar` return.
 
     Attributes:
         seed, head, spread: as they were asked for.
@@ -91,10 +91,10 @@ def make_identity(seed: int, head: str, *, spread: float = 1.0) -> Identity:
         raise unknown_choice("head", head, HEADS, "the face renderer")
     check_number("spread", spread, 0, 2)
     macro = _draw_macro(Random(seed, head, "macro"), head)
-    targets = _macro_targets(_blend_macro(_MEAN_MACRO[head], macro, spread))
+    targets = macro_targets(_blend_macro(_MEAN_MACRO[head], macro, spread))
     if head == "cartoon":
-        _add(targets, _mirrored(_CARTOON_TARGETS))
-    _add(targets, _mirrored(_draw_local(Random(seed, head, "local"), spread)))
+        _add(targets, mirrored(_CARTOON_TARGETS))
+    _add(targets, mirrored(_draw_local(Random(seed, head, "local"), spread)))
     return Identity(
         seed=seed,
         head=head,
@@ -140,7 +140,8 @@ def _blend_macro(mean: Macro, drawn: Macro, spread: float) -> Macro:
     )
 
 
-def _macro_targets(macro: Macro) -> dict[str, float]:
+def macro_targets(macro: Macro) -> dict[str, float]:
+    """Return the asset's targets, name -> weight, that make up a coarse shape."""
     targets = {}
     sexes = (("male", macro.male), ("female", 1 - macro.male))
     ages = (("young", 1 - macro.old), ("old", macro.old))
@@ -187,7 +188,7 @@ def _draw_local(random: Random, spread: float) -> dict[str, float]:
     return targets
 
 
-def _mirrored(targets: dict[str, float]) -> dict[str, float]:
+def mirrored(targets: dict[str, float]) -> dict[str, float]:
     """Give every target of one side its twin on the other."""
     both = dict(targets)
     for name, weight in targets.items():

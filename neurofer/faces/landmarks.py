@@ -19,7 +19,7 @@ LANDMARKS = (
 """The ten expression landmarks of the norm-referenced encoder, in its order; left in the image."""
 
 POSITION_LANDMARKS = ("left_eye", "right_eye", "nose")
-"""The three landmarks that locate a face: the pupils, which no action unit moves, and its tip."""
+"""The three landmarks that locate a face: the pupils, which only gaze moves, and the nose's tip."""
 
 _VERTICES = {
     "left_eyebrow_ext": 1595,

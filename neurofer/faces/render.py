@@ -12,6 +12,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.faces.actions import CLOSING, action_units_of, fine_displacement
+from neurofer.faces.avatars import frame_of
 from neurofer.faces.camera import DISTANCE, Camera
 from neurofer.faces.checks import check_number
 from neurofer.faces.elements import noise_table
@@ -143,8 +144,9 @@ class FaceRenderer:
         vertices = sculpture.neutral + moved
         stretch = np.array([scale_x, 1.0, 1.0])
         vertices = vertices * stretch
-        turned = camera.turn(np.concatenate([vertices, sculpture.locks * stretch]))
-        places = camera.project(turned, identity.head, size)
+        frame = frame_of(identity.head)
+        turned = camera.turn(np.concatenate([vertices, sculpture.locks * stretch]), frame)
+        places = camera.project(turned, frame, size)
         closed = min(max(units.get(CLOSING, 0.0), 0.0), 1.0)
         depths = creases(units if wrinkles else {}, identity.paint.wrinkles)
         scene = self._scene(

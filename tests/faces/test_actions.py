@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurofer.errors import NeuroferError
-from neurofer.faces import LANDMARKS, RECIPES
+from neurofer.faces import LANDMARKS, POSITION_LANDMARKS, RECIPES
 from neurofer.faces.actions import (
     ACTION_UNITS,
     action_units_of,
@@ -17,7 +17,7 @@ from neurofer.faces.mesh import head_mesh
 
 def moved_landmarks(units: dict[int, float]) -> dict[str, np.ndarray]:
     moved = fine_displacement(tuple(sorted(units.items())))[LANDMARK_VERTICES]
-    return dict(zip(LANDMARKS, moved[:10], strict=True))
+    return dict(zip(LANDMARKS + POSITION_LANDMARKS, moved, strict=True))
 
 
 def test_recipes_are_in_order_and_known() -> None:
@@ -54,6 +54,12 @@ def test_displacement_is_linear_in_strength(expression: str) -> None:
         (10, "top_mouth", 1, 1),  # upper lip raiser
         (16, "down_mouth", 1, -1),  # lower lip depressor
         (26, "down_mouth", 1, -1),  # jaw drop
+        (61, "left_eye", 0, 1),  # eyes turn left: the person's left, the image's right
+        (61, "right_eye", 0, 1),
+        (62, "left_eye", 0, -1),  # right
+        (62, "right_eye", 0, -1),
+        (63, "left_eye", 1, 1),  # up
+        (64, "right_eye", 1, -1),  # down
     ],
 )
 def test_action_units_move_what_they_should(unit: int, landmark: str, axis: int, sign: int) -> None:

@@ -20,6 +20,7 @@ from neurofer.faces import (
     Rendering,
     make_identity,
 )
+from neurofer.faces.heads import FRAMES
 from neurofer.faces.landmarks import LANDMARK_VERTICES
 
 from .conftest import BACKENDS
@@ -250,7 +251,7 @@ def test_vertices_depth_and_parts_agree(renderer: FaceRenderer) -> None:
     assert np.array_equal(shown.vertices_2d[LANDMARK_VERTICES], shown.landmarks)
     nose = NAMES.index("nose")
     x, y = np.rint(shown.landmarks[nose]).astype(int)
-    depth = 14.0 - camera.turn(shown.vertices_3d)[LANDMARK_VERTICES[nose], 2]
+    depth = 14.0 - camera.turn(shown.vertices_3d, FRAMES["human"])[LANDMARK_VERTICES[nose], 2]
     assert shown.depth[y, x] == pytest.approx(depth, abs=0.05)
 
 
