@@ -15,7 +15,7 @@ import numpy as np
 
 from neurofer.faces.elements import bump, clip01, mix, smoothstep, square, unit
 from neurofer.faces.identities import Identity
-from neurofer.faces.landmarks import LANDMARK_VERTICES
+from neurofer.faces.landmarks import landmark_places
 from neurofer.faces.mesh import HeadMesh
 from neurofer.faces.random import Random, random_bytes
 from neurofer.faces.skull import CENTRE, Skull, cross, directed, dot
@@ -142,7 +142,7 @@ def grow(identity: Identity, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndar
     roots = _roots(cut, mesh, neutral, cover, draw)
     draw.count = len(roots)
     skull = Skull(mesh, neutral)
-    brows = neutral[LANDMARK_VERTICES[:4]]
+    brows = landmark_places(neutral)[:4]
     lines = _trace(cut, skull, roots, brows, draw)
     if cut.knot is not None:
         lines = np.concatenate([lines, _knot(cut.knot, draw)])
@@ -220,7 +220,7 @@ def _combed(cut: Cut, points: np.ndarray, roots: np.ndarray) -> np.ndarray:
 def _ends(cut: Cut, points: np.ndarray, brows: np.ndarray, ragged: np.ndarray) -> np.ndarray:
     """Return the height below which hair is cut at points (N, 3)."""
     x, _, z = points.T
-    outer = np.abs(brows[:, 0]).max() + 0.13
+    outer = np.abs(brows[:, 0]).max() + 0.05
     fringe = brows[:, 1].max() + _ABOVE_BROWS + cut.fringe + 0.10 * ragged
     before = smoothstep(-0.35, -0.15, z) * smoothstep(outer + 0.08, outer, np.abs(x))
     behind = smoothstep(-0.85, -1.15, z)

@@ -21,24 +21,40 @@ LANDMARKS = (
 POSITION_LANDMARKS = ("left_eye", "right_eye", "nose")
 """The three landmarks that locate a face: the pupils, which only gaze moves, and the nose's tip."""
 
-_VERTICES = {
-    "left_eyebrow_ext": 1595,
-    "left_eyebrow_int": 233,
-    "right_eyebrow_int": 2645,
-    "right_eyebrow_ext": 3911,
-    "left_mouth": 424,
-    "top_mouth": 6607,
-    "right_mouth": 2823,
-    "down_mouth": 6693,
-    "left_eyelid": 1621,
-    "right_eyelid": 3935,
-    "left_eye": 15439,
-    "right_eye": 15299,
-    "nose": 6241,
+_PLACES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    "left_eyebrow_ext": ((1595, 17764, 9034), (17, 43, 4)),
+    "left_eyebrow_int": ((235, 6059, 16377), (2, 28, 34)),
+    "right_eyebrow_int": ((2646, 18707, 10907), (2, 34, 28)),
+    "right_eyebrow_ext": ((3911, 13581, 20085), (17, 4, 43)),
+    "left_mouth": ((1587, 17570, 9021), (32, 16, 16)),
+    "top_mouth": ((455, 6385, 6385), (19, 45, 0)),
+    "right_mouth": ((3903, 13568, 19892), (32, 16, 16)),
+    "down_mouth": ((492, 6694, 6694), (8, 56, 0)),
+    "left_eyelid": ((5478, 18540, 18540), (32, 32, 0)),
+    "right_eyelid": ((10361, 20855, 20855), (32, 32, 0)),
+    "left_eye": ((15439, 15439, 15439), (64, 0, 0)),
+    "right_eye": ((15299, 15299, 15299), (64, 0, 0)),
+    "nose": ((6241, 6241, 6241), (64, 0, 0)),
 }
-"""Fine vertices. An eyelid is the middle of the upper lid's margin; the mouth's are on the lips."""
+"""Fine vertices and their weights in 64ths: a place between the vertices of one triangle.
 
-LANDMARK_VERTICES = np.array([_VERTICES[name] for name in LANDMARKS + POSITION_LANDMARKS])
-"""(13,) int64: the vertices of LANDMARKS, then of POSITION_LANDMARKS."""
+Picked on what is drawn: the ends of the eyebrows' paint half-way up, the borders of the lips'
+colour, the middle of the upper lid's rim. Positions are multiples of a power of two, and so are the
+weights, so that a landmark moves as exactly as the vertices do.
+"""
 
-RIGHT_PUPIL = (LANDMARKS + POSITION_LANDMARKS).index("right_eye")
+_NAMES = LANDMARKS + POSITION_LANDMARKS
+_CORNERS = np.array([_PLACES[name][0] for name in _NAMES])
+_WEIGHTS = np.array([_PLACES[name][1] for name in _NAMES]) / 64.0
+
+
+def landmark_places(vertices: np.ndarray) -> np.ndarray:
+    """Return the places of the landmarks, (13, 3): LANDMARKS, then POSITION_LANDMARKS.
+
+    `vertices` (V', 3) are the fine ones of the mesh, wherever they have been moved.
+    """
+    a, b, c = (vertices[_CORNERS[:, k]] * _WEIGHTS[:, k, None] for k in range(3))
+    return a + b + c
+
+
+RIGHT_PUPIL = _NAMES.index("right_eye")

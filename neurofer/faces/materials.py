@@ -25,7 +25,7 @@ from neurofer.faces.elements import (
 )
 from neurofer.faces.hair import CUTS, Hair, hairline
 from neurofer.faces.identities import Identity
-from neurofer.faces.landmarks import LANDMARK_VERTICES, RIGHT_PUPIL
+from neurofer.faces.landmarks import RIGHT_PUPIL, landmark_places
 from neurofer.faces.mesh import (
     LASHES,
     LEFT_EYE,
@@ -106,7 +106,7 @@ def surface(identity: Identity, mesh: HeadMesh) -> Surface:
     wrap = (0.50, 0.35, 0.30) if toon else (0.45, 0.22, 0.16)
     cover = paint.fur if monkey else paint.hair
     below = paint.fur_below if monkey else paint.hair
-    pupil = mesh.fine_rest[LANDMARK_VERTICES[RIGHT_PUPIL]]
+    pupil = landmark_places(mesh.fine_rest)[RIGHT_PUPIL]
     edge = (0.25, 0.75, 0.40) if monkey else (0.42, 0.52, 0.0) if toon else (0.25, 0.60, 0.45)
     strands = (0.85, 0.30, 0.0) if toon else (0.55, 0.55, 0.35)
     stretch = (38.0, 9.5, 22.8) if monkey else (46.0, 8.3, 16.1)
@@ -314,7 +314,7 @@ def triangle_shaders(identity: Identity, mesh: HeadMesh, fields: np.ndarray) -> 
     """Choose how each triangle is shaded, (T,) uint8, so that no pixel computes what it has not."""
     rest = mesh.fine_rest
     side = np.abs(rest[:, 0])
-    across = (side - 0.11) / 0.50
+    across = (side - 0.11) / 0.44
     brow = (across > -0.2) & (across < 1.2) & (rest[:, 2] > 0.7)
     brow &= np.abs(rest[:, 1] - identity.paint.brow_height - 0.03) < 0.22
     covered = brow | (fields[:, COVER] > 0.0)
@@ -338,7 +338,7 @@ def grain(s: Surface, table: np.ndarray, x: Number, y: Number, z: Number) -> Num
 @element
 def brow_mask(s: Surface, x: Number, y: Number, strand: Number) -> Number:
     """How much of a point of the base head the eyebrows' paint covers."""
-    across = (np.abs(x) - 0.11) / 0.50
+    across = (np.abs(x) - 0.11) / 0.44
     middle = s.brow_height + 0.0744 * across * (2.0 - 1.55 * across)
     taper = 0.75 + 0.5 * smoothstep(0.0, 0.25, across) - 0.65 * smoothstep(0.35, 1.0, across)
     distance = np.abs(y - middle) / (s.brow_thickness * taper)

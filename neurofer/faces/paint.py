@@ -286,7 +286,6 @@ def _paint_cartoon(random: Random, macro: Macro, seed: int) -> Paint:
         lashes=1.6,
         blush=0.45,
         socket=0.06,
-        brow_height=7.51,
         brow_thickness=0.030,
         brow_opacity=1.0,
         iris_radius=0.083,

@@ -18,7 +18,7 @@ from neurofer.faces.checks import check_number
 from neurofer.faces.elements import noise_table
 from neurofer.faces.hair import lock_axes
 from neurofer.faces.identities import Identity
-from neurofer.faces.landmarks import LANDMARK_VERTICES
+from neurofer.faces.landmarks import landmark_places
 from neurofer.faces.lighting import (
     DEPTH_UNITS,
     SHADOW_WIDTH,
@@ -155,7 +155,7 @@ class FaceRenderer:
         shaded = self._backend.shade(scene)
         return Rendering(
             image=shaded.image,
-            landmarks=places[LANDMARK_VERTICES],
+            landmarks=camera.project(landmark_places(turned), frame, size),
             vertices_2d=places[: len(vertices)] if ground_truth else None,
             vertices_3d=vertices if ground_truth else None,
             parts=shaded.parts if ground_truth else None,

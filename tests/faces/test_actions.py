@@ -11,12 +11,12 @@ from neurofer.faces.actions import (
     displacement,
     fine_displacement,
 )
-from neurofer.faces.landmarks import LANDMARK_VERTICES
+from neurofer.faces.landmarks import landmark_places
 from neurofer.faces.mesh import head_mesh
 
 
 def moved_landmarks(units: dict[int, float]) -> dict[str, np.ndarray]:
-    moved = fine_displacement(tuple(sorted(units.items())))[LANDMARK_VERTICES]
+    moved = landmark_places(fine_displacement(tuple(sorted(units.items()))))
     return dict(zip(LANDMARKS + POSITION_LANDMARKS, moved, strict=True))
 
 
@@ -71,7 +71,7 @@ def test_action_units_move_what_they_should(unit: int, landmark: str, axis: int,
 @pytest.mark.parametrize("expression", [name for name in RECIPES if name != "neutral"])
 def test_expressions_are_symmetric_and_leave_the_eyes(expression: str) -> None:
     units = action_units_of(expression, 1.0)
-    moved = fine_displacement(tuple(sorted(units.items())))[LANDMARK_VERTICES]
+    moved = landmark_places(fine_displacement(tuple(sorted(units.items()))))
     pairs = [(0, 3), (1, 2), (4, 6), (8, 9)]
     for left, right in pairs:
         assert moved[left] == pytest.approx(moved[right] * [-1, 1, 1], abs=0.004)
@@ -83,7 +83,7 @@ def test_expressions_point_in_different_directions() -> None:
     """Every expression wins its own norm-referenced projection by a fifth (Eq. 3 of the paper)."""
     names = [name for name in RECIPES if name != "neutral"]
     keys = [tuple(sorted(action_units_of(name, 1.0).items())) for name in names]
-    moved = np.array([fine_displacement(key)[LANDMARK_VERTICES[:10], :2] for key in keys])
+    moved = np.array([landmark_places(fine_displacement(key))[:10, :2] for key in keys])
     length = np.sqrt((moved**2).sum(axis=2, keepdims=True))
     directions = np.where(length > 5e-4, moved / np.maximum(length, 1e-12), 0)
     projections = np.einsum("ald,bld->abl", moved, directions).clip(0).sum(axis=2)

@@ -49,11 +49,11 @@ def test_human_is_not_warped() -> None:
 
 def test_heads_differ_as_meant() -> None:
     """A monkey has a muzzle and a low skull, a cartoon big eyes."""
-    from neurofer.faces.landmarks import LANDMARK_VERTICES
+    from neurofer.faces.landmarks import landmark_places
     from neurofer.faces.mesh import LEFT_EYE, head_mesh
 
     neutral = {h: neutral_vertices(make_identity(1, h, spread=0.0)) for h in HEADS}
-    mouth = {h: v[LANDMARK_VERTICES[5]] for h, v in neutral.items()}
+    mouth = {h: landmark_places(v)[5] for h, v in neutral.items()}
     eyes = head_mesh().component == LEFT_EYE
     eye = {h: np.ptp(v[: len(eyes)][eyes][:, 0]) for h, v in neutral.items()}
     assert mouth["monkey"][2] > mouth["human"][2] + 0.3
