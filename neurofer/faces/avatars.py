@@ -31,7 +31,7 @@ class Avatar(NamedTuple):
 
 
 _BRAM = Avatar(  # a burly man: anvil jaw, small eyes, wide nose
-    frame=Frame(-0.10, -0.75),
+    frame=Frame(-0.1, -0.72),
     macro=Macro((0.1, 0.1, 0.8), 1.0, 0.15, 0.7),
     targets={
         "head/head-square": 0.9,
@@ -79,7 +79,7 @@ _BRAM = Avatar(  # a burly man: anvil jaw, small eyes, wide nose
 )
 
 _ILVA = Avatar(  # a girl: huge wide-set eyes, round cranium, tiny chin, thin neck
-    frame=Frame(0.07, -0.75),
+    frame=Frame(0.1, -0.655),
     macro=Macro((0.1, 0.2, 0.7), 0.0, 0.0, -0.2),
     targets={
         "head/head-round": 0.6,
@@ -133,7 +133,7 @@ _ILVA = Avatar(  # a girl: huge wide-set eyes, round cranium, tiny chin, thin ne
 )
 
 _KOFI = Avatar(  # a lanky youth: tall narrow head, big ears, broad mouth
-    frame=Frame(0.0, -0.70),
+    frame=Frame(0.03, -0.76),
     macro=Macro((1.0, 0.0, 0.0), 0.8, 0.0, -0.6),
     targets={
         "head/head-oval": 0.8,
@@ -143,9 +143,10 @@ _KOFI = Avatar(  # a lanky youth: tall narrow head, big ears, broad mouth
         "ears/l-ear-wing-incr": 1.0,
     },
     style={
+        "depth": 0.95,
         "hair": 0.10,
-        "width": 0.86,
-        "height": 1.0,
+        "width": 0.84,
+        "height": 0.94,
         "crown": 0.1,
         "chin": -0.1,
         "taper": 0.05,
@@ -179,7 +180,7 @@ _KOFI = Avatar(  # a lanky youth: tall narrow head, big ears, broad mouth
 )
 
 _ODO = Avatar(  # an old man: narrow skull over wide jowls, long drooping nose, white brows
-    frame=Frame(-0.05, -0.68),
+    frame=Frame(-0.06, -0.65),
     macro=Macro((0.0, 0.1, 0.9), 0.9, 1.0, 0.4),
     targets={
         "head/head-triangular": 0.5,
@@ -199,8 +200,8 @@ _ODO = Avatar(  # an old man: narrow skull over wide jowls, long drooping nose, 
         "taper": -0.05,
         "chin": 0.08,
         "mouth": -0.05,
-        "nose": 1.25,
-        "nose_long": 0.12,
+        "nose": 1.18,
+        "nose_long": 0.05,
         "nose_wide": 0.15,
         "eye": 1.0,
         "eye_apart": -0.02,
@@ -220,7 +221,7 @@ _ODO = Avatar(  # an old man: narrow skull over wide jowls, long drooping nose, 
         temples=0.30,
         blush=0.75,
         socket=0.35,
-        brow_thickness=0.085,
+        brow_thickness=0.07,
         brow_opacity=1.0,
         specular=0.12,
         bumps=0.05,
@@ -228,7 +229,7 @@ _ODO = Avatar(  # an old man: narrow skull over wide jowls, long drooping nose, 
 )
 
 _SURI = Avatar(  # a woman: heart-shaped face, almond eyes, full lips, long neck
-    frame=Frame(0.02, -0.74),
+    frame=Frame(0.06, -0.66),
     macro=Macro((0.2, 0.6, 0.2), 0.0, 0.05, -0.3),
     targets={
         "mouth/mouth-scale-horiz-incr": 0.6,
@@ -264,7 +265,7 @@ _SURI = Avatar(  # a woman: heart-shaped face, almond eyes, full lips, long neck
         iris=(0.34, 0.17, 0.04),
         sclera=(0.95, 0.94, 0.92),
         hair=(0.018, 0.014, 0.022),
-        hairstyle="bun",
+        hairstyle="long",
         shirt=(0.48, 0.06, 0.28),
         blush=0.3,
         socket=0.30,
@@ -279,17 +280,19 @@ _SURI = Avatar(  # a woman: heart-shaped face, almond eyes, full lips, long neck
 )
 
 _TESS = Avatar(  # a small child: broad flat face, round cheeks, button nose, flat drawing
-    frame=Frame(0.0, -0.70),
+    frame=Frame(0.14, -0.69),
     macro=Macro((0.1, 0.3, 0.6), 0.2, 0.0, 0.9),
     targets={
+        "eyes/l-eye-height3-incr": 1.0,
+        "eyes/l-eye-height1-incr": 1.0,
         "nose/nose-scale-depth-decr": 0.8,
         "head/head-round": 1.0,
-        "head/head-fat-incr": 0.6,
-        "cheek/l-cheek-volume-incr": 0.5,
+        "head/head-fat-incr": 0.3,
+        "cheek/l-cheek-volume-incr": 0.3,
         "nose/nose-volume-decr": 0.5,
         "nose/nose-point-up": 0.5,
         "nose/nose-scale-vert-decr": 0.5,
-        "eyes/l-eye-height2-incr": 0.6,
+        "eyes/l-eye-height2-incr": 1.0,
         "eyes/l-eye-scale-incr": 0.6,
     },
     style={
@@ -300,11 +303,11 @@ _TESS = Avatar(  # a small child: broad flat face, round cheeks, button nose, fl
         "crown": 0.10,
         "jowl": 0.12,
         "taper": 0.02,
-        "chin": 0.16,
+        "chin": 0.1,
         "mouth": 0.0,
         "nose": 0.85,
         "eye": 1.45,
-        "eye_tall": 1.20,
+        "eye_tall": 1.3,
         "eye_apart": 0.10,
         "ear": 1.0,
         "neck": -0.40,
@@ -316,7 +319,7 @@ _TESS = Avatar(  # a small child: broad flat face, round cheeks, button nose, fl
         iris=(0.10, 0.30, 0.70),
         sclera=(1.0, 1.0, 1.0),
         hair=(0.92, 0.66, 0.16),
-        hairstyle="spikes",
+        hairstyle="fringe",
         shirt=(0.75, 0.14, 0.12),
         hairline=0.06,
         blush=0.8,
@@ -329,7 +332,7 @@ _TESS = Avatar(  # a small child: broad flat face, round cheeks, button nose, fl
         specular=0.0,
         bumps=0.0,
         toon=0.75,
-        outline=1.0,
+        outline=0.75,
     ),
 )
 
