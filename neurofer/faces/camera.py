@@ -13,7 +13,7 @@ from neurofer.faces.trigonometry import cos_sin
 DISTANCE = 14.0
 """From the camera to the point between the eyes, in decimetres."""
 
-EXTENT = 2.88
+EXTENT = 2.90
 """Width of the frame at the point between the eyes at zoom 1, in decimetres."""
 
 

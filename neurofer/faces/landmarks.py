@@ -28,13 +28,13 @@ _PLACES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     "right_eyebrow_ext": ((3911, 13581, 20085), (17, 4, 43)),
     "left_mouth": ((1587, 17570, 9021), (32, 16, 16)),
     "top_mouth": ((455, 6385, 6385), (19, 45, 0)),
-    "right_mouth": ((3903, 13568, 19892), (32, 16, 16)),
+    "right_mouth": ((3902, 19892, 13568), (44, 16, 4)),
     "down_mouth": ((492, 6694, 6694), (8, 56, 0)),
     "left_eyelid": ((5478, 18540, 18540), (32, 32, 0)),
     "right_eyelid": ((10361, 20855, 20855), (32, 32, 0)),
     "left_eye": ((15439, 15439, 15439), (64, 0, 0)),
     "right_eye": ((15299, 15299, 15299), (64, 0, 0)),
-    "nose": ((6241, 6241, 6241), (64, 0, 0)),
+    "nose": ((6241, 1678, 1678), (20, 44, 0)),
 }
 """Fine vertices and their weights in 64ths: a place between the vertices of one triangle.
 
