@@ -46,7 +46,7 @@ STYLES: dict[str, dict[str, tuple[float, float]]] = {
 HEADS = tuple(STYLES)
 
 FRAMES = {
-    "human": Frame(-0.035, -0.735),
+    "human": Frame(-0.01, -0.735),
     "monkey": Frame(-0.20, -0.375),
     "cartoon": Frame(0.055, -0.73),
 }

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neurofer.errors import NeuroferError
 from neurofer.faces import Camera, FaceRenderer, make_identity
+from neurofer.faces.avatars import frame_of
 from neurofer.faces.camera import EXTENT
 from neurofer.subjects.face_crop import _CENTRE, crop_face, crop_faces, face_place
 
@@ -31,7 +32,8 @@ def test_the_middle_of_a_face_is_found_whichever_way_it_is_turned(renderer, head
     identity = make_identity(7, head)
     drawn = renderer.render(identity, "fear", size=SIZE, camera=camera, ground_truth=False)
     middle, scale = face_place(drawn.landmarks)
-    (truth,) = camera.project(camera.turn(_CENTRE[None]), head, SIZE)
+    frame = frame_of(head)
+    (truth,) = camera.project(camera.turn(_CENTRE[None], frame), frame, SIZE)
     assert np.abs(middle - truth).max() < place * SIZE
     assert scale == pytest.approx(0.9 * SIZE / EXTENT, rel=size)
 
