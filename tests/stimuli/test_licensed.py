@@ -485,3 +485,36 @@ def test_columns(column: dict[str, Any], text: str, expected: Any) -> None:
     values, wrong = Column(of="{x}", **column).values(rows)
     assert wrong == ({} if expected is not None else {0: text})
     assert values[0] == expected or (expected is NAN and math.isnan(values[0]))
+
+
+def test_without_the_list_of_people_their_sex_is_not_stated(tmp_path: Path) -> None:
+    path = fake_layout("vggface2", tmp_path / "copy")
+    (path / "identity_meta.csv").unlink()
+    assert set(load("vggface2", tmp_path).table["sex"]) == {""}
+
+
+def test_a_list_with_a_broken_line_is_named(tmp_path: Path) -> None:
+    path = fake_layout("affectnet", tmp_path / "copy")
+    lists = path / "Manually_Annotated_file_lists"
+    with (lists / "validation.csv").open("a") as file:
+        file.write("2/bc.jpg,10\n")
+    with pytest.raises(NeuroferError, match=r"validation\.csv, line 3: 2 values for 9 columns"):
+        load("affectnet", tmp_path)
+    (lists / "validation.csv").unlink()
+    with pytest.raises(NeuroferError, match=r"has no Manually.*validation\.csv and no validation"):
+        load("affectnet", tmp_path)
+
+
+def test_a_link_to_the_folder_of_the_set_is_followed(tmp_path: Path) -> None:
+    whole = load("kdef", tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "KDEF").symlink_to(tmp_path / "copy" / "KDEF")
+    linked = load_stimuli("kdef", path=tmp_path / "data", cache=tmp_path / "index")
+    assert linked.identifier == whole.identifier
+
+
+def test_one_layout_can_be_asked_for(tmp_path: Path) -> None:
+    fake_layout("affectnet", tmp_path / "copy")
+    fake_layout("affectnet-npy", tmp_path / "copy")
+    assert len(load("affectnet", tmp_path)) == 2
+    assert len(load("affectnet", tmp_path, layout="npy")) == 3
