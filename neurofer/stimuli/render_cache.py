@@ -187,16 +187,19 @@ def render_all(specs: Iterable[RenderSpec], folder: Path) -> Iterator[None]:
 
 
 def _draw(spec: RenderSpec) -> Rendering:
+    from neurofer.faces import make_background
+
+    seed, size = spec.background, spec.size
     return _renderer().render(
         _identity(spec),
         spec.expression,
         spec.strength,
         action_units=None if spec.action_units is None else dict(spec.action_units),
-        size=spec.size,
+        size=size,
         camera=spec.camera,
         light=spec.light,
         scale_x=spec.scale_x,
-        background=None if spec.background is None else _background(spec.background, spec.size),
+        background=None if seed is None else make_background(seed, size),
         transport=spec.transport,
         wrinkles=spec.wrinkles,
     )
@@ -220,28 +223,11 @@ def _write(spec: RenderSpec, drawn: Rendering, folder: Path) -> None:
 
 
 def _identity(spec: RenderSpec) -> Identity:
-    from neurofer.faces import make_identity
+    from neurofer.faces import AVATARS, make_avatar, make_identity
 
+    if spec.head in AVATARS:
+        return make_avatar(spec.head)
     return make_identity(spec.seed, spec.head, spread=spec.spread)
-
-
-def _background(seed: int, size: int) -> np.ndarray:
-    """Return smooth colours and noise, (size, size, 3) uint8."""
-    from neurofer.faces.random import Random, random_bytes
-
-    random = Random(seed, "background")
-    cells = 2 + random.integer(5)
-    reach, base = 0.9 * random.uniform(), [0.5 * random.uniform() for _ in range(3)]
-    coarse = [[[random.uniform() for _ in range(3)] for _ in range(cells)] for _ in range(cells)]
-    places = np.arange(size) * ((cells - 1) / (size - 1))
-    index = np.minimum(np.floor(places).astype(int), cells - 2)
-    part = (places - index)[:, None, None]
-    rows = np.array(coarse)
-    rows = rows[index] * (1 - part) + rows[index + 1] * part
-    smooth = rows[:, index] * (1 - part[None, :, 0]) + rows[:, index + 1] * part[None, :, 0]
-    noise = random_bytes(seed, size * size).reshape(size, size, 1) / 255.0 - 0.5
-    light = smooth * reach + np.array(base) + 0.25 * random.uniform() * noise
-    return np.floor(np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)

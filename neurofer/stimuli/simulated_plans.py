@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.faces import HEADS, Identity, make_identity
+from neurofer.faces import AVATARS, HEADS, Identity, make_identity
 from neurofer.faces.random import Random
 from neurofer.stimuli.cards import Strict
 from neurofer.stimuli.jitter import Draw, Jitter, draw
@@ -135,8 +135,6 @@ def plan_kdef(scene: Scene, parameters: KdefParameters) -> Planned:
 
 def plan_ferg(scene: Scene, parameters: FergParameters) -> Planned:
     """Plan avatars x expressions x images, in the split that FERG's images are usually put to."""
-    from neurofer.faces import AVATARS  # type: ignore[attr-defined]
-
     stems = sorted(
         f"{avatar}_{AVATAR_WORDS[expression]}_{image + 1}"
         for avatar in AVATARS

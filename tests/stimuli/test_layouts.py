@@ -23,6 +23,7 @@ from .conftest import FakeRenderer, make_stimuli
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "kdef": ("kdef-sim", {"identities": 2}),
     "lfw": ("identities-sim", {"identities": 20, "images": 3}),
+    "ferg": ("ferg-sim", {"images": 3}),
 }
 
 

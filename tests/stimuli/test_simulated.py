@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neurofer.errors import NeuroferError
-from neurofer.faces import PARTS, POSITION_LANDMARKS
+from neurofer.faces import AVATARS, PARTS, POSITION_LANDMARKS
 from neurofer.files import content_folder
 from neurofer.stimuli import StimulusSet, list_stimuli, load_stimuli, split
 from neurofer.stimuli.cards import read_card
@@ -142,6 +142,18 @@ def test_identities_take_heads_in_turn_and_go_through_the_views() -> None:
     assert [row["stimulus_id"] for row in rows[:2]] == ["Human_200000_0001", "Human_200000_0002"]
 
 
+def test_avatars_show_every_expression_and_look_about() -> None:
+    rows, specs = planned("ferg-sim", images=5)
+    assert len(rows) == 6 * 7 * 5 == len(set(specs))
+    cells = Counter((row["head"], row["identity"], row["expression"]) for row in rows)
+    assert set(cells.values()) == {5}
+    assert {row["head"] for row in rows} == set(AVATARS)
+    assert not {row["head"] for row in rows} & {"aia", "bonnie", "jules", "malcolm", "mery", "ray"}
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+    turned = {unit for spec in specs for unit, _ in spec.action_units or () if unit > 60}
+    assert turned == {61, 62, 63, 64}
+
+
 @pytest.mark.parametrize("count", [42, 1000, 55767])
 def test_fergs_split_has_the_usual_shares(count: int) -> None:
     counts = Counter(ferg_split(count))
@@ -202,6 +214,8 @@ def test_no_image_is_in_a_set_twice(renderer: FakeRenderer, tmp_path: Path, name
         ("identities-sim", {"views": ["front"]}, "views.*did you mean 'frontal'"),
         ("identities-sim", {"views": []}, "views"),
         ("identities-sim", {"images": 0}, "images=0"),
+        ("ferg-sim", {"images": 0}, "images=0"),
+        ("ferg-sim", {"first_seed": 1}, "parameter='first_seed' is not in simulated set"),
     ],
 )
 def test_wrong_parameters(name: str, parameters: dict[str, Any], message: str) -> None:
