@@ -16,9 +16,13 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
     ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with; default: all cores.")
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the log for TensorBoard as well.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a net and write its weights, a card beside them and a log.
@@ -28,10 +32,20 @@ def train(
     from neurofer.training import read_recipe
     from neurofer.training.train import train as run
 
-    result = run(read_recipe(recipe), out, resume=resume, threads=threads, quiet=quiet)
+    result = run(
+        read_recipe(recipe),
+        out,
+        resume=resume,
+        device=device,
+        threads=threads,
+        tensorboard=tensorboard,
+        quiet=quiet,
+    )
     if not result.finished:
         typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)
         raise typer.Exit(143)  # 128 + SIGTERM, as a scheduler expects
+    if not result.writes:
+        return
     for name, value in result.held_out.items():
-        typer.echo(f"held-out error, {name}: {value:.3f}")
+        typer.echo(f"held out, {name}: {value:.3f}")
     typer.echo(f"wrote {result.weights} and {result.weights.with_suffix('.json')}")

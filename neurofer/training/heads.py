@@ -28,7 +28,7 @@ from neurofer.files import cache_folder, content_hash, write_whole
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.workers import run_in_processes, serve
 from neurofer.subjects.preprocess import heatmap_input
-from neurofer.training.recipe import Strict
+from neurofer.training.strict import Strict
 
 if TYPE_CHECKING:
     from neurofer.faces import Identity, Rendering

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,9 @@ from neurofer.subjects.heatmap import (
 from neurofer.subjects.tensors import save_tensors
 from neurofer.training.batches import batch_positions
 from neurofer.training.heads import RenderedHeads, rendered_heads
-from neurofer.training.recipe import Recipe, Strict
+from neurofer.training.recipe import Recipe
+from neurofer.training.strict import Strict
+from neurofer.training.world import World
 
 
 class Augmentation(Strict):
@@ -64,8 +67,8 @@ class TaskRecipe(Recipe):
 class Task:
     """Training and held-out images of a landmark recipe, and what the loop does with them."""
 
-    def __init__(self, recipe: TaskRecipe, *, quiet: bool = False) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
+        self.recipe, self.world = recipe, world
         self.heads = rendered_heads(recipe.data, quiet=quiet)
         train = ~self.heads.held_out
         self.inputs = torch.from_numpy(self.heads.inputs[train])
@@ -89,23 +92,33 @@ class Task:
         net = HeatmapNet(self.recipe.channels)
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def loss(self, net: nn.Module, step: int) -> torch.Tensor:
-        """Return the mean loss over the landmarks of a step's batch."""
+    def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """Return all parameters: one optimiser."""
+        return {"net": list(net.parameters())}
+
+    def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the mean loss over the landmarks of a step's batch."""
         recipe = self.recipe
         positions = batch_positions(len(self.inputs), recipe.batch_size, recipe.seed, step)
         random = np.random.default_rng((recipe.seed, 1, step))
         inputs = self.inputs[positions][:, None].float()
         inputs, cells = augment(inputs, self.cells[positions], recipe.augmentation, random)
-        logits = net(standardise(inputs)).float()
-        with torch.autocast("cpu", enabled=False):
-            return landmark_loss(logits, cells, recipe)
+        share, device = self.world.share(len(inputs)), self.world.device
+        logits = net(standardise(inputs[share].to(device))).float()
+        with torch.autocast(device.type, enabled=False):
+            yield "net", landmark_loss(logits, cells[share].to(device), recipe)
+
+    def validate(self, net: nn.Module) -> float:
+        """Return minus the mean error on the held-out identities."""
+        return -self.evaluate(net)["all"]
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return mean errors in pixels (of the rendered size) on the held-out identities."""
         heads, held_out = self.heads, self.heads.held_out
         inputs = torch.from_numpy(heads.inputs[held_out])[:, None].float()
         with torch.inference_mode():
-            maps = torch.cat([net(standardise(batch)).flatten(2) for batch in inputs.split(50)])
+            batches = (batch.to(self.world.device) for batch in inputs.split(50))
+            maps = torch.cat([net(standardise(batch)).flatten(2).cpu() for batch in batches])
         cells = expected_position(maps.softmax(-1).unflatten(2, (MAP_SIZE, MAP_SIZE))).numpy()
         difference = cells - to_cells(heads.landmarks[held_out], self.recipe.data.size)
         error = np.linalg.norm(difference, axis=2) * (self.recipe.data.size / MAP_SIZE)
@@ -124,7 +137,7 @@ def landmark_loss(logits: torch.Tensor, cells: torch.Tensor, recipe: TaskRecipe)
     """Return the loss of maps (n, k, H, W) against true positions (n, k, 2) in cells."""
     height, width = logits.shape[-2:]
     log_maps = logits.flatten(2).log_softmax(-1)
-    axes = torch.arange(width, dtype=cells.dtype), torch.arange(height, dtype=cells.dtype)
+    axes = [torch.arange(side).to(cells) for side in (width, height)]
     near_x = torch.exp(-((axes[0] - cells[..., 0, None]) ** 2) / (2 * recipe.target_sd**2))
     near_y = torch.exp(-((axes[1] - cells[..., 1, None]) ** 2) / (2 * recipe.target_sd**2))
     target = (near_y[..., :, None] * near_x[..., None, :]).flatten(2)
@@ -132,7 +145,7 @@ def landmark_loss(logits: torch.Tensor, cells: torch.Tensor, recipe: TaskRecipe)
     target = target / target.sum(-1, keepdim=True).clamp(min=1e-6)
     cross_entropy = -(target * log_maps).sum(-1)
     position = expected_position(log_maps.exp().view_as(logits))
-    inside = ((cells >= 0) & (cells <= torch.tensor([width - 1, height - 1]))).all(-1)
+    inside = ((cells >= 0) & (cells <= cells.new_tensor([width - 1, height - 1]))).all(-1)
     distance = (position - cells).abs().mean(-1) * inside
     return recipe.map_weight * cross_entropy.mean() + recipe.position_weight * distance.mean()
 

@@ -9,31 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.training.optimisers import Optimiser
+from neurofer.training.strict import Strict
 
 # The module of each task holds its `TaskRecipe` and its `Task`; imported when it is asked for.
-TASKS = {"landmarks": "neurofer.training.landmarks"}
-
-
-class Strict(BaseModel):
-    """A part of a recipe: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Optimiser(Strict):
-    """AdamW (Loshchilov and Hutter 2019) with a warm-up and half a cosine down to zero.
-
-    `average` is the decay of the running mean of the weights that is shipped in the end (Polyak
-    and Juditsky 1992); 0 ships the last weights.
-    """
-
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    warmup_steps: int = Field(default=100, ge=0)
-    average: float = Field(default=0.998, ge=0, lt=1)
+TASKS = {
+    "landmarks": "neurofer.training.landmarks",
+    "supervised": "neurofer.training.supervised",
+}
 
 
 class Recipe(Strict):
@@ -41,6 +27,11 @@ class Recipe(Strict):
 
     With `precision: bfloat16` the convolutions are computed in that type and their results and the
     weights kept in float32; it takes about half the time on processors that have the type.
+    `float64` is slow, and for tests: in it the order of sums does not matter.
+
+    `batch_size` is that of all processes together. With `evaluate_every` the task's score on its
+    validation data is taken every so many steps: for the schedule `plateau`, and to stop early
+    after `patience` scores that were no better (0: never). `compile` uses torch.compile.
     """
 
     name: str
@@ -50,8 +41,17 @@ class Recipe(Strict):
     batch_size: int = Field(default=16, gt=0)
     checkpoint_every: int = Field(default=500, gt=0)
     log_every: int = Field(default=50, gt=0)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    evaluate_every: int = Field(default=0, ge=0)
+    patience: int = Field(default=0, ge=0)
+    compile: bool = False
     optimiser: Optimiser = Optimiser()
+
+    @model_validator(mode="after")
+    def _scored(self) -> Recipe:
+        if not self.evaluate_every and (self.patience or self.optimiser.schedule == "plateau"):
+            raise ValueError("patience and the schedule plateau need evaluate_every")
+        return self
 
 
 def list_recipes() -> tuple[str, ...]:

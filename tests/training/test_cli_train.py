@@ -29,14 +29,18 @@ def run(monkeypatch):
 
 def test_options_reach_the_loop(run):
     out = Path("net.safetensors")
-    result, got = run("heatmap", "--out", out, "--resume", "--threads", 1, "--quiet")
+    result, got = run(
+        "heatmap", "--out", out, "--resume", "--threads", 1, "--device", "cpu", "--quiet"
+    )
     assert result.exit_code == 0
-    assert "held-out error, all: 0.500" in result.output
+    assert "held out, all: 0.500" in result.output
     assert got == {
         "recipe": "heatmap",
         "out": out,
         "resume": True,
+        "device": "cpu",
         "threads": 1,
+        "tensorboard": False,
         "quiet": True,
     }
 

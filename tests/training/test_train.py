@@ -14,7 +14,8 @@ from neurofer.subjects import heatmap
 from neurofer.subjects.tensors import load_tensors
 from neurofer.training import landmarks, make_recipe
 from neurofer.training.heads import HeadArrays
-from neurofer.training.train import learning_rate, train
+from neurofer.training.train import train
+from neurofer.training.world import World
 
 RECIPE = {
     "name": "tiny",
@@ -75,7 +76,7 @@ def test_training_decreases_the_error(tmp_path):
         checkpoint_every=100,
         augmentation={"shift": 0.03, "zoom": 0.05},
     )
-    task = landmarks.Task(long)
+    task = landmarks.Task(long, World())
     torch.manual_seed(0)
     before = task.evaluate(task.net().eval())["all"]
     result = train(long, tmp_path / "net.safetensors", threads=1)
@@ -116,19 +117,19 @@ def test_the_same_seed_gives_the_same_weights(whole, tmp_path):
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(whole, tmp_path, monkeypatch, stop):
     out = tmp_path / "parts.safetensors"
-    loss = landmarks.Task.loss
+    loss = landmarks.Task.losses
 
     def loss_and_sigterm(self, net, step):
         if step == stop:
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, net, step)
 
-    monkeypatch.setattr(landmarks.Task, "loss", loss_and_sigterm)
+    monkeypatch.setattr(landmarks.Task, "losses", loss_and_sigterm)
     stopped = train(recipe(), out, threads=1)
     assert not stopped.finished
     assert stopped.steps == stop + 1
     assert not out.exists()
-    monkeypatch.setattr(landmarks.Task, "loss", loss)
+    monkeypatch.setattr(landmarks.Task, "losses", loss)
     assert train(recipe(), out, resume=True, threads=1).finished
     assert losses(out.with_suffix(".log.jsonl")) == losses(whole[0].with_suffix(".log.jsonl"))
     assert sha256_file(out) == sha256_file(whole[0])
@@ -136,17 +137,17 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(whole, tmp_path, mon
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(whole, tmp_path, monkeypatch):
     out = tmp_path / "killed.safetensors"
-    loss = landmarks.Task.loss
+    loss = landmarks.Task.losses
 
     def loss_and_death(self, net, step):
         if step == 8:
             raise RuntimeError("the power failed")
         return loss(self, net, step)
 
-    monkeypatch.setattr(landmarks.Task, "loss", loss_and_death)
+    monkeypatch.setattr(landmarks.Task, "losses", loss_and_death)
     with pytest.raises(RuntimeError):
         train(recipe(), out, threads=1)
-    monkeypatch.setattr(landmarks.Task, "loss", loss)
+    monkeypatch.setattr(landmarks.Task, "losses", loss)
     _, about = load_tensors(out.with_suffix(".checkpoint.safetensors"))
     assert about["step"] == 5
     with pytest.raises(NeuroferError, match="go on with --resume"):
@@ -158,13 +159,13 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(whole, tmp_path, monkeypa
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     out = tmp_path / "net.safetensors"
-    loss = landmarks.Task.loss
+    loss = landmarks.Task.losses
 
     def loss_and_sigterm(self, net, step):
         os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, net, step)
 
-    monkeypatch.setattr(landmarks.Task, "loss", loss_and_sigterm)
+    monkeypatch.setattr(landmarks.Task, "losses", loss_and_sigterm)
     train(recipe(), out, threads=1)
     with pytest.raises(NeuroferError, match="belongs to another recipe"):
         train(recipe(steps=13), out, resume=True, threads=1)
@@ -172,7 +173,9 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        landmarks.Task, "loss", lambda self, net, step: net.read.weight.sum() * float("nan")
+        landmarks.Task,
+        "losses",
+        lambda self, net, step: iter([("net", net.read.weight.sum() * float("nan"))]),
     )
     with pytest.raises(NeuroferError, match=r"the loss is nan at step 0 of recipe tiny; lower"):
         train(recipe(), tmp_path / "net.safetensors", threads=1)
@@ -187,12 +190,3 @@ def test_another_ending_is_refused(tmp_path):
 def test_torch_is_left_as_it_was(whole):
     assert not torch.are_deterministic_algorithms_enabled()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
-def test_the_learning_rate_warms_up_and_falls_to_zero():
-    long = recipe(steps=1000, optimiser={"learning_rate": 0.01, "warmup_steps": 100})
-    rates = [learning_rate(long, step) for step in range(1000)]
-    assert rates[0] == pytest.approx(0.01 / 100)
-    assert max(rates) == pytest.approx(0.01 * 0.5 * (1 + np.cos(np.pi * 0.099)), rel=0.01)
-    assert rates[500] == pytest.approx(0.005)
-    assert rates[-1] < 1e-6

@@ -1,0 +1,74 @@
+"""Recording from any network: the outputs of its modules, step by step, and no step too many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from neurofer.errors import NeuroferError
+
+_STEP = re.compile(r"(.+)-t(\d+)$")
+
+
+class _Enough(Exception):  # noqa: N818 -- it is no error
+    """Raised when the last of the activity that was asked for has been computed."""
+
+
+def activity(net: nn.Module, inputs: torch.Tensor, sites: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Return the output of modules, from one forward pass that ends at the last of them.
+
+    Args:
+        net: any network of one input.
+        inputs: what it takes, (n, ...).
+        sites: names of modules; "IT.output-t1" is the second output of "IT.output" in one pass,
+            as Brain-Score counts the steps of a recurrent network.
+
+    Returns:
+        (n, ...) a site, in the order of `sites`.
+
+    Raises:
+        NeuroferError: a module is called less often than a site's number says.
+    """
+    wanted = {site: _module_and_step(net, site) for site in sites}
+    calls: dict[str, int] = {}
+    found: dict[str, torch.Tensor] = {}
+
+    def hook(name: str) -> object:
+        def keep(module: nn.Module, given: object, output: torch.Tensor) -> None:
+            call = calls.get(name, 0)
+            calls[name] = call + 1
+            for site, place in wanted.items():
+                if place == (name, call):
+                    found[site] = output
+            if len(found) == len(wanted):
+                raise _Enough
+
+        return keep
+
+    handles = [
+        net.get_submodule(name).register_forward_hook(hook(name))  # type: ignore[arg-type]
+        for name in {name for name, _ in wanted.values()}
+    ]
+    try:
+        net(inputs)
+    except _Enough:
+        return {site: found[site] for site in sites}
+    finally:
+        for handle in handles:
+            handle.remove()
+    missing = [site for site in sites if site not in found]
+    raise NeuroferError(
+        f"{', '.join(missing)} did not respond in a forward pass of {type(net).__name__}; its "
+        f"modules were called {calls or 'not at all'}"
+    )
+
+
+def _module_and_step(net: nn.Module, site: str) -> tuple[str, int]:
+    names = dict(net.named_modules())
+    numbered = _STEP.match(site)
+    if site not in names and numbered is not None and numbered[1] in names:
+        return numbered[1], int(numbered[2])
+    return site, 0

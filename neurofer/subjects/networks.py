@@ -1,0 +1,116 @@
+"""The networks that can be trained here, by name: how each is made, what it sees, what it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.subjects.cornet_s import STEPS, CORnetS
+from neurofer.subjects.encoders import DecisionNet, Variant
+from neurofer.subjects.face_channel import FaceChannel
+from neurofer.subjects.resnet import resnet18, resnet50
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that turns images into `outputs` numbers.
+
+    Attributes:
+        make: from the number of outputs, and options, to a new network.
+        size: height and width of its images in pixels, as published.
+        gray: whether it sees one channel.
+        features: the site before the last layer, which stands for the network as a representation.
+        sites: modules to record from, with "-t0" and so on where one is called several times.
+    """
+
+    make: Callable[..., nn.Module]
+    size: int
+    features: str
+    sites: tuple[str, ...]
+    gray: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the options that `make` takes."""
+        return tuple(inspect.signature(self.make).parameters)[1:]
+
+
+def _encoder(encoder: str) -> Callable[..., DecisionNet]:
+    def make(
+        outputs: int,
+        *,
+        width: float = 1.0,
+        hidden: int = 500,
+        scheme: str = "full",
+        ciao: bool = False,
+    ) -> DecisionNet:
+        return DecisionNet(Variant(encoder, scheme, ciao), outputs, hidden=hidden, width=width)
+
+    return make
+
+
+_STAGES = tuple(f"layer{stage}" for stage in range(1, 5))
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "cornet-s": Architecture(
+        CORnetS,
+        224,
+        "decoder.flatten",
+        (
+            "V1.output",
+            *(f"{area}.output-t{step}" for area, steps in STEPS.items() for step in range(steps)),
+            "decoder.flatten",
+            "decoder.linear",
+        ),
+    ),
+    "resnet-50": Architecture(resnet50, 224, "avgpool", ("maxpool", *_STAGES, "avgpool", "fc")),
+    "resnet-18": Architecture(resnet18, 128, "avgpool", ("maxpool", *_STAGES, "avgpool", "fc")),
+    "vgg": Architecture(
+        _encoder("vgg"),
+        96,
+        "encoder",
+        (*(f"encoder.pool{block}" for block in range(1, 5)), "encoder", "decide.1", "decide"),
+    ),
+    "pk": Architecture(
+        _encoder("pk"),
+        96,
+        "encoder",
+        (*(f"encoder.relu{number}" for number in range(1, 4)), "encoder", "decide.1", "decide"),
+    ),
+    "face-channel": Architecture(
+        FaceChannel, 64, "hidden", ("convolutions", "hidden", "decide"), gray=True
+    ),
+}
+
+
+def make_network(name: str, outputs: int, **options: Any) -> nn.Module:
+    """Make a new network with random weights, which are torch's.
+
+    Args:
+        name: out of `ARCHITECTURES`.
+        outputs: units of its last layer.
+        options: of the architecture: `width` scales the channels.
+
+    Raises:
+        NeuroferError: an unknown name or option; the message lists the choices.
+    """
+    if name not in ARCHITECTURES:
+        raise unknown_choice("network", name, ARCHITECTURES)
+    architecture = ARCHITECTURES[name]
+    for option in options:
+        if option not in architecture.options:
+            raise unknown_choice("option", option, architecture.options, f"network {name!r}")
+    if outputs < 1:
+        raise NeuroferError(f"outputs={outputs}; a network needs at least one")
+    return architecture.make(outputs, **options)
+
+
+def scale_pixels(images: torch.Tensor) -> torch.Tensor:
+    """Turn pixels 0 to 255 into -1 to 1: what every network that is trained here sees."""
+    return images.float() / 127.5 - 1.0

@@ -1,0 +1,60 @@
+"""The log of a training run: one JSON object a line, and TensorBoard's files on request."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from neurofer.errors import NeuroferError
+
+
+class Log:
+    """A file of one JSON object a line; lines past the step where a run goes on are dropped.
+
+    Args:
+        out: the weight file; the log lies beside it.
+        first_step: where the run goes on.
+        writes: False in all processes but the first.
+        tensorboard: whether to write TensorBoard's event files as well.
+
+    Raises:
+        NeuroferError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, out: Path, first_step: int, writes: bool, tensorboard: bool) -> None:
+        self.path = out.with_suffix(".log.jsonl")
+        self._writes = writes
+        self._board: Any = None
+        self._began, self._first = time.monotonic(), first_step
+        if not writes:
+            return
+        lines = self.path.read_text("utf-8").splitlines() if self.path.is_file() else []
+        # A line that a crash cut short has no closing brace.
+        whole = [line for line in lines if line.endswith("}")]
+        kept = [line for line in whole if first_step and json.loads(line)["step"] <= first_step]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(line + "\n" for line in kept), "utf-8")
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise NeuroferError(
+                    "--tensorboard needs the package tensorboard; pip install tensorboard"
+                ) from error
+            self._board = SummaryWriter(str(out.with_suffix(".tensorboard")))  # type: ignore[no-untyped-call]
+
+    def write(self, *, step: int, **values: Any) -> None:
+        """Write one line of the first process."""
+        if not self._writes:
+            return
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self._board.add_scalar(name, value, step)
+            rate = (step - self._first) / max(1e-9, time.monotonic() - self._began)
+            self._board.add_scalar("steps_per_second", rate, step)
+            self._board.flush()

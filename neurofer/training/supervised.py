@@ -1,0 +1,265 @@
+"""The task of learning to say something of an image, with CIAO's contrastive loss where wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from neurofer.errors import NeuroferError
+from neurofer.stimuli import StimulusSet
+from neurofer.subjects.ciao import contrastive_loss
+from neurofer.subjects.hooks import activity
+from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
+from neurofer.subjects.tensors import load_tensors, save_tensors
+from neurofer.training.augmentation import ImageAugmentation, augment_images
+from neurofer.training.batches import batch_positions
+from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.recipe import Recipe
+from neurofer.training.strict import Strict
+from neurofer.training.targets import AnyTarget
+from neurofer.training.verification import verification_auc
+from neurofer.training.world import World
+
+_EVALUATED_AT_ONCE = 64
+
+
+class Network(Strict):
+    """Which network is trained.
+
+    Attributes:
+        name: of `neurofer.subjects.networks.ARCHITECTURES`.
+        options: of the architecture, such as `width`.
+        start: a weight file of ours to start from: every tensor of the same name and shape.
+    """
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    start: str = ""
+
+
+class Contrast(Strict):
+    """CIAO's contrastive loss on the network's features, Eqs. 2 to 4, added to the target's.
+
+    It is divided by the batch size, as the other losses are, and multiplied by `weight`.
+    """
+
+    temperature: float = Field(default=0.07, gt=0)
+    negatives: Literal["other", "all", "literal"] = "other"
+    weight: float = Field(default=1.0, gt=0)
+
+
+class TaskRecipe(Recipe):
+    """A recipe of the task `supervised`.
+
+    The contrastive loss reads the features inside the network, so it excludes `compile`.
+
+    Attributes:
+        store: the type of the numbers in the weight file.
+        data: what is trained on and held out.
+        target: what the network learns to say.
+        tests: further stimuli that are only tested, by name; those trained on are left out.
+        verification: stimuli of identities that the net must not know; its features there are
+            compared by their cosine, and the area under the ROC curve is reported.
+    """
+
+    task: Literal["supervised"]
+    store: Literal["float16", "float32"] = "float16"
+    data: ImageData
+    target: AnyTarget
+    network: Network
+    augmentation: ImageAugmentation | None = ImageAugmentation()
+    contrast: Contrast | None = None
+    tests: dict[str, ImageData] = Field(default_factory=dict)
+    verification: ImageData | None = None
+
+    @model_validator(mode="after")
+    def _open(self) -> TaskRecipe:
+        if self.contrast is not None and self.compile:
+            raise ValueError("contrast reads the features inside the network; leave compile out")
+        return self
+
+
+class Task:
+    """Training and held-out images of a recipe, and what the loop does with them."""
+
+    def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
+        self.recipe, self.world = recipe, world
+        self.stimuli = recipe.data.load(quiet=quiet)
+        out = held_out(self.stimuli, recipe.data, recipe.seed)
+        self.train_set = self.stimuli.take(np.flatnonzero(~out))
+        self.test_set = self.stimuli.take(np.flatnonzero(out))
+        self.names = recipe.target.names(self.train_set.table)
+        self.targets = self._targets(self.train_set)
+        weights = recipe.target.weights(self.targets, len(self.names))
+        self.weights = None if weights is None else weights.to(world.device)
+        self.images = self._source(self.train_set, recipe.data)
+        self._quiet = quiet
+
+    def data(self) -> dict[str, Any]:
+        """Describe the data: the set's identifier, and how much was learned and held out."""
+        source = sorted(set(self.stimuli.table["source"]))
+        return {
+            "source": ", ".join(source),
+            "stimuli": self.stimuli.identifier,
+            "held_out": self.recipe.data.held_out,
+            "training_images": len(self.train_set),
+            "training_content": self.train_set.content,
+            "held_out_images": len(self.test_set),
+            "outputs": list(self.names),
+        }
+
+    def net(self) -> nn.Module:
+        """Return the network, new or with the weights that it starts from."""
+        stated = self.recipe.network
+        net = make_network(stated.name, len(self.names), **stated.options)
+        if stated.start:
+            start_from(net, Path(stated.start))
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters that learn: one optimiser."""
+        return {"net": [parameter for parameter in net.parameters() if parameter.requires_grad]}
+
+    def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the loss of this process's share of a step's batch."""
+        recipe, device = self.recipe, self.world.device
+        size = recipe.batch_size
+        positions = batch_positions(len(self.images), size, recipe.seed, step)
+        part = self.world.share(len(positions))
+        images = self.images.batch(positions[part])
+        self.images.prefetch(batch_positions(len(self.images), size, recipe.seed, step + 1)[part])
+        if recipe.augmentation is not None:
+            random = np.random.default_rng((recipe.seed, 1, step))
+            images = augment_images(images, recipe.augmentation, random, part, len(positions))
+        targets = self.targets[positions[part]].to(device)
+        seen = self._seen(images).contiguous(memory_format=torch.channels_last)
+        if recipe.contrast is None:
+            outputs, features = net(seen).float(), None
+        else:
+            outputs, features = self._with_features(net, seen)
+        with torch.autocast(device.type, enabled=False):
+            loss = recipe.target.loss(outputs, targets, self.weights)
+            if features is not None:
+                loss = loss + self._contrast(features, targets, len(positions))
+        yield "net", loss
+
+    def _with_features(
+        self, net: nn.Module, seen: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the outputs and the features of one forward pass."""
+        sites = ARCHITECTURES[self.recipe.network.name].features, ""  # "" is the network itself
+        features, outputs = activity(net, seen, sites).values()
+        return outputs.float(), features.float().flatten(1)
+
+    def _contrast(self, features: torch.Tensor, targets: torch.Tensor, count: int) -> torch.Tensor:
+        """Return the contrastive loss, over the features of all processes."""
+        stated = self.recipe.contrast
+        assert stated is not None
+        loss = contrastive_loss(
+            self.world.gather(features),
+            self.recipe.target.classes(self.world.gather(targets.float())),
+            temperature=stated.temperature,
+            negatives=stated.negatives,
+        )
+        return stated.weight * loss / count
+
+    def validate(self, net: nn.Module) -> float:
+        """Return the main score on the held-out images."""
+        return next(iter(self._scores(net, self.test_set, self.recipe.data).values()))
+
+    def evaluate(self, net: nn.Module) -> dict[str, float]:
+        """Return the scores on held-out images, by head, and on the further tests."""
+        recipe = self.recipe
+        scores = self._scores(net, self.test_set, recipe.data)
+        for name, data in recipe.tests.items():
+            tested = data.load(quiet=self._quiet)
+            seen = set(self.train_set.table["image_sha256"])
+            fresh = ~tested.table["image_sha256"].isin(seen).to_numpy()
+            found = self._scores(net, tested.take(np.flatnonzero(fresh)), data)
+            scores.update({f"{name}_{key}": value for key, value in found.items()})
+        if recipe.verification is not None:
+            scores["verification_auc"] = self._verify(net, recipe.verification)
+        return {key: round(value, 4) for key, value in scores.items()}
+
+    def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
+        """Write the weights, with what is needed to make the network again."""
+        kind = torch.float16 if self.recipe.store == "float16" else torch.float32
+        tensors = {
+            key: value.to(kind) if value.is_floating_point() else value
+            for key, value in net.state_dict().items()
+        }
+        stated = self.recipe.network
+        network = {"name": stated.name, "options": stated.options, "size": self.recipe.data.size}
+        save_tensors(path, tensors, {**about, "network": network, "outputs": list(self.names)})
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
+        seen = scale_pixels(images)
+        return seen.double() if self.recipe.precision == "float64" else seen
+
+    def _targets(self, stimuli: StimulusSet) -> torch.Tensor:
+        return self.recipe.target.values(stimuli.table, self.names)
+
+    def _source(self, stimuli: StimulusSet, data: ImageData) -> ImageSource:
+        gray = ARCHITECTURES[self.recipe.network.name].gray
+        return ImageSource(stimuli, data.size, gray=gray, device=self.world.device)
+
+    def _outputs(
+        self, net: nn.Module, stimuli: StimulusSet, data: ImageData, site: str | None = None
+    ) -> torch.Tensor:
+        source, found = self._source(stimuli, data), []
+        with torch.inference_mode():
+            for start in range(0, len(source), _EVALUATED_AT_ONCE):
+                rows = np.arange(start, min(start + _EVALUATED_AT_ONCE, len(source)))
+                seen = self._seen(source.batch(rows))
+                output = net(seen) if site is None else activity(net, seen, [site])[site]
+                found.append(output.float().flatten(1).cpu())
+        return torch.cat(found)
+
+    def _scores(self, net: nn.Module, stimuli: StimulusSet, data: ImageData) -> dict[str, float]:
+        outputs, targets = self._outputs(net, stimuli, data), self._targets(stimuli)
+        scores = self.recipe.target.scores(outputs, targets)
+        heads = stimuli.table["head"].to_numpy()
+        if len(set(heads)) > 1:
+            main = next(iter(scores))
+            for head in dict.fromkeys(heads):
+                rows = torch.from_numpy(heads == head)
+                found = self.recipe.target.scores(outputs[rows], targets[rows])
+                scores[f"{main}_{head}"] = found[main]
+        return scores
+
+    def _verify(self, net: nn.Module, data: ImageData) -> float:
+        stimuli = data.load(quiet=self._quiet)
+        known = set(self.train_set.table["identity"])
+        people = stimuli.table["identity"]
+        if known & set(people):
+            raise NeuroferError(
+                f"verification: {len(known & set(people))} identities were trained on; choose "
+                "stimuli of other people"
+            )
+        features = self._outputs(
+            net, stimuli, data, ARCHITECTURES[self.recipe.network.name].features
+        )
+        return verification_auc(features.numpy(), people.to_numpy())
+
+
+def start_from(net: nn.Module, path: Path) -> None:
+    """Copy every tensor of the same name and shape from a weight file of ours into a network.
+
+    Raises:
+        NeuroferError: the file is missing or damaged, or has nothing in common with the network.
+    """
+    tensors, _ = load_tensors(path)
+    own = net.state_dict()
+    common = {k: t for k, t in tensors.items() if k in own and own[k].shape == t.shape}
+    if not common:
+        raise NeuroferError(
+            f"{path} has no tensor in common with {type(net).__name__}: it holds "
+            f"{', '.join(list(tensors)[:4])}, ..., and the network {', '.join(list(own)[:4])}, ..."
+        )
+    net.load_state_dict({**own, **{k: t.to(own[k].dtype) for k, t in common.items()}})
