@@ -55,11 +55,11 @@ def preprocess(images: torch.Tensor, convention: str) -> torch.Tensor:
         convention: "caffe" (BGR minus the mean) or "torchvision" (RGB, 0 to 1, standardised).
     """
     if convention == "caffe":
-        mean = torch.tensor(CAFFE_MEAN_BGR).view(1, 3, 1, 1)
+        mean = images.new_tensor(CAFFE_MEAN_BGR).view(1, 3, 1, 1)
         return images.flip(1) - mean
     if convention == "torchvision":
-        mean = torch.tensor(TORCHVISION_MEAN_RGB).view(1, 3, 1, 1)
-        deviation = torch.tensor(TORCHVISION_SD_RGB).view(1, 3, 1, 1)
+        mean = images.new_tensor(TORCHVISION_MEAN_RGB).view(1, 3, 1, 1)
+        deviation = images.new_tensor(TORCHVISION_SD_RGB).view(1, 3, 1, 1)
         return (images / 255.0 - mean) / deviation
     raise unknown_choice("preprocessing", convention, ("caffe", "torchvision"))
 
@@ -119,21 +119,27 @@ class Trunk(torch.nn.Module):
             images: RGB (n, 3, H, W), float32 in 0 to 255, not yet preprocessed.
             layers: names such as "conv3_3".
         """
+        with torch.inference_mode():
+            return self.layer_activity(images, layers)
+
+    def layer_activity(
+        self, images: torch.Tensor, layers: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Return what `forward` does, through which gradients can flow back to the images."""
         self._check(layers)
         activity = preprocess(images, self.preprocessing)
         activity = activity.contiguous(memory_format=torch.channels_last)
         found: dict[str, torch.Tensor] = {}
-        with torch.inference_mode():
-            for layer in self.layers:
-                if layer[4:] != "1_1" and layer.endswith("_1"):
-                    activity = functional.max_pool2d(activity, 2)
-                weight = self.get_buffer(f"{layer}_weight")
-                bias = self.get_buffer(f"{layer}_bias")
-                activity = functional.relu(functional.conv2d(activity, weight, bias, padding=1))
-                if layer in layers:
-                    found[layer] = activity
-                if len(found) == len(set(layers)):
-                    break
+        for layer in self.layers:
+            if layer[4:] != "1_1" and layer.endswith("_1"):
+                activity = functional.max_pool2d(activity, 2)
+            weight = self.get_buffer(f"{layer}_weight")
+            bias = self.get_buffer(f"{layer}_bias")
+            activity = functional.relu(functional.conv2d(activity, weight, bias, padding=1))
+            if layer in layers:
+                found[layer] = activity
+            if len(found) == len(set(layers)):
+                break
         return found
 
     def _check(self, layers: Sequence[str]) -> None:

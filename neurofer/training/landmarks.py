@@ -56,6 +56,7 @@ class TaskRecipe(Recipe):
     """
 
     task: Literal["landmarks"]
+    compile: Literal[False] = False
     data: RenderedHeads
     channels: tuple[int, int, int, int] = (8, 24, 48, 64)
     augmentation: Augmentation = Augmentation()

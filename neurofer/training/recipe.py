@@ -19,6 +19,8 @@ from neurofer.training.strict import Strict
 TASKS = {
     "landmarks": "neurofer.training.landmarks",
     "supervised": "neurofer.training.supervised",
+    "verification": "neurofer.training.pairs",
+    "autoencoder": "neurofer.training.autoencoder",
 }
 
 

@@ -19,19 +19,27 @@ def verification_auc(features: np.ndarray, identities: np.ndarray) -> float:
     Raises:
         NeuroferError: no two images show one person, or all do.
     """
-    from scipy.stats import rankdata
-
     centred = features - features.mean(0)
     centred = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     first, second = np.triu_indices(len(features), 1)
     same = identities[first] == identities[second]
+    return pair_auc((centred @ centred.T)[first, second], same)
+
+
+def pair_auc(scores: np.ndarray, same: np.ndarray) -> float:
+    """Return the area under the ROC curve of scores (n,) for pairs that show one person or two.
+
+    Raises:
+        NeuroferError: all pairs are of one kind.
+    """
+    from scipy.stats import rankdata
+
     if same.all() or not same.any():
         raise NeuroferError(
-            "verification needs pairs of one person and pairs of two; these stimuli have "
+            "verification needs pairs of one person and pairs of two; there are "
             f"{int(same.sum())} and {int((~same).sum())}"
         )
-    ranks = rankdata((centred @ centred.T)[first, second])
     positive = int(same.sum())
     # The statistic of Mann and Whitney, divided by the number of pairs of pairs.
-    above = ranks[same].sum() - positive * (positive + 1) / 2
+    above = rankdata(scores)[same].sum() - positive * (positive + 1) / 2
     return float(above / (positive * (len(same) - positive)))

@@ -1,0 +1,247 @@
+"""The task of the Prior-Knowledge encoder: an adversarial autoencoder, trained turn by turn.
+
+Barros, Parisi and Wermter 2019. In every step the critics learn to tell prior from latent vectors
+and photographs from generated images, and then encoder and generator learn to reconstruct and to
+deceive them. CIAO's encoder saw no affect, so by default nothing is told or learned of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from neurofer.errors import NeuroferError
+from neurofer.subjects.networks import scale_pixels
+from neurofer.subjects.prior_knowledge import (
+    LATENT,
+    SIZE,
+    Encoder,
+    Generator,
+    ImageCritic,
+    LatentCritic,
+)
+from neurofer.subjects.tensors import save_tensors
+from neurofer.subjects.trunk import load_trunk
+from neurofer.training.augmentation import ImageAugmentation, augment_images
+from neurofer.training.batches import batch_positions
+from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.recipe import Recipe
+from neurofer.training.strict import Strict
+from neurofer.training.world import World
+
+PERCEPTUAL_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
+
+
+class Weights(Strict):
+    """How much each part of the loss of encoder and generator counts.
+
+    The identity part compares the layers of a trunk (`perceptual`) on image and reconstruction;
+    the original's trunk is VGG-Face, which cannot be shipped. Affect counts where it is known.
+    """
+
+    reconstruction: float = 1.0
+    identity: float = Field(default=0.0, ge=0)
+    latent: float = Field(default=0.01, ge=0)
+    image: float = Field(default=0.01, ge=0)
+    affect: float = Field(default=0.0, ge=0)
+
+
+class TaskRecipe(Recipe):
+    """A recipe of the task `autoencoder`.
+
+    Attributes:
+        data: images of 96 x 96.
+        width: scales the channels of all networks.
+        weights: of the parts of the loss.
+        perceptual: the trunk of the identity part, such as "vgg16-bsds".
+    """
+
+    task: Literal["autoencoder"]
+    compile: Literal[False] = False
+    data: ImageData
+    width: float = Field(default=1.0, gt=0)
+    weights: Weights = Weights()
+    perceptual: str = "vgg16-bsds"
+    augmentation: ImageAugmentation | None = None
+
+
+class AdversarialAutoencoder(nn.Module):
+    """Encoder, generator and three critics: of images, of latent vectors, of affect."""
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        self.encoder = Encoder(width=width)
+        self.generator = Generator(width=width)
+        self.image_critic = ImageCritic(width=width)
+        self.latent_critic = LatentCritic(1)
+        self.affect_critic = LatentCritic(2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the reconstruction, told a neutral affect."""
+        latent = self.encoder(images)
+        reconstruction: torch.Tensor = self.generator(latent, images.new_zeros(len(images), 2))
+        return reconstruction
+
+
+class Task:
+    """Images of a recipe, and what the loop does with them."""
+
+    def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
+        if recipe.data.size != SIZE:
+            raise NeuroferError(f"data.size={recipe.data.size}; the encoder sees {SIZE} pixels")
+        self.recipe, self.world = recipe, world
+        self.stimuli = recipe.data.load(quiet=quiet)
+        out = held_out(self.stimuli, recipe.data, recipe.seed)
+        self.train_set, self.test_set = (
+            self.stimuli.take(np.flatnonzero(rows)) for rows in (~out, out)
+        )
+        self.images = ImageSource(self.train_set, SIZE, device=world.device)
+        self.affect = self._affect()
+        weights = recipe.weights
+        self.trunk = load_trunk(recipe.perceptual).to(world.device) if weights.identity else None
+
+    def _affect(self) -> torch.Tensor:
+        """Return valence and arousal, (n, 2), 0 where nothing is told."""
+        if not self.recipe.weights.affect:
+            return torch.zeros(len(self.train_set), 2)
+        table = self.train_set.table
+        if not {"valence", "arousal"} <= set(table.columns):
+            raise NeuroferError(
+                f"weights.affect={self.recipe.weights.affect} needs the columns valence and "
+                f"arousal, which {self.recipe.data.stimuli} lacks; set it to 0"
+            )
+        return torch.from_numpy(table[["valence", "arousal"]].to_numpy(np.float32))
+
+    def data(self) -> dict[str, Any]:
+        """Describe the data."""
+        return {
+            "source": ", ".join(sorted(set(self.stimuli.table["source"]))),
+            "stimuli": self.stimuli.identifier,
+            "training_images": len(self.train_set),
+            "training_content": self.train_set.content,
+            "held_out_images": len(self.test_set),
+        }
+
+    def net(self) -> nn.Module:
+        """Return a new autoencoder with its critics."""
+        return AdversarialAutoencoder(width=self.recipe.width)
+
+    def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters of the critics, and those of encoder and generator."""
+        assert isinstance(net, AdversarialAutoencoder)
+        makers = [*net.encoder.parameters(), *net.generator.parameters()]
+        if self.recipe.weights.affect:
+            makers += net.affect_critic.parameters()  # it reads, and helps the encoder
+        return {
+            "critics": [*net.image_critic.parameters(), *net.latent_critic.parameters()],
+            "autoencoder": makers,
+        }
+
+    def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the loss of the critics and, after their step, that of encoder and generator."""
+        assert isinstance(net, AdversarialAutoencoder)
+        recipe, device = self.recipe, self.world.device
+        positions = batch_positions(len(self.images), recipe.batch_size, recipe.seed, step)
+        part, count = self.world.share(len(positions)), len(positions)
+        random = np.random.default_rng((recipe.seed, 1, step))
+        images = self.images.batch(positions[part])
+        if recipe.augmentation is not None:
+            images = augment_images(images, recipe.augmentation, random, part, count)
+        images = scale_pixels(images)
+        affect = self.affect[positions[part]].to(device)
+        prior = random.uniform(-1, 1, (count, LATENT)).astype(np.float32)
+        latent = net.encoder(images)
+        generated = net.generator(latent, affect)
+        yield "critics", self._critics(net, images, affect, latent, generated, prior[part])
+        yield "autoencoder", self._autoencoder(net, images, affect, latent, generated)
+
+    def _critics(
+        self,
+        net: AdversarialAutoencoder,
+        images: torch.Tensor,
+        affect: torch.Tensor,
+        latent: torch.Tensor,
+        generated: torch.Tensor,
+        prior: np.ndarray,
+    ) -> torch.Tensor:
+        """Return the loss of telling true from made, of images and of latent vectors."""
+        drawn = torch.from_numpy(prior).to(images.device)
+        true = [net.image_critic(images, affect), net.latent_critic(drawn)[:, 0]]
+        made = [
+            net.image_critic(generated.detach(), affect),
+            net.latent_critic(latent.detach())[:, 0],
+        ]
+        losses = [judged(logits, True) for logits in true]
+        losses += [judged(logits, False) for logits in made]
+        return torch.stack(losses).sum() / 2
+
+    def _autoencoder(
+        self,
+        net: AdversarialAutoencoder,
+        images: torch.Tensor,
+        affect: torch.Tensor,
+        latent: torch.Tensor,
+        generated: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of reconstructing, keeping the identity and deceiving the critics."""
+        weights = self.recipe.weights
+        loss = weights.reconstruction * functional.l1_loss(generated.float(), images)
+        loss = loss + weights.image * judged(net.image_critic(generated, affect), True)
+        loss = loss + weights.latent * judged(net.latent_critic(latent)[:, 0], True)
+        if weights.affect:
+            read = net.affect_critic(latent).float()
+            loss = loss + weights.affect * functional.mse_loss(read, affect)
+        if self.trunk is not None:
+            loss = loss + weights.identity * self._perceptual(images, generated)
+        return loss
+
+    def _perceptual(self, images: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
+        """Return the mean absolute difference of five layers, each divided by its squared side."""
+        assert self.trunk is not None
+        shown = [
+            functional.interpolate((x.float() + 1) * 127.5, size=224, mode="bilinear")
+            for x in (images, generated)
+        ]
+        one, two = (self.trunk.layer_activity(x, PERCEPTUAL_LAYERS) for x in shown)
+        parts = [
+            (one[layer] - two[layer]).abs().mean() / one[layer].shape[-1] ** 2
+            for layer in PERCEPTUAL_LAYERS
+        ]
+        return torch.stack(parts).sum()
+
+    def validate(self, net: nn.Module) -> float:
+        """Return minus the reconstruction error of held-out images."""
+        return -self.evaluate(net)["reconstruction_error"]
+
+    def evaluate(self, net: nn.Module) -> dict[str, float]:
+        """Return the mean absolute error of held-out images, in parts of the range of pixels."""
+        source, total = ImageSource(self.test_set, SIZE, device=self.world.device), 0.0
+        with torch.inference_mode():
+            for start in range(0, len(source), 50):
+                images = scale_pixels(source.batch(np.arange(start, min(start + 50, len(source)))))
+                total += (net(images) - images).abs().mean((1, 2, 3)).sum().item() / 2
+        return {"reconstruction_error": round(total / len(source), 4)}
+
+    def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
+        """Write encoder and generator in half precision; the critics have done their work."""
+        tensors = {
+            key: value.half()
+            for key, value in net.state_dict().items()
+            if key.startswith(("encoder.", "generator."))
+        }
+        network = {"name": "prior-knowledge", "options": {"width": self.recipe.width}, "size": SIZE}
+        save_tensors(path, tensors, {**about, "network": network})
+
+
+def judged(logits: torch.Tensor, true: bool) -> torch.Tensor:
+    """Return the cross-entropy of judging all to be true, or all to be made."""
+    logits = logits.float()
+    wanted = torch.ones_like(logits) if true else torch.zeros_like(logits)
+    return functional.binary_cross_entropy_with_logits(logits, wanted)

@@ -1,0 +1,168 @@
+"""The task of the Siamese network: do two images show one person?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from neurofer.errors import NeuroferError
+from neurofer.stimuli import StimulusSet
+from neurofer.subjects.networks import scale_pixels
+from neurofer.subjects.siamese import SIZE, SiameseNet
+from neurofer.subjects.tensors import save_tensors
+from neurofer.training.augmentation import ImageAugmentation, augment_images
+from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.recipe import Recipe
+from neurofer.training.verification import pair_auc
+from neurofer.training.world import World
+
+_TESTED_PAIRS = 2000
+_AT_ONCE = 50
+
+
+class TaskRecipe(Recipe):
+    """A recipe of the task `verification`; a batch holds `batch_size` pairs, half of one person.
+
+    Attributes:
+        data: images of 105 x 105; identities are held out.
+        width: scales the channels of the convolutions.
+        embedding: units of the fully connected layer.
+    """
+
+    task: Literal["verification"]
+    compile: Literal[False] = False
+    data: ImageData
+    width: float = Field(default=1.0, gt=0)
+    embedding: int = Field(default=4096, gt=0)
+    augmentation: ImageAugmentation | None = ImageAugmentation()
+
+
+class Task:
+    """Pairs of images of a recipe, and what the loop does with them."""
+
+    def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
+        if recipe.data.size != SIZE or recipe.data.held_out != "identities":
+            raise NeuroferError(
+                f"data.size={recipe.data.size}, data.held_out={recipe.data.held_out!r}: the "
+                f"Siamese network sees {SIZE} pixels and is tested on other identities"
+            )
+        if recipe.batch_size % 2:
+            raise NeuroferError(f"batch_size={recipe.batch_size}; give an even number of pairs")
+        self.recipe, self.world = recipe, world
+        self.stimuli = recipe.data.load(quiet=quiet)
+        out = held_out(self.stimuli, recipe.data, recipe.seed)
+        self.train_set, self.test_set = (
+            self.stimuli.take(np.flatnonzero(rows)) for rows in (~out, out)
+        )
+        self.people = _people(self.train_set)
+        self.images = ImageSource(self.train_set, SIZE, gray=True, device=world.device)
+
+    def data(self) -> dict[str, Any]:
+        """Describe the data."""
+        return {
+            "source": ", ".join(sorted(set(self.stimuli.table["source"]))),
+            "stimuli": self.stimuli.identifier,
+            "training_images": len(self.train_set),
+            "training_content": self.train_set.content,
+            "held_out_images": len(self.test_set),
+        }
+
+    def net(self) -> nn.Module:
+        """Return a new Siamese network."""
+        return SiameseNet(width=self.recipe.width, embedding=self.recipe.embedding)
+
+    def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """Return all parameters: one optimiser."""
+        return {"net": list(net.parameters())}
+
+    def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the cross-entropy of this process's share of a step's pairs."""
+        recipe, count = self.recipe, self.recipe.batch_size
+        random = np.random.default_rng((recipe.seed, 1, step))
+        first, second, same = draw_pairs(self.people, count, random)
+        part = self.world.share(count)
+        sides = []
+        for positions in (first, second):
+            images = self.images.batch(positions[part])
+            if recipe.augmentation is not None:
+                images = augment_images(images, recipe.augmentation, random, part, count)
+            sides.append(scale_pixels(images))
+        told = torch.from_numpy(same[part].astype(np.float32)).to(self.world.device)
+        logits = net(*sides).float()
+        with torch.autocast(self.world.device.type, enabled=False):
+            yield "net", functional.binary_cross_entropy_with_logits(logits, told)
+
+    def validate(self, net: nn.Module) -> float:
+        """Return the area under the ROC curve on held-out identities."""
+        return self.evaluate(net)["verification_auc"]
+
+    def evaluate(self, net: nn.Module) -> dict[str, float]:
+        """Return AUC and accuracy in percent on pairs of held-out people, half of them alike."""
+        assert isinstance(net, SiameseNet)
+        random = np.random.default_rng((self.recipe.seed, 3))
+        first, second, same = draw_pairs(_people(self.test_set), _TESTED_PAIRS, random)
+        source = ImageSource(self.test_set, SIZE, gray=True, device=self.world.device)
+        with torch.inference_mode():
+            rows = [
+                np.arange(s, min(s + _AT_ONCE, len(source)))
+                for s in range(0, len(source), _AT_ONCE)
+            ]
+            embedded = torch.cat([net.embed(scale_pixels(source.batch(some))) for some in rows])
+            difference = (embedded[first] - embedded[second]).abs()
+            logits = net.compare(difference)[:, 0].float().cpu().numpy()
+        return {
+            "verification_auc": round(pair_auc(logits, same), 4),
+            "accuracy": round(100 * float(((logits > 0) == same).mean()), 2),
+        }
+
+    def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
+        """Write the weights in half precision."""
+        network = {
+            "name": "siamese",
+            "options": {"width": self.recipe.width, "embedding": self.recipe.embedding},
+            "size": SIZE,
+        }
+        tensors = {key: value.half() for key, value in net.state_dict().items()}
+        save_tensors(path, tensors, {**about, "network": network})
+
+
+def draw_pairs(
+    people: list[np.ndarray], count: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw pairs of images, the even ones of one person, the odd ones of two.
+
+    Args:
+        people: the positions of everyone's images.
+        count: how many pairs.
+        random: where the random numbers come from.
+
+    Returns:
+        first and second position, (count,) int64, and whether they show one person, (count,) bool.
+
+    Raises:
+        NeuroferError: there are fewer than two people, or one has fewer than two images.
+    """
+    if len(people) < 2 or min(map(len, people)) < 2:
+        raise NeuroferError("pairs need two people or more, with two images or more each")
+    first, second = np.empty((2, count), np.int64)
+    same = np.arange(count) % 2 == 0
+    for pair in range(count):
+        who, other = random.choice(len(people), 2, replace=False)
+        if same[pair]:
+            first[pair], second[pair] = random.choice(people[who], 2, replace=False)
+        else:
+            first[pair], second[pair] = random.choice(people[who]), random.choice(people[other])
+    return first, second, same
+
+
+def _people(stimuli: StimulusSet) -> list[np.ndarray]:
+    table = stimuli.table
+    groups = table.groupby(["head", "identity"], sort=True).indices
+    return [np.asarray(rows) for rows in groups.values() if len(rows) > 1]
