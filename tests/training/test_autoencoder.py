@@ -34,10 +34,12 @@ RECIPE = {
 
 
 def plain(**parameters: object) -> StimulusSet:
-    """Images of one colour each."""
-    table = made().table
-    colours = np.random.default_rng(0).integers(20, 236, (len(table), 1, 1, 3), dtype=np.uint8)
-    return StimulusSet.from_arrays("made", table, np.tile(colours, (1, 96, 96, 1)))
+    """Images that are dark or bright all over."""
+    table, random = made().table, np.random.default_rng(0)
+    levels = random.choice([30, 225], (len(table), 1, 1, 1)) + random.integers(
+        -9, 9, (len(table), 1, 1, 3)
+    )
+    return StimulusSet.from_arrays("made", table, np.tile(levels.astype(np.uint8), (1, 96, 96, 1)))
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,7 @@ def test_it_learns_to_reconstruct_and_its_encoder_is_the_one_of_ciao(
     assert 0 < result.held_out["reconstruction_error"] < 1
     log = [json.loads(line) for line in (tmp_path / "net.log.jsonl").read_text().splitlines()]
     losses = [line["loss_autoencoder"] for line in log if "loss_autoencoder" in line]
-    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+    assert np.mean(losses[-8:]) < 0.7 * np.mean(losses[:8])
     assert {"loss_critics", "loss_autoencoder"} <= set(log[0])
     tensors, _ = load_tensors(tmp_path / "net.safetensors")
     assert {key.split(".")[0] for key in tensors} == {"encoder", "generator"}
