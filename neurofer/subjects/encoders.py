@@ -16,7 +16,7 @@ from torch import nn
 from neurofer.errors import unknown_choice
 from neurofer.subjects import prior_knowledge
 from neurofer.subjects.ciao import ShuntingInhibition, attach, last_convolution
-from neurofer.subjects.weights import BLOCKS, layer_names
+from neurofer.subjects.vgg_files import BLOCKS, layer_names
 
 ENCODERS = ("vgg", "pk")
 SCHEMES = ("full", "last-convolution", "decision")

@@ -12,10 +12,14 @@ from neurofer.recording.layout import check_recording
 from neurofer.recording.record import batches
 from neurofer.stimuli import load_stimuli, protocol
 from neurofer.subjects import list_subjects, load_subject
+from neurofer.subjects.features import READOUTS
 from neurofer.subjects.subject import Subject
 from tests.subjects.needs import subject_params
 
 BULKY = 100_000
+# Readouts divide by how much features vary, which in an untrained network is little: rounding of
+# 1e-5 in the features becomes 1e-3 in them.
+FITTED = (*READOUTS, "decision")
 pytestmark = pytest.mark.weights
 
 # Those that the package registers; tests register some of their own.
@@ -65,7 +69,8 @@ def test_every_site_responds_and_is_recorded(name, subjects, few):
     assert recording.attrs["subject"] == subject.identifier
     for site in small:
         there = recording.values[1, (recording["site"] == site).values]
-        np.testing.assert_allclose(there, responses[site].ravel(), rtol=1e-4, atol=1e-4)
+        near = 1e-3 if site in FITTED else 1e-4
+        np.testing.assert_allclose(there, responses[site].ravel(), rtol=near, atol=near)
 
 
 @pytest.mark.parametrize("name", subject_params(NAMES))
@@ -76,7 +81,13 @@ def test_order_is_kept_and_batches_do_not_matter(name, subjects, few):
     assert together["stimulus_id"].values.tolist() == few.table["stimulus_id"].tolist()
     order = [4, 2, 0, 3, 1]
     alone = record(subject, few.take(order), sites=sites, batch_size=1)
-    scale = np.nanmax(np.abs(together.values), axis=0, keepdims=True) + 1e-6
+    # Rounding is relative to the activity of a site: units near 0 are sums of greater numbers.
+    scale = np.empty(together.sizes["neuroid"])
+    for site in sites:
+        here = (together["site"] == site).values
+        scale[here] = np.nanmax(np.abs(together.values[:, here])) + 1e-6
+        if site in FITTED:
+            scale[here] *= 100
     np.testing.assert_allclose(alone.values / scale, together.values[order] / scale, atol=1e-5)
 
 
