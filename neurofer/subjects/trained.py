@@ -94,6 +94,13 @@ class TrainedSubject(FeatureSubject):
         """A hash of the weights, with the size of what the network sees."""
         return f"{self._hash}-{self.size}"
 
+    @property
+    def identifier(self) -> str:
+        """The name, "untrained" where it is so, and a hash as of every subject."""
+        digest = super().identifier.removeprefix(f"{self.name}-")
+        untrained = self.options["weights"] == UNTRAINED
+        return "-".join([self.name, *([UNTRAINED] if untrained else []), digest])
+
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return sites and `pooled`, float32, in one forward pass that ends at the last of them."""
         layers = list(dict.fromkeys(self._layer if site == "pooled" else site for site in sites))

@@ -55,6 +55,9 @@ def test_the_identifier_follows_the_weights(tmp_path: Path) -> None:
         load_subject("resnet-18", width=0.0625, seed=seed).identifier for seed in (0, 1, 0)
     )
     assert one == same != two
+    assert one.startswith("resnet-18-untrained-")
+    trained = load_subject("resnet-18", weights=str(weight_file(tmp_path))).identifier
+    assert "untrained" not in trained
 
 
 def test_bfloat16_is_close(stimuli: StimulusSet) -> None:
