@@ -141,6 +141,9 @@ class StimulusSet:
     def image(self, i: int) -> np.ndarray:
         """Return one image, (H, W, 3) uint8.
 
+        Its pixels are compared with the table's hash, unless its file's size and time of change
+        say that it is the one that was hashed.
+
         Raises:
             NeuroferError: the file is missing, unreadable, truncated or not the one of the table.
         """

@@ -513,6 +513,7 @@ def test_a_link_to_the_folder_of_the_set_is_followed(tmp_path: Path) -> None:
     assert linked.identifier == whole.identifier
 
 
+@pytest.mark.filterwarnings("ignore:affectnet")
 def test_one_layout_can_be_asked_for(tmp_path: Path) -> None:
     fake_layout("affectnet", tmp_path / "copy")
     fake_layout("affectnet-npy", tmp_path / "copy")
