@@ -246,7 +246,9 @@ def _trace(
         way = _combed(cut, points, roots) + stray
         way = directed(directed(way - out * dot(way, out)) + stray * 0.5)
         fall = cut.gravity * float(smoothstep(0.0, 0.6, np.float64(t)))
-        way = way * (1.0 - fall) + np.array([0.0, -1.0, 0.0]) * fall
+        back = -0.5 * smoothstep(-0.75, -0.3, points[:, 2])
+        down = np.stack([0.0 * back, -1.0 + 0.0 * back, back], axis=1)
+        way = way * (1.0 - fall) + down * fall
         points = points + step * directed(way)
         height = mix(cut.lift[1], cut.lift[0], smoothstep(0.1, 0.8, points[:, 1])) * layer
         height = height * mix(0.3, 1.0, smoothstep(0.0, 0.3, np.float64(t))) + cut.tip * layer * t
