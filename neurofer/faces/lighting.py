@@ -137,7 +137,7 @@ def shadow(
         for dx in range(-1, 2):
             x = np.minimum(np.maximum(middle_x + dx, 0), SHADOW_WIDTH - 1)
             lit = lit + (limit < depth_map[y + x]) * 1.0
-    return lit / 9.0
+    return lit * (1.0 / 9.0)
 
 
 @element
@@ -170,7 +170,7 @@ def illuminate(
     n_l = nx * light.x + ny * light.y + nz * light.z
     n_h = np.maximum(nx * light.half_x + ny * light.half_y + nz * light.half_z, 0.0)
     n_f = nx * light.fill_x + ny * light.fill_y + nz * light.fill_z
-    fill = light.fill * clip01((n_f + 0.5) / 1.5)
+    fill = light.fill * clip01((n_f + 0.5) * (2.0 / 3.0))
     sky = 0.5 + 0.5 * ny
     around = occlusion * 0.85 + 0.15
     p2 = n_h * n_h

@@ -317,10 +317,11 @@ def _weights(x, y, a, b, c, column, row):  # type: ignore[no-untyped-def]
     ax, bx, cx = x[a], x[b], x[c]
     ay, by, cy = y[a], y[b], y[c]
     area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+    share = 1.0 / area
     return (
-        ((cx - bx) * (py - by) - (cy - by) * (px - bx)) / area,
-        ((ax - cx) * (py - cy) - (ay - cy) * (px - cx)) / area,
-        ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area,
+        ((cx - bx) * (py - by) - (cy - by) * (px - bx)) * share,
+        ((ax - cx) * (py - cy) - (ay - cy) * (px - cx)) * share,
+        ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * share,
     )
 
 

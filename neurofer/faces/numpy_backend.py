@@ -161,7 +161,8 @@ def _barycentric(scene: Scene, hits: np.ndarray, corners: np.ndarray) -> list[np
     py = (hits // width) * SUBPIXELS + SUBPIXELS // 2
     x, y = scene.x[corners], scene.y[corners]
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
+    share = 1.0 / area
     return [
-        ((x[:, b] - x[:, a]) * (py - y[:, a]) - (y[:, b] - y[:, a]) * (px - x[:, a])) / area
+        ((x[:, b] - x[:, a]) * (py - y[:, a]) - (y[:, b] - y[:, a]) * (px - x[:, a])) * share
         for a, b in ((1, 2), (2, 0), (0, 1))
     ]
