@@ -58,11 +58,12 @@ def content_folder(name: str) -> Path:
 
 
 @contextmanager
-def write_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def write_whole(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`.
 
     The file is flushed to disk before it is moved, so that a crash leaves the old file or the new
-    one. On an exception nothing is left behind.
+    one. Not so if it is not `durable`: that is for caches of many small files, which check what
+    they read. On an exception nothing is left behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +74,11 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)
-        _flush(partial)
+        if durable:
+            _flush(partial)
         os.replace(partial, path)
-        _flush(path.parent)
+        if durable:
+            _flush(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -157,10 +160,10 @@ def code_hash(*packages: str) -> str:
     return digest.hexdigest()
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write a value as indented JSON, whole or not at all."""
+def write_json(path: str | os.PathLike[str], value: Any, *, durable: bool = True) -> None:
+    """Write a value as indented JSON, whole or not at all; see `write_whole`."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    with write_whole(path) as partial:
+    with write_whole(path, durable=durable) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 

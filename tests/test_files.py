@@ -47,6 +47,16 @@ def test_failed_folder_leaves_the_old_folder(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
 
 
+def test_only_what_is_durable_is_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(files, "_flush", flushed.append)
+    files.write_json(tmp_path / "note.json", [1], durable=False)
+    assert flushed == []
+    files.write_json(tmp_path / "note.json", [2])
+    assert len(flushed) == 2
+    assert json.loads((tmp_path / "note.json").read_text()) == [2]
+
+
 def test_check_sha256_names_file_expected_and_found(tmp_path):
     file = tmp_path / "w.bin"
     file.write_bytes(b"abc")

@@ -39,7 +39,6 @@ class FakeRendering:
     parts: np.ndarray
     landmarks: np.ndarray
     action_units: dict[int, float]
-    identity: object
 
 
 class FakeRenderer:
@@ -59,7 +58,6 @@ class FakeRenderer:
             rng.integers(0, 9, (size, size), dtype=np.uint8),
             rng.uniform(0, size, (13, 2)),
             {6: strength, 12: 0.5},
-            identity,
         )
 
 
@@ -68,9 +66,6 @@ class FakeIdentity:
     seed: int
     head: str
     spread: float
-
-    def parameters(self) -> dict[str, float]:
-        return {"jaw": 0.25}
 
 
 @pytest.fixture
