@@ -11,6 +11,7 @@ from neurofer.errors import NeuroferError
 from neurofer.faces import Camera, FaceRenderer, make_identity
 from neurofer.faces.avatars import frame_of
 from neurofer.faces.camera import EXTENT
+from neurofer.faces.landmarks import landmark_places
 from neurofer.subjects.face_crop import _CENTRE, crop_face, crop_faces, face_place
 
 SIZE = 160
@@ -106,3 +107,10 @@ def test_landmarks_of_another_image_are_named():
     landmarks = np.random.default_rng(0).uniform(0, 20, (13, 2)) + 5000
     with pytest.raises(NeuroferError, match="are the landmarks of another image"):
         crop_face(np.zeros((20, 20, 3), np.uint8), landmarks, 2.0, 16)
+
+
+def test_the_mean_face_is_that_of_the_renderer(renderer):
+    """The numbers are frozen, so that a crop changes only when somebody changes them."""
+    faces = [renderer.render(make_identity(seed, "human"), size=16) for seed in range(12)]
+    landmarks = np.mean([landmark_places(face.vertices_3d) for face in faces], axis=0)
+    np.testing.assert_allclose(_FACE, landmarks, atol=0.03)
