@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from neurofer.stimuli import StimulusSet
 
+OPTIMIZED = "twelve-optimized"  # the protocol that needs a score
 MOST_SUBJECTS = 3  # kept in memory at once; each may hold a network
 # Libraries whose version can change a result.
 LIBRARIES = ("numpy", "scipy", "torch", "scikit-learn", "statsmodels", "rsatoolbox", "pillow")
@@ -154,9 +155,12 @@ class Bench:
         if spec is None:
             return None
         source = spec.stimuli or stimuli
-        key = (source, content_hash(spec.images, spec.protocol, spec.parameters))
+        # Only the search for templates looks at the subject's options.
+        options = self.study.subjects[subject].options if spec.protocol == OPTIMIZED else {}
+        said = repr(sorted(options.items()))
+        key = (source, content_hash(spec.images, spec.protocol, spec.parameters, said))
         if key not in self._training:
-            self._training[key] = _trained_on(self.stimuli(source), spec)
+            self._training[key] = _trained_on(self.stimuli(source), spec, options)
         return self._training[key]
 
     def kinship(self, cell: Cell) -> tuple[str, str | None]:
@@ -332,18 +336,20 @@ def _file_state(value: Any) -> str | None:
     return sha256_file(value) if Path(value).is_file() else None
 
 
-def _trained_on(stimuli: StimulusSet, spec: TrainingSpec) -> StimulusSet:
+def _trained_on(
+    stimuli: StimulusSet, spec: TrainingSpec, options: Mapping[str, Any]
+) -> StimulusSet:
     """Return the training images of a subject, named one by one or by a protocol."""
     from neurofer.stimuli import protocol
 
     if spec.images:
         return _named(stimuli, spec.images)
     parameters = dict(spec.parameters)
-    if spec.protocol == "twelve-optimized":
+    if spec.protocol == OPTIMIZED:
         from neurofer.subjects.norm_referenced.template_choice import template_score
 
         head = parameters.get("head") or str(stimuli.table["head"].iloc[0])
-        parameters["score"] = template_score(head)
+        parameters["score"] = template_score(head, **options)
     return protocol(stimuli, spec.protocol, **parameters)
 
 

@@ -270,13 +270,13 @@ class TemplateStage:
         rows = [lessons.faces[face].row for face in faces]
         position, expression, fine = self._cut(window, images, rows, faces)
         if self.options.expressive_templates:
-            home = self.windows[lessons.faces[lessons.tuning_face].head]
-            tuning = list(lessons.tuning_rows)
-            shared = [SHARED] * len(tuning)
-            shown_position, shown, shown_fine = self._cut(home, images, tuning, shared)
-            position = TemplateBank.join([position, shown_position])
-            expression = TemplateBank.join([expression, shown])
-            fine = TemplateBank.join([fine, shown_fine])
+            cuts = [(position, expression, fine)]
+            for row, face in zip(lessons.tuning_rows, lessons.tuning_faces, strict=True):
+                home = self.windows[lessons.faces[face].head]
+                cuts.append(self._cut(home, images, [row], [SHARED]))
+            position, expression, fine = (
+                TemplateBank.join(list(banks)) for banks in zip(*cuts, strict=True)
+            )
         return HeadView(window, self._fine(window), position, expression, fine, faces)
 
     def _fine(self, window: Window) -> Window:

@@ -58,7 +58,7 @@ class Lessons:
         expressions: those that are learned, in canonical order.
         faces: the references; the first of a head is the head's own.
         tuning_rows: (m,) the training image of each expression.
-        tuning_face: index into `faces` of the reference of the tuning images.
+        tuning_faces: (m,) index into `faces` of the reference of each tuning image.
     """
 
     images: np.ndarray
@@ -69,7 +69,7 @@ class Lessons:
     expressions: tuple[str, ...]
     faces: tuple[KnownFace, ...]
     tuning_rows: tuple[int, ...]
-    tuning_face: int
+    tuning_faces: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -79,7 +79,7 @@ class Lessons:
     @cached_property
     def travels(self) -> np.ndarray:
         """How far each landmark moved in each tuning image, (m, 13, 2), pixels."""
-        home = self.landmarks[self.faces[self.tuning_face].row]
+        home = self.landmarks[[self.faces[face].row for face in self.tuning_faces]]
         return np.asarray(self.landmarks[list(self.tuning_rows)] - home)
 
     @cached_property
@@ -111,7 +111,9 @@ def read_lessons(training: StimulusSet | None, inferred_reference: str | None = 
 
     Args:
         training: with landmarks; a neutral image of every head (and of further identities, where
-            the reference goes by identity), and one head with an image of every expression.
+            the reference goes by identity), and an image of every expression. The tuning images
+            are those of the face that shows most expressions; what it does not show, the first
+            that does shows.
         inferred_reference: an expression; every other head is then known by an image of it
             instead of by a neutral one.
 
@@ -132,14 +134,14 @@ def read_lessons(training: StimulusSet | None, inferred_reference: str | None = 
     tuning = _tuning_rows(table)
     expressions = tuple(tuning)
     faces = _faces(table, heads, tuning, inferred_reference)
-    first = table.iloc[next(iter(tuning.values()))]
-    own = [i for i, face in enumerate(faces) if face.identity == first["identity"]]
-    own = [i for i in own if heads[faces[i].head] == first["head"]]
-    if not own:
-        raise NeuroferError(
-            f"the training stimuli lack a neutral image of {first['identity']!r}, whose "
-            "expressions are to be learned"
-        )
+    place = {(heads[face.head], face.identity): i for i, face in enumerate(faces)}
+    shown_by = [(table["head"].iloc[row], table["identity"].iloc[row]) for row in tuning.values()]
+    for head, identity in shown_by:
+        if (head, identity) not in place:
+            raise NeuroferError(
+                f"the training stimuli lack a neutral image of {identity!r} ({head}), whose "
+                "expressions are to be learned"
+            )
     size = min(WORK_SIZE, max(training.image(0).shape[:2])) // 8 * 8
     raw = list(training.images())
     factors = np.array([(size / image.shape[1], size / image.shape[0]) for image in raw])
@@ -152,12 +154,12 @@ def read_lessons(training: StimulusSet | None, inferred_reference: str | None = 
         expressions=expressions,
         faces=tuple(faces),
         tuning_rows=tuple(tuning.values()),
-        tuning_face=own[0],
+        tuning_faces=tuple(place[face] for face in shown_by),
     )
 
 
 def _tuning_rows(table) -> dict[str, int]:  # type: ignore[no-untyped-def]
-    """Return expression -> row of the head and identity that shows most of them."""
+    """Return expression -> row, of the head and identity that shows most of them if it does."""
     shown: dict[tuple[str, str], dict[str, int]] = {}
     best: dict[tuple[str, str, str], float] = {}
     for row, (head, identity, expression, strength) in enumerate(
@@ -171,7 +173,9 @@ def _tuning_rows(table) -> dict[str, int]:  # type: ignore[no-untyped-def]
     if not shown:
         raise NeuroferError("the training stimuli show no expression but neutral")
     most = max(shown.values(), key=len)
-    return {name: most[name] for name in EXPRESSIONS if name in most}
+    others = {name: row for one in reversed(shown.values()) for name, row in one.items()}
+    chosen = {**others, **most}
+    return {name: chosen[name] for name in EXPRESSIONS if name in chosen}
 
 
 def _faces(table, heads, tuning, inferred_reference) -> list[KnownFace]:  # type: ignore[no-untyped-def]

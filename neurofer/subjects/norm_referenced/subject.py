@@ -201,10 +201,13 @@ class MdNre(Subject):
         lessons = self.lessons
         first = [lessons.faces_of(head)[0] for head in range(len(lessons.heads))]
         # The tuning images are compared with the neutral of the same face.
-        home = lessons.faces[lessons.tuning_face].head
-        first[home] = lessons.tuning_face
+        homes = [lessons.faces[face].head for face in lessons.tuning_faces]
+        for home, face in reversed(list(zip(homes, lessons.tuning_faces, strict=True))):
+            first[home] = face
         self.lessons = replace(
-            lessons, faces=tuple(lessons.faces[face] for face in first), tuning_face=home
+            lessons,
+            faces=tuple(lessons.faces[face] for face in first),
+            tuning_faces=tuple(homes),
         )
         return self.lessons
 
@@ -237,8 +240,7 @@ class MdNre(Subject):
     def _tuning_vectors(self) -> np.ndarray:
         """Return t (m, 10, 2): the tuning images' landmarks in the frame of their reference."""
         landmarks = self.lessons.landmarks[list(self.lessons.tuning_rows)]
-        home = np.full(len(landmarks), self.lessons.tuning_face)
-        return self._read(landmarks, home)
+        return self._read(landmarks, np.array(self.lessons.tuning_faces))
 
     def _neutral_thresholds(self) -> np.ndarray:
         shown = np.where(self._dropped[:, None], np.nan, self._tuning)
