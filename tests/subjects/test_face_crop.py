@@ -12,7 +12,7 @@ from neurofer.faces import Camera, FaceRenderer, make_identity
 from neurofer.faces.avatars import frame_of
 from neurofer.faces.camera import EXTENT
 from neurofer.faces.landmarks import landmark_places
-from neurofer.subjects.face_crop import _CENTRE, crop_face, crop_faces, face_place
+from neurofer.subjects.face_crop import _CENTRE, _FACE, crop_face, crop_faces, face_place
 
 SIZE = 160
 
