@@ -184,7 +184,7 @@ def _paint_human(random: Random, macro: Macro, seed: int) -> Paint:
         wrinkles=0.6 + 0.6 * macro.old,
         stubble=0.8 * random.uniform() if macro.male > 0.5 else 0.0,
         brow_thickness=0.034 + 0.02 * macro.male * random.uniform(),
-        brow_opacity=random.uniform(0.8, 0.97),
+        brow_opacity=random.uniform(0.64, 0.84),
     )
 
 

@@ -31,10 +31,10 @@ NAMES = LANDMARKS + POSITION_LANDMARKS
 SIZE = 96
 
 GOLDEN = {
-    "human neutral": "7cfd4a712d43cf39",
+    "human neutral": "76defbfbce28d998",
     "monkey happy": "a68e0f907a775c66",
     "cartoon fear": "18488409c9f398ca",
-    "human turned": "0d089fdabad5a39a",
+    "human turned": "e72b5dd9af7960ba",
     "cartoon local": "bb72397994ddcef3",
     "avatar": "1a9b203e11b688fd",
 }
