@@ -1,4 +1,4 @@
-"""Heads with known truth: human, monkey and cartoon faces that show action units."""
+"""Heads with known truth: human, monkey, cartoon and avatar faces that show action units."""
 
 from neurofer.faces.actions import RECIPES
 from neurofer.faces.avatars import AVATARS, make_avatar

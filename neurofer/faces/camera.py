@@ -37,7 +37,7 @@ class Camera:
         yaw: turns the face to the image's right, in degrees.
         pitch: bows the face, in degrees.
         roll: tilts the face against the clock, in degrees.
-        zoom: magnification; 1 shows the whole head.
+        zoom: magnification; 1 shows the whole head, however far it is turned aside.
         shift: moves the face right and down, in fractions of the frame.
 
     Raises:

@@ -115,7 +115,7 @@ class FaceRenderer:
         """Draw one image.
 
         Args:
-            identity: from `make_identity`.
+            identity: from `make_identity` or `make_avatar`.
             expression: a name in `RECIPES`.
             strength: scales the expression; 3-D displacements are linear in it.
             action_units: action unit -> strength; replaces the recipe, and is scaled too.
