@@ -284,7 +284,7 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
                         lips = _at(fields, LIPS, a, b, c, u, v, w)
                         material = skin(s, table, place, colour, shine, lips, label)
                         if creased:
-                            material = wrinkled(creases, table, place, material)
+                            material = wrinkled(creases, place, material)
                         if shader == COVERED:
                             cover = _at(fields, COVER, a, b, c, u, v, w)
                             material = covered(s, table, place, cover, material)

@@ -147,7 +147,7 @@ def _shade_block(scene: Scene, hits: np.ndarray, shader: int) -> tuple[np.ndarra
     else:
         material = skin(s, table, place, colour, shine, at(fields, LIPS), label)
         if scene.creased:
-            material = wrinkled(scene.creases, table, place, material)
+            material = wrinkled(scene.creases, place, material)
         if shader == COVERED:
             material = covered(s, table, place, at(fields, COVER), material)
     red, green, blue, label = finish(scene.light, s.toon, normal, material, open_, lit, ink)

@@ -54,49 +54,67 @@ def _groove(distance: Number, width: float, depth: Number) -> Number:
 
 
 @element
-def wrinkled(c: Creases, table: np.ndarray, place: Number, material: Number) -> Number:
-    """Draw wrinkles into the skin at a point of the base head."""
-    x, y, z = place
-    side = np.abs(x)
-    sign = (x > 0.0) * 2.0 - 1.0
-    front = smoothstep(0.75, 0.95, z)
-    # Forehead: three lines, arched over each brow.
+def _forehead(c: Creases, side: Number, y: Number, front: Number) -> Number:
+    """Three lines, arched over each brow."""
     across = clip01(side / 0.55)
     line = (y - 7.655 - 0.05 * across * (1.3 - across)) / 0.088
     number = np.minimum(np.maximum(np.floor(line + 0.5), 0.0), 2.0)
     reach = smoothstep(0.56, 0.38, side + 0.06 * number)
     depth = mix(c.forehead, c.temples, smoothstep(0.16, 0.36, side)) * reach * front
-    down, dark = _groove((line - number) * 0.088, 0.026, depth * (1.0 - 0.15 * number))
-    # Between the brows: a steep line on either side.
+    return _groove((line - number) * 0.088, 0.026, depth * (1.0 - 0.15 * number))
+
+
+@element
+def _glabella(c: Creases, side: Number, y: Number, front: Number) -> Number:
+    """A steep line on either side, between the brows."""
     reach = smoothstep(7.32, 7.40, y) * smoothstep(7.68, 7.56, y)
-    aside, shade = _groove(side - 0.052 - 0.12 * (y - 7.42), 0.026, c.glabella * reach * front)
-    dark = np.maximum(dark, shade)
-    # Across the root of the nose, and slanting down its sides.
+    return _groove(side - 0.052 - 0.12 * (y - 7.42), 0.026, c.glabella * reach * front)
+
+
+@element
+def _nose(c: Creases, side: Number, y: Number, front: Number) -> Number:
+    """Three lines across the root of the nose, slanting down its sides."""
     line = (y - 7.17 + 0.45 * side) / 0.055
     number = np.minimum(np.maximum(np.floor(line + 0.5), 0.0), 2.0)
     reach = smoothstep(0.16, 0.09, side) * front
-    slant, shade = _groove((line - number) * 0.055, 0.020, c.nose * reach)
-    dark = np.maximum(dark, 0.8 * shade)
-    # Crow's feet: four rays from the outer corner of the eye.
+    return _groove((line - number) * 0.055, 0.020, c.nose * reach)
+
+
+@element
+def _crow(c: Creases, side: Number, y: Number) -> Number:
+    """Four rays from the outer corner of the eye."""
     out = np.maximum(side - 0.40, 0.02)
     ray = ((y - 7.275) / out + 0.10) / 0.42
     number = np.minimum(np.maximum(np.floor(ray + 0.5), -1.0), 2.0)
     reach = smoothstep(0.485, 0.52, side) * smoothstep(0.70, 0.58, side)
-    spread, shade = _groove((ray - number) * 0.42 * out, 0.018, c.crow * reach)
-    dark = np.maximum(dark, 0.8 * shade)
-    # From the wing of the nose around the corner of the mouth.
+    return _groove((ray - number) * 0.42 * out, 0.018, c.crow * reach)
+
+
+@element
+def _fold(c: Creases, side: Number, y: Number, front: Number) -> Number:
+    """A furrow from the wing of the nose around the corner of the mouth."""
     fall = clip01((6.98 - y) / 0.40)
     reach = smoothstep(7.00, 6.94, y) * smoothstep(6.56, 6.68, y) * front
-    furrow = side - 0.185 - 0.20 * fall * (0.6 + 0.4 * fall)
-    cheek, shade = _groove(furrow, 0.050, c.fold * reach)
-    dark = np.maximum(dark, 0.7 * shade)
+    return _groove(side - 0.185 - 0.20 * fall * (0.6 + 0.4 * fall), 0.050, c.fold * reach)
+
+
+@element
+def wrinkled(c: Creases, place: Number, material: Number) -> Number:
+    """Draw wrinkles into the skin at a point of the base head."""
+    x, y, z = place
+    side = np.abs(x)
+    sign = (x > 0.0) * 2.0 - 1.0
+    front = smoothstep(0.75, 0.95, z)
+    down, dark = _forehead(c, side, y, front)
+    aside, between = _glabella(c, side, y, front)
+    slant, across = _nose(c, side, y, front)
+    spread, rays = _crow(c, side, y)
+    cheek, furrow = _fold(c, side, y, front)
+    dark = np.maximum(np.maximum(dark, between), 0.8 * np.maximum(across, rays))
+    dark = np.maximum(dark, 0.7 * furrow)
     bumps, colour, wrap, specular, gloss, rim, label = material
     tilt_x = bumps[0] + sign * (1.5 * aside + 0.6 * slant + 1.5 * cheek)
     tilt_y = bumps[1] + 1.6 * down + 1.3 * slant + 1.5 * spread + 0.6 * cheek
     ink = 1.0 - 0.34 * dark
-    colour = (
-        colour[0] * (1.0 - 0.22 * dark),
-        colour[1] * ink,
-        colour[2] * ink,
-    )
+    colour = (colour[0] * (1.0 - 0.22 * dark), colour[1] * ink, colour[2] * ink)
     return (tilt_x, tilt_y), colour, wrap, specular * (1.0 - 0.6 * dark), gloss, rim, label

@@ -37,6 +37,7 @@ GOLDEN = {
     "human turned": "e72b5dd9af7960ba",
     "cartoon local": "bb72397994ddcef3",
     "avatar": "1a9b203e11b688fd",
+    "human wrinkled": "b87c79e3ecdddabd",
 }
 """Of image, parts, depth and landmarks. They hold on every platform, with either backend; when the
 renderer is changed on purpose, look at `neurofer stimuli sheet bfs` and copy the new ones."""
@@ -53,6 +54,8 @@ def draw(renderer: FaceRenderer, name: str) -> Rendering:
             light=Light(azimuth=50, elevation=10, key=0.9, fill=0.1, ambient=0.3),
             background=np.array([30, 60, 200]),
         )
+    if name == "human wrinkled":
+        return renderer.render(make_identity(2, "human"), "fear", size=SIZE, wrinkles=True)
     if name == "avatar":
         background = make_background(3, SIZE)
         units = {26: 0.6, 61: 1.0, 64: 0.5}
