@@ -78,25 +78,23 @@ def write_layout(stimuli: StimulusSet, card: str, folder: str | os.PathLike[str]
     if card not in _LAYOUTS:
         raise unknown_choice("layout", card, _LAYOUTS)
     folder = Path(folder)
-    if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
+    if folder.is_file() or (
+        folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir())
+    ):
         raise NeuroferError(f"{folder} holds other things; name a new folder")
-    source = _source(stimuli, card)
+    note = {
+        "set": stimuli.name,
+        "source": _source(stimuli, card),
+        "card": card,
+        "identifier": stimuli.identifier,
+    }
     names = _names(stimuli.table, card, stimuli.name)
     lists = verification_pairs(stimuli) if card == "lfw" else None
     with write_folder_whole(folder) as partial:
-        for parent in {(partial / name).parent for name in names}:
-            parent.mkdir(parents=True, exist_ok=True)
-        for _ in ahead(lambda i: _write(partial / names[i], stimuli, i), range(len(stimuli))):
-            pass
+        _write_images(stimuli, [partial / name for name in names])
         if lists is not None:
             for name in MOST:
                 write_pairs(lists[lists["list"] == name], partial / f"{name}.txt")
-        note = {
-            "set": stimuli.name,
-            "source": source,
-            "card": card,
-            "identifier": stimuli.identifier,
-        }
         (partial / MARK).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -129,10 +127,17 @@ def _names(table: pd.DataFrame, card: str, name: str) -> list[str]:
     return names
 
 
-def _write(path: Path, stimuli: StimulusSet, i: int) -> None:
-    image = stimuli.image(i)
-    if path.suffix == ".png":
-        write_image(path, image)
-    else:
-        # Colour at full resolution: faces of 144 pixels have few to spare.
-        Image.fromarray(image).save(path, format="JPEG", quality=95, subsampling=0)
+def _write_images(stimuli: StimulusSet, paths: list[Path]) -> None:
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(parents=True, exist_ok=True)
+
+    def write(i: int) -> None:
+        if paths[i].suffix == ".png":
+            write_image(paths[i], stimuli.image(i))
+        else:
+            # Colour at full resolution: faces of 144 pixels have few to spare.
+            image = Image.fromarray(stimuli.image(i))
+            image.save(paths[i], format="JPEG", quality=95, subsampling=0)
+
+    for _ in ahead(write, range(len(paths))):
+        pass

@@ -47,15 +47,8 @@ def verification_pairs(stimuli: StimulusSet, seed: int = 0) -> pd.DataFrame:
             f"pairs in {FOLDS} folds need at least {2 * FOLDS}"
         )
     random = Random(seed, "pairs")
-    names = random.sample(list(people), len(people))
-    half = min(max(2, round(_TRAIN_SHARE * len(names))), len(names) - 2)
-    groups = {
-        "pairsDevTrain": [names[:half]],
-        "pairsDevTest": [names[half:]],
-        "pairs": [names[fold::FOLDS] for fold in range(FOLDS)],
-    }
     rows = []
-    for name, folds in groups.items():
+    for name, folds in _lists(random.sample(list(people), len(people))).items():
         parts = [{person: people[person] for person in sorted(fold)} for fold in folds]
         count = min(MOST[name], *(_possible(part) for part in parts))
         for fold, part in enumerate(parts):
@@ -63,6 +56,16 @@ def verification_pairs(stimuli: StimulusSet, seed: int = 0) -> pd.DataFrame:
                 for first, second in pairs(part, count, random):
                     rows.append((name, fold, first, second, same))
     return pd.DataFrame(rows, columns=["list", "fold", "first", "second", "same"])
+
+
+def _lists(names: Sequence[Person]) -> dict[str, list[Sequence[Person]]]:
+    """Return who is in the folds of each list."""
+    half = round(_TRAIN_SHARE * len(names))
+    return {
+        "pairsDevTrain": [names[:half]],
+        "pairsDevTest": [names[half:]],
+        "pairs": [names[fold::FOLDS] for fold in range(FOLDS)],
+    }
 
 
 def _people(stimuli: StimulusSet) -> People:

@@ -116,6 +116,8 @@ def test_what_cannot_be_written_is_refused(renderer: FakeRenderer, tmp_path: Pat
     (tmp_path / "mine" / "diary.txt").touch()
     with pytest.raises(NeuroferError, match="mine holds other things"):
         write_layout(faces, "kdef", tmp_path / "mine")
+    with pytest.raises(NeuroferError, match=r"diary\.txt holds other things"):
+        write_layout(faces, "kdef", tmp_path / "mine" / "diary.txt")
     renamed = StimulusSet("kdef", faces.table, [faces.image(i) for i in range(len(faces))])
     with pytest.raises(NeuroferError, match="as its name says"):
         write_layout(renamed, "kdef", tmp_path / "new")
