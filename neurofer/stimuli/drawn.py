@@ -92,7 +92,7 @@ class DrawnCard(Card):
 
     def sets(self) -> dict[str, str]:
         """Return the set of all styles and the set of each."""
-        every = {self.name: f"{len(self.styles)} styles, five identities each"}
+        every = {self.name: f"{len(self.styles)} styles, five people each, rendered"}
         return every | {
             f"{self.name}-{name}": f"{style.title}, {len(style.expressions)} expressions, rendered"
             for name, style in self.styles.items()
