@@ -105,7 +105,7 @@ HARD_FRONTAL = Jitter(
 )
 VIEWS = Jitter(
     # Weaker expressions leave the top of an identity network below half correct.
-    strength=(0.45, 0.95),
+    strength=(0.4, 0.9),
     style=0.5,
     session=0.25,
     rest=0.35,
