@@ -22,7 +22,11 @@ COMMANDS = [
     if line.split("#")[0].strip()
 ]
 # `make` runs these tests, and the main job is run by `make report`: neither is run from within.
-NEUROFER = [c for c in COMMANDS if c.startswith("neurofer ") and c != "neurofer report"]
+SESSIONS = [
+    [c for c in COMMANDS if c in block and c.startswith("neurofer ") and c != "neurofer report"]
+    for kind, block in BLOCKS
+    if kind == "bash"
+]
 
 
 def test_readme_has_the_two_commands():
@@ -38,16 +42,19 @@ def test_make_targets_exist(command):
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("command", NEUROFER)
-def test_command_runs(command, tmp_path, monkeypatch):
+@pytest.mark.parametrize("commands", filter(None, SESSIONS), ids=lambda c: c[0])
+def test_commands_run_one_after_the_other(commands, tmp_path, monkeypatch):
     from neurofer.cli import app
+    from neurofer.stimuli import remembered
 
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(command)[1:]
-    # Paths in the README are relative to the checkout.
-    words = [str(ROOT / w) if (ROOT / w).is_file() else w for w in words]
-    result = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    monkeypatch.setattr(remembered, "_path", lambda: tmp_path / "folders.json")
+    for command in commands:
+        words = shlex.split(command)[1:]
+        # Paths in the README are relative to the checkout.
+        words = [str(ROOT / w) if (ROOT / w).is_file() else w for w in words]
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == 0, f"{command}: {result.output}"
 
 
 @pytest.mark.weights
