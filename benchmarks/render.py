@@ -58,9 +58,9 @@ def _cores() -> dict[str, Any]:
 def _against_prototype(ours: Draw) -> dict[str, Any]:
     folder = os.environ.get("NEUROFER_PROTOTYPE", "")
     if not Path(folder, "facesim.py").is_file():
-        row = {"id": "render.speed", "ours": None, "peer": None, "ratio": None, "goal": 1.5}
+        row = {"id": "render.speed", "ours": None, "peer": None, "ratio": None, "goal": 3}
         return {**row, "unit": UNIT, "note": "no prototype in $NEUROFER_PROTOTYPE"}
-    return _row("render.speed", ours, _prototype(folder), 1.5)
+    return _row("render.speed", ours, _prototype(folder), 3)
 
 
 def _ours(backend: str) -> Draw:
