@@ -67,8 +67,8 @@ def find_copy(
         raise NeuroferError(
             f"{card.title} ({card.name}) is handed out by its owners, not by neurofer "
             f"({' '.join(card.licence.split())}): apply at {card.apply}, then run `neurofer "
-            f"stimuli add {card.name} PATH`, or pass path=...; the simulated set "
-            f"{card.stand_in!r} stands in for it"
+            f"stimuli add {card.name} PATH`, or pass path=...; of the simulated "
+            f"sets {card.stand_in!r} is the nearest to it"
         )
     given = Path(path).expanduser()
     if not given.is_dir():

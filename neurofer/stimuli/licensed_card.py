@@ -67,7 +67,7 @@ class LicensedCard(Card):
 
     Attributes:
         apply: where to ask for it.
-        stand_in: the simulated set that shares its protocol.
+        stand_in: the simulated set that is nearest to it.
         source: "photograph" or "drawn".
         files: what the folder holds, in words.
         layouts: name -> reader and its particulars; the first that is recognised is taken.

@@ -21,6 +21,7 @@ from neurofer.stimuli import (
 )
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.images import image_sha256
+from neurofer.stimuli.licensed_card import LicensedCard
 from neurofer.stimuli.splits import RULES
 from neurofer.stimuli.table import EXPRESSIONS, SOURCES, SPLITS
 
@@ -76,6 +77,13 @@ def test_every_card_speaks_for_its_sets(name: str) -> None:
     assert all(len(line) > 10 for line in card.sets().values())
     if card.kind != "licensed":
         assert "rendered" in (card.title + card.description).lower()
+
+
+@pytest.mark.parametrize("name", [n for n in list_stimuli() if stimuli_card(n).kind == "licensed"])
+def test_a_licensed_set_has_a_stand_in(name: str) -> None:
+    card = stimuli_card(name)
+    assert isinstance(card, LicensedCard)
+    assert stimuli_card(card.stand_in).kind == "simulated"
 
 
 @pytest.mark.parametrize("name", [n for n in list_stimuli() if stimuli_card(n).kind == "rendered"])
