@@ -30,6 +30,15 @@ RIDGE, ARGMAX = "ridge", "argmax"
 PENALTIES = 10.0 ** np.arange(-5, 1.01, 0.5)
 INNER_FOLDS = 3
 VIEWS = ("full-left", "half-left", "frontal", "half-right", "full-right")
+# Dimension of the result -> its accuracy, the number behind it, how its interval was made.
+_VARIABLES = {
+    "view": ("accuracy", "n", "interval"),
+    "expression": (
+        "accuracy_by_expression",
+        "accuracy_by_expression_n",
+        "accuracy_by_expression_interval",
+    ),
+}
 _BLOCK = 4096  # units that are turned to float64 at once
 
 
@@ -203,33 +212,24 @@ def _summarise(
     view = responses.column("view") if "view" in responses.stimuli else np.full(len(shown), "")
     views = sorted_like([name for name in np.unique(view) if name], VIEWS)
     expressions = sorted_expressions(shown)
-    everything = {ALL: np.ones(len(shown), bool)}
-    groups = {
-        "view": {**{name: view == name for name in views}, **everything},
-        "expression": {**{name: shown == name for name in expressions}, **everything},
+    columns = [*sorted_expressions({*shown, *answers} - {TIE, UNDEFINED}), TIE, UNDEFINED]
+    data: dict[str, Any] = {
+        "confusion": (
+            ("shown_expression", "answer"),
+            confusion_matrix(shown, answers, expressions, columns),
+        ),
+        "shown": ("presentation", shown),
+        "answered": ("presentation", answers),
     }
-    data: dict[str, Any] = {}
-    for dim, name, count in (
-        ("view", "accuracy", "n"),
-        ("expression", "accuracy_by_expression", "accuracy_by_expression_n"),
-    ):
-        cells = [
-            _cell(responses, answers == shown, rows, n_bootstrap, seed)
-            for rows in groups[dim].values()
-        ]
+    for of, values, entries in (("view", view, views), ("expression", shown, expressions)):
+        rows = [*(values == entry for entry in entries), np.ones(len(shown), bool)]
+        cells = [_cell(responses, answers == shown, part, n_bootstrap, seed) for part in rows]
+        name, count, method = _VARIABLES[of]
         percent = 100 * np.array([cell[:3] for cell in cells])
         for k, suffix in enumerate(("", "_low", "_high")):
-            data[name + suffix] = (dim, percent[:, k], {"units": "%"})
-        data[count] = (dim, np.array([cell[3] for cell in cells]))
-        method = "interval" if dim == "view" else f"{name}_interval"
-        data[method] = (dim, np.array([cell[4] for cell in cells]))
-    columns = [*sorted_expressions({*shown, *answers} - {TIE, UNDEFINED}), TIE, UNDEFINED]
-    data["confusion"] = (
-        ("shown_expression", "answer"),
-        confusion_matrix(shown, answers, expressions, columns),
-    )
-    data["shown"] = ("presentation", shown)
-    data["answered"] = ("presentation", answers)
+            data[name + suffix] = (of, percent[:, k], {"units": "%"})
+        data[count] = (of, np.array([cell[3] for cell in cells]))
+        data[method] = (of, np.array([cell[4] for cell in cells]))
     coords = {
         "view": [*views, ALL],
         "expression": [*expressions, ALL],
@@ -264,15 +264,7 @@ def _cell(
 def table(result: xr.Dataset) -> pd.DataFrame:
     """Return accuracy by view and by expression: of, n, accuracy, low, high, interval, chance."""
     rows = []
-    for dim, name, count, method in (
-        ("view", "accuracy", "n", "interval"),
-        (
-            "expression",
-            "accuracy_by_expression",
-            "accuracy_by_expression_n",
-            "accuracy_by_expression_interval",
-        ),
-    ):
+    for dim, (name, count, method) in _VARIABLES.items():
         for entry in result[dim].to_numpy().tolist():
             if dim == "expression" and entry == ALL:
                 continue
