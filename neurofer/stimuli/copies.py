@@ -21,6 +21,8 @@ from neurofer.stimuli.remembered import remember, remembered
 from neurofer.stimuli.table import SOURCES, make_table
 
 NOTE = "neurofer-simulated.json"
+"""The file that says of a folder that its images are no photographs."""
+
 _NOTE_KEYS = ("set", "source", "card", "identifier")
 
 

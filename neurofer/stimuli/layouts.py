@@ -13,14 +13,12 @@ from PIL import Image
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_folder_whole
+from neurofer.stimuli.copies import NOTE
 from neurofer.stimuli.images import ahead, write_image
 from neurofer.stimuli.pairs import write_pairs
 from neurofer.stimuli.simulated_plans import AVATAR_WORDS
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.verification import MOST, verification_pairs
-
-MARK = "neurofer-simulated.json"
-"""The file that says of a folder that its images are no photographs."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def write_layout(stimuli: StimulusSet, card: str, folder: str | os.PathLike[str]
         raise unknown_choice("layout", card, _LAYOUTS)
     folder = Path(folder)
     if folder.is_file() or (
-        folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir())
+        folder.exists() and not (folder / NOTE).is_file() and any(folder.iterdir())
     ):
         raise NeuroferError(f"{folder} holds other things; name a new folder")
     note = {
@@ -95,7 +93,7 @@ def write_layout(stimuli: StimulusSet, card: str, folder: str | os.PathLike[str]
         if lists is not None:
             for name in MOST:
                 write_pairs(lists[lists["list"] == name], partial / f"{name}.txt")
-        (partial / MARK).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        (partial / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
