@@ -31,7 +31,7 @@ from neurofer.subjects.tensors import save_tensors
 from neurofer.subjects.trunk import load_trunk
 from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
-from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.recipe import Recipe
 from neurofer.training.strict import Strict
 from neurofer.training.world import World
@@ -97,12 +97,8 @@ class Task:
         if recipe.data.size != SIZE:
             raise NeuroferError(f"data.size={recipe.data.size}; the encoder sees {SIZE} pixels")
         self.recipe, self.world = recipe, world
-        self.stimuli = recipe.data.load(quiet=quiet)
-        out = held_out(self.stimuli, recipe.data, recipe.seed)
-        self.train_set, self.test_set = (
-            self.stimuli.take(np.flatnonzero(rows)) for rows in (~out, out)
-        )
-        self.images = ImageSource(self.train_set, SIZE, device=world.device)
+        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
+        self.images = ImageSource(self.division.train, SIZE, device=world.device)
         self.affect = self._affect()
         weights = recipe.weights
         self.trunk = load_trunk(recipe.perceptual).to(world.device) if weights.identity else None
@@ -110,8 +106,8 @@ class Task:
     def _affect(self) -> torch.Tensor:
         """Return valence and arousal, (n, 2), 0 where nothing is told."""
         if not self.recipe.weights.affect:
-            return torch.zeros(len(self.train_set), 2)
-        table = self.train_set.table
+            return torch.zeros(len(self.division.train), 2)
+        table = self.division.train.table
         if not {"valence", "arousal"} <= set(table.columns):
             raise NeuroferError(
                 f"weights.affect={self.recipe.weights.affect} needs the columns valence and "
@@ -121,13 +117,7 @@ class Task:
 
     def data(self) -> dict[str, Any]:
         """Describe the data."""
-        return {
-            "source": ", ".join(sorted(set(self.stimuli.table["source"]))),
-            "stimuli": self.stimuli.identifier,
-            "training_images": len(self.train_set),
-            "training_content": self.train_set.content,
-            "held_out_images": len(self.test_set),
-        }
+        return self.division.describe()
 
     def net(self) -> nn.Module:
         """Return a new autoencoder with its critics."""
@@ -222,7 +212,7 @@ class Task:
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return the mean absolute error of held-out images, in parts of the range of pixels."""
-        source, total = ImageSource(self.test_set, SIZE, device=self.world.device), 0.0
+        source, total = ImageSource(self.division.test, SIZE, device=self.world.device), 0.0
         with torch.inference_mode():
             for start in range(0, len(source), 50):
                 images = scale_pixels(source.batch(np.arange(start, min(start + 50, len(source)))))

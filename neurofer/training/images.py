@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +77,33 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
     if not out.any() or (np.isin(people, people[~out]) == 0).any():
         raise NeuroferError(f"{data.stimuli} has too few images an identity to hold some out")
     return out
+
+
+@dataclass(frozen=True)
+class Division:
+    """The stimuli of a recipe: all of them, those that are trained on, those that are held out."""
+
+    stimuli: StimulusSet
+    train: StimulusSet
+    test: StimulusSet
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a weight file says of its data."""
+        return {
+            "source": ", ".join(sorted(set(self.stimuli.table["source"]))),
+            "stimuli": self.stimuli.identifier,
+            "training_images": len(self.train),
+            "training_content": self.train.content,
+            "held_out_images": len(self.test),
+        }
+
+
+def divide(data: ImageData, seed: int, *, quiet: bool = False) -> Division:
+    """Load the stimuli of a recipe and divide them; the errors are those of `held_out`."""
+    stimuli = data.load(quiet=quiet)
+    out = held_out(stimuli, data, seed)
+    train, test = (stimuli.take(np.flatnonzero(rows)) for rows in (~out, out))
+    return Division(stimuli, train, test)
 
 
 class ImageSource:

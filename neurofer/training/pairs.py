@@ -18,7 +18,7 @@ from neurofer.subjects.networks import scale_pixels
 from neurofer.subjects.siamese import SIZE, SiameseNet
 from neurofer.subjects.tensors import save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
-from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.recipe import Recipe
 from neurofer.training.verification import pair_auc
 from neurofer.training.world import World
@@ -56,23 +56,13 @@ class Task:
         if recipe.batch_size % 2:
             raise NeuroferError(f"batch_size={recipe.batch_size}; give an even number of pairs")
         self.recipe, self.world = recipe, world
-        self.stimuli = recipe.data.load(quiet=quiet)
-        out = held_out(self.stimuli, recipe.data, recipe.seed)
-        self.train_set, self.test_set = (
-            self.stimuli.take(np.flatnonzero(rows)) for rows in (~out, out)
-        )
-        self.people = _people(self.train_set)
-        self.images = ImageSource(self.train_set, SIZE, gray=True, device=world.device)
+        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
+        self.people = _people(self.division.train)
+        self.images = ImageSource(self.division.train, SIZE, gray=True, device=world.device)
 
     def data(self) -> dict[str, Any]:
         """Describe the data."""
-        return {
-            "source": ", ".join(sorted(set(self.stimuli.table["source"]))),
-            "stimuli": self.stimuli.identifier,
-            "training_images": len(self.train_set),
-            "training_content": self.train_set.content,
-            "held_out_images": len(self.test_set),
-        }
+        return self.division.describe()
 
     def net(self) -> nn.Module:
         """Return a new Siamese network."""
@@ -107,8 +97,8 @@ class Task:
         """Return AUC and accuracy in percent on pairs of held-out people, half of them alike."""
         assert isinstance(net, SiameseNet)
         random = np.random.default_rng((self.recipe.seed, 3))
-        first, second, same = draw_pairs(_people(self.test_set), _TESTED_PAIRS, random)
-        source = ImageSource(self.test_set, SIZE, gray=True, device=self.world.device)
+        first, second, same = draw_pairs(_people(self.division.test), _TESTED_PAIRS, random)
+        source = ImageSource(self.division.test, SIZE, gray=True, device=self.world.device)
         with torch.inference_mode():
             rows = [
                 np.arange(s, min(s + _AT_ONCE, len(source)))

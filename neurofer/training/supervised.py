@@ -19,7 +19,7 @@ from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
 from neurofer.subjects.tensors import load_tensors, save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
-from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.recipe import Recipe
 from neurofer.training.strict import Strict
 from neurofer.training.targets import AnyTarget
@@ -90,29 +90,18 @@ class Task:
 
     def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
         self.recipe, self.world = recipe, world
-        self.stimuli = recipe.data.load(quiet=quiet)
-        out = held_out(self.stimuli, recipe.data, recipe.seed)
-        self.train_set = self.stimuli.take(np.flatnonzero(~out))
-        self.test_set = self.stimuli.take(np.flatnonzero(out))
-        self.names = recipe.target.names(self.train_set.table)
-        self.targets = self._targets(self.train_set)
+        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
+        self.names = recipe.target.names(self.division.train.table)
+        self.targets = self._targets(self.division.train)
         weights = recipe.target.weights(self.targets, len(self.names))
         self.weights = None if weights is None else weights.to(world.device)
-        self.images = self._source(self.train_set, recipe.data)
+        self.images = self._source(self.division.train, recipe.data)
         self._quiet = quiet
 
     def data(self) -> dict[str, Any]:
         """Describe the data: the set's identifier, and how much was learned and held out."""
-        source = sorted(set(self.stimuli.table["source"]))
-        return {
-            "source": ", ".join(source),
-            "stimuli": self.stimuli.identifier,
-            "held_out": self.recipe.data.held_out,
-            "training_images": len(self.train_set),
-            "training_content": self.train_set.content,
-            "held_out_images": len(self.test_set),
-            "outputs": list(self.names),
-        }
+        held_out = {"held_out": self.recipe.data.held_out, "outputs": list(self.names)}
+        return {**self.division.describe(), **held_out}
 
     def net(self) -> nn.Module:
         """Return the network, new or with the weights that it starts from."""
@@ -171,15 +160,15 @@ class Task:
 
     def validate(self, net: nn.Module) -> float:
         """Return the main score on the held-out images."""
-        return next(iter(self._scores(net, self.test_set, self.recipe.data).values()))
+        return next(iter(self._scores(net, self.division.test, self.recipe.data).values()))
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return the scores on held-out images, by head, and on the further tests."""
         recipe = self.recipe
-        scores = self._scores(net, self.test_set, recipe.data)
+        scores = self._scores(net, self.division.test, recipe.data)
         for name, data in recipe.tests.items():
             tested = data.load(quiet=self._quiet)
-            seen = set(self.train_set.table["image_sha256"])
+            seen = set(self.division.train.table["image_sha256"])
             fresh = ~tested.table["image_sha256"].isin(seen).to_numpy()
             found = self._scores(net, tested.take(np.flatnonzero(fresh)), data)
             scores.update({f"{name}_{key}": value for key, value in found.items()})
@@ -235,7 +224,7 @@ class Task:
 
     def _verify(self, net: nn.Module, data: ImageData) -> float:
         stimuli = data.load(quiet=self._quiet)
-        known = set(self.train_set.table["identity"])
+        known = set(self.division.train.table["identity"])
         people = stimuli.table["identity"]
         if known & set(people):
             raise NeuroferError(

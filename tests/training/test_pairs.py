@@ -76,7 +76,9 @@ def test_the_network_learns_to_tell_people_whom_it_never_saw(tmp_path: Path) -> 
 
 def test_training_and_test_have_no_person_in_common() -> None:
     task = Task(make_recipe(RECIPE), World())
-    assert set(task.train_set.table["identity"]).isdisjoint(task.test_set.table["identity"])
+    assert set(task.division.train.table["identity"]).isdisjoint(
+        task.division.test.table["identity"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_network_learns_and_is_scored_on_identities_that_it_never_saw(tmp_path
 
 def test_nothing_of_the_held_out_identities_is_trained_on() -> None:
     task = Task(make_recipe(RECIPE), World())
-    train_set, test_set = task.train_set.table, task.test_set.table
+    train_set, test_set = task.division.train.table, task.division.test.table
     people = [set(table["head"] + table["identity"]) for table in (train_set, test_set)]
     assert people[0].isdisjoint(people[1])
     assert set(train_set["image_sha256"]).isdisjoint(test_set["image_sha256"])
