@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _turns import interleaved
 from PIL import Image
 
 IMAGES = 200
@@ -40,7 +39,7 @@ def benchmarks() -> list[dict[str, Any]]:
                 for _ in pool.map(_decode, paths):
                     pass
 
-        seconds = _interleaved(ours, bare)
+        seconds = interleaved(ROUNDS, ours, bare)
     speeds = [IMAGES / s for s in seconds]
     return [
         {
@@ -69,16 +68,3 @@ def _photograph(path: Path, seed: int) -> Path:
     Image.fromarray(pixels).save(path, quality=90)
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
-
-
-def _interleaved(*functions: Callable[[], Any]) -> list[float]:
-    """Return each function's best time over rounds in which they take turns."""
-    best = [float("inf")] * len(functions)
-    for function in functions:
-        function()
-    for _ in range(ROUNDS):
-        for i, function in enumerate(functions):
-            start = time.perf_counter()
-            function()
-            best[i] = min(best[i], time.perf_counter() - start)
-    return best

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _turns import interleaved
 
 ROUNDS = 3
 IMAGES = 48
@@ -38,7 +37,7 @@ def benchmarks() -> list[dict[str, Any]]:
             _bare_loop(subject, paths)
 
         with torch.no_grad():
-            seconds = _interleaved(ours, bare)
+            seconds = interleaved(ROUNDS, ours, bare)
     speeds = [IMAGES / s for s in seconds]
     return [
         {
@@ -69,16 +68,3 @@ def _bare_loop(subject: Any, paths: list[Path]) -> np.ndarray:
             batch = Batch(images[start : start + BATCH], None)  # type: ignore[arg-type]
             kept.append(subject.respond(batch, ["conv3_3"])["conv3_3"])
     return np.concatenate(kept)
-
-
-def _interleaved(*functions: Callable[[], Any]) -> list[float]:
-    """Return each function's best time over rounds in which they take turns."""
-    best = [float("inf")] * len(functions)
-    for function in functions:
-        function()
-    for _ in range(ROUNDS):
-        for i, function in enumerate(functions):
-            start = time.perf_counter()
-            function()
-            best[i] = min(best[i], time.perf_counter() - start)
-    return best

@@ -29,7 +29,7 @@ def load(path: Path) -> ModuleType:
 
 def main(names: list[str]) -> int:
     """Run the named benchmarks (all by default); return 1 when one misses its goal."""
-    files = [p for p in sorted(HERE.glob("*.py")) if p.stem != "run"]
+    files = [p for p in sorted(HERE.glob("*.py")) if p.stem != "run" and p.stem[0] != "_"]
     unknown = sorted(set(names) - {p.stem for p in files})
     if unknown:
         print(f"unknown: {', '.join(unknown)}; there are {', '.join(p.stem for p in files)}")
