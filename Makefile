@@ -57,6 +57,7 @@ figures: setup
 	$(BIN)/neurofer stimuli sheet bfs --rows head --out docs/bfs.png
 	$(BIN)/neurofer stimuli sheet bfs --rows head --landmarks --cell 128 --out docs/landmarks.png
 	$(BIN)/neurofer stimuli ramp bfs-l-full --where head=human --out docs/strengths.png
+	$(BIN)/neurofer stimuli sheet ferg-sim --set images=2 --rows head --cell 84 --out docs/ferg-sim.png
 	$(BIN)/neurofer stimuli sheet avatars-2d --rows head --out docs/avatars-2d.png
 
 clean:
