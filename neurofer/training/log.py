@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ class Log:
         self.path = out.with_suffix(".log.jsonl")
         self._writes = writes
         self._board: Any = None
-        self._began, self._first = time.monotonic(), first_step
         if not writes:
             return
         lines = self.path.read_text("utf-8").splitlines() if self.path.is_file() else []
@@ -55,6 +53,4 @@ class Log:
             for name, value in values.items():
                 if isinstance(value, float):
                     self._board.add_scalar(name, value, step)
-            rate = (step - self._first) / max(1e-9, time.monotonic() - self._began)
-            self._board.add_scalar("steps_per_second", rate, step)
             self._board.flush()

@@ -142,6 +142,7 @@ def train(
         shown = False if quiet or not world.first else None
         with progress_of(f"training {recipe.name}", recipe.steps, shown) as advance:
             advance(progress.step)
+            timed = time.monotonic(), progress.step
             for step in range(progress.step, recipe.steps):
                 rate = learning_rate(recipe.optimiser, step, recipe.steps, progress.drops)
                 torch.manual_seed(recipe.seed * 1_000_003 + step)
@@ -167,7 +168,11 @@ def train(
                     _check_finite(found, step, recipe)
                 if logged:
                     values = {key: world.mean(value) for key, value in found.items()}
-                    log.write(step=progress.step, **_named(values), learning_rate=rate)
+                    now = time.monotonic(), progress.step
+                    speed = recipe.batch_size * (now[1] - timed[1]) / max(1e-9, now[0] - timed[0])
+                    timed = now
+                    about_step = {"learning_rate": rate, "images_per_second": round(speed, 1)}
+                    log.write(step=progress.step, **_named(values), **about_step)
                 if recipe.evaluate_every and progress.step % recipe.evaluate_every == 0:
                     score = task.validate(mean.eval())
                     progress.score(score, recipe.optimiser.patience)
