@@ -1,8 +1,9 @@
-"""Recording a convolutional layer against a bare loop with the same decoding."""
+"""Recording against a bare loop with the same decoding, and an early site against a late one."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,27 @@ BATCH = 16
 
 
 def benchmarks() -> list[dict[str, Any]]:
+    """Return the rows of this file."""
+    return [_loop(), _early_exit()]
+
+
+def _early_exit() -> dict[str, Any]:
+    """Return `record.early_exit`: images a second of CORnet-S asked for V1, and for its end."""
+    from neurofer.recording import record
+    from neurofer.stimuli import load_stimuli
+    from neurofer.subjects import load_subject
+
+    subject, stimuli = load_subject("cornet-s"), load_stimuli("bfs").take(range(BATCH))
+
+    def until(site: str) -> Callable[[], object]:
+        return lambda: record(subject, stimuli, sites=[site], batch_size=BATCH, progress=False)
+
+    seconds = interleaved(ROUNDS, until("V1.output"), until("decoder.linear"))
+    row = _row("record.early_exit", [BATCH / s for s in seconds], 1.8)
+    return {**row, "note": "CORnet-S, V1 against the last layer"}
+
+
+def _loop() -> dict[str, Any]:
     """Return `record.loop`: images a second of `record`, and of the loop one would write."""
     import torch
 
@@ -38,17 +60,13 @@ def benchmarks() -> list[dict[str, Any]]:
 
         with torch.no_grad():
             seconds = interleaved(ROUNDS, ours, bare)
-    speeds = [IMAGES / s for s in seconds]
-    return [
-        {
-            "id": "record.loop",
-            "ours": speeds[0],
-            "peer": speeds[1],
-            "ratio": speeds[0] / speeds[1],
-            "goal": 0.95,
-            "unit": "images/s",
-        }
-    ]
+    return _row("record.loop", [IMAGES / s for s in seconds], 0.95)
+
+
+def _row(name: str, speeds: list[float], goal: float) -> dict[str, Any]:
+    ratio = speeds[0] / speeds[1]
+    shared = {"ours": speeds[0], "peer": speeds[1], "ratio": ratio, "goal": goal}
+    return {"id": name, **shared, "unit": "images/s"}
 
 
 def _bare_loop(subject: Any, paths: list[Path]) -> np.ndarray:
