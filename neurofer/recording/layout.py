@@ -19,7 +19,6 @@ NEUROID_COORDS = NEUROID_STRINGS + NEUROID_INTEGERS
 TIME_COORDS = ("time_bin_start", "time_bin_end")
 DIMS = ("presentation", "neuroid", "time_bin")
 PRESENTATION_COORDS = (*COLUMNS, "in_training")
-ATTRIBUTES = ("subject", "stimuli", "neurofer")
 
 Coords = dict[str, tuple[str, np.ndarray]]
 

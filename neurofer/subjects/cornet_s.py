@@ -15,9 +15,6 @@ BOTTLENECK = 4  # the middle of a block has this many times the channels of its 
 STEPS = {"V2": 2, "V4": 4, "IT": 2}
 """Recurrent area -> how many times its block runs in one forward pass."""
 
-TIMES = {"V1": (50, 100, 1), "V2": (70, 100, 2), "V4": (90, 50, 4), "IT": (100, 100, 2)}
-"""Area -> start and length in ms of its first time step, and how many there are (Brain-Score)."""
-
 
 class CORnetS(nn.Module):
     """CORnet-S: images (n, 3, H, W), preprocessed, to logits (n, classes).

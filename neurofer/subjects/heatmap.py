@@ -29,9 +29,6 @@ LANDMARK_COUNT = 13
 NAMES = ("heatmap", "heatmap-human")
 WEIGHTS = Path(__file__).parent / "weights"
 CONFIDENCE_RADIUS = 2.5  # cells of the map: 10 pixels of a 224-pixel image
-# A landmark below it is probably covered: of those behind a gray box over the mouth, the eyes or
-# the left half of rendered heads, 91 to 96 % fall below, of the others 0 to 7 %.
-VISIBLE_CONFIDENCE = 0.75
 
 
 def load(name: str | os.PathLike[str]) -> LandmarkNet:

@@ -154,14 +154,6 @@ class MdNre(Subject):
                 found[site] = np.ascontiguousarray(answers[site](), dtype=np.float32)
         return found
 
-    def recognise(self, batch: Batch) -> list[tuple[str, str]]:
-        """Return head and identity of the known face that each image was taken for."""
-        faces = []
-        for image, truth in zip(batch.images, self._truths(batch), strict=True):
-            face = self.lessons.faces[self._see(resize(image, self.lessons.size), truth).face]
-            faces.append((self.lessons.heads[face.head], face.identity))
-        return faces
-
     # What was learned
 
     def _make_stage(self) -> LandmarkStage:
