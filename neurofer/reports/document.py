@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
 
 SHEET_CELL = 72  # pixels; a sheet of 15 rows stays below half a megabyte
+_SHEET_ROWS = 15
 
 
 def make_document(
@@ -112,12 +113,18 @@ def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], li
 
 def _sheet_part(stimuli: StimulusSet, shown: StimuliDescription) -> tuple[StimulusSet, str, str]:
     """Return what a sheet shows, the column of its rows, and what of the set it is."""
-    if len([strength for strength in shown.columns["strength"] if strength]) < 2:
-        return stimuli, "identity", ""
-    # A sheet of identities would show their first strength only.
     head = str(shown.columns["head"][0])
-    part = stimuli.select(head=head, identity=shown.identities[head][0])
-    return part, "strength", f"the first {head} identity of "
+    if shown.graded:
+        # A sheet of identities would show their first strength only.
+        part = stimuli.select(head=head, identity=shown.identities[head][0])
+        return part, "strength", f"the first {head} identity of "
+    part, words = stimuli, ""
+    if len(shown.columns["view"]) > 1 and "frontal" in shown.columns["view"]:
+        part, words = part.select(view="frontal"), "frontal views of "
+    if len(shown.identities) == 1 and len(shown.identities[head]) > _SHEET_ROWS:
+        part = part.select(identity=list(shown.identities[head][:_SHEET_ROWS]))
+        words += f"{_SHEET_ROWS} identities of "
+    return part, "identity", words
 
 
 def _highlights(outcome: StudyOutcome) -> list[tuple[str, str, Tone]]:

@@ -56,6 +56,12 @@ def _stimuli(outcome: StudyOutcome) -> tuple[Block, ...]:
     return (*words, Bullets(tuple(items)))
 
 
+def _strengths(shown: StimuliDescription) -> str:
+    if len(shown.strengths) > 1 and not shown.graded:
+        return f"strengths from {shown.strengths[0]:.2g} to {shown.strengths[-1]:.2g}, neutral 0"
+    return f"strengths {listed(f'{s:g}' for s in shown.columns['strength'])}"
+
+
 def _stimuli_words(name: str, spec: StimuliSpec, shown: StimuliDescription) -> str:
     columns = shown.columns
     per_head = {len(names) for names in shown.identities.values()}
@@ -69,7 +75,7 @@ def _stimuli_words(name: str, spec: StimuliSpec, shown: StimuliDescription) -> s
         f"**{name}** (`{shown.identifier}`): {counted(shown.n, shown.kind + ' image')} "
         f"of {width} × {height} pixels; heads {listed(map(str, columns['head']))}; {identities}; "
         f"{listed(map(str, columns['expression']))}; "
-        f"strengths {listed(f'{s:g}' for s in columns['strength'])}.",
+        f"{_strengths(shown)}.",
         f"Parameters: {_written(spec.parameters)}." if spec.parameters else "",
         f"Selected: {_written(spec.select)}." if spec.select else "",
         f"A gray box covers the {spec.occluder}." if spec.occluder else "",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
 
 
+_FEW = 8  # strengths that a reader would want to see listed
+
+
 @dataclass(frozen=True)
 class SubjectDescription:
     """A subject as it was made: identifier, every option, what it was trained on."""
@@ -41,6 +44,16 @@ class StimuliDescription:
     def kind(self) -> str:
         """What the images are: "rendered", "photograph", "simulated"."""
         return ", ".join(source for source in self.columns["source"] if source) or "not stated"
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """The strengths above 0 that occur, ascending."""
+        return tuple(sorted(strength for strength in self.columns["strength"] if strength))
+
+    @property
+    def graded(self) -> bool:
+        """Whether expressions are shown at a few strengths, and not each image at its own."""
+        return 1 < len(self.strengths) <= _FEW
 
 
 def describe_stimuli(stimuli: StimulusSet) -> StimuliDescription:
