@@ -1,4 +1,4 @@
-"""The command line: `neurofer stimuli | weights | train | run | report`."""
+"""The command line: `neurofer stimuli | subjects | weights | train | run | report`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from neurofer import __version__, cli_check, cli_stimuli, cli_study, cli_train, cli_weights
+from neurofer import (
+    __version__,
+    cli_check,
+    cli_stimuli,
+    cli_study,
+    cli_subjects,
+    cli_train,
+    cli_weights,
+)
 from neurofer.errors import NeuroferError
 
 app = typer.Typer(
@@ -21,6 +29,7 @@ app = typer.Typer(
 cli_stimuli.app.command("add")(cli_check.add)
 cli_stimuli.app.command("check")(cli_check.check)
 app.add_typer(cli_stimuli.app, name="stimuli")
+app.add_typer(cli_subjects.app, name="subjects")
 app.add_typer(cli_weights.app, name="weights")
 app.command("train")(cli_train.train)
 app.command("run")(cli_study.run)

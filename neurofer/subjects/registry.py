@@ -57,6 +57,15 @@ def list_subjects() -> list[str]:
     return sorted({*_modules(), *_FACTORIES})
 
 
+def subject_factory(name: str) -> Callable[..., Subject]:
+    """Return what makes a subject, mostly its class; the errors are those of `load_subject`."""
+    if name not in _FACTORIES:
+        if name not in _modules():
+            raise unknown_choice("subject", name, list_subjects())
+        import_module(_modules()[name])
+    return _FACTORIES[name]
+
+
 def load_subject(name: str, *, training: StimulusSet | None = None, **options: Any) -> Subject:
     """Make a subject.
 
@@ -69,11 +78,7 @@ def load_subject(name: str, *, training: StimulusSet | None = None, **options: A
         NeuroferError: the name or an option is unknown (the message lists the choices), or the
             subject needs training stimuli or weights that it was not given.
     """
-    if name not in _FACTORIES:
-        if name not in _modules():
-            raise unknown_choice("subject", name, list_subjects())
-        import_module(_modules()[name])
-    subject = _FACTORIES[name](training=training, **options)
+    subject = subject_factory(name)(training=training, **options)
     if not isinstance(subject, Subject):
         raise NeuroferError(f"{name!r} is registered but makes a {type(subject).__name__}")
     return subject
