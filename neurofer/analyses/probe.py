@@ -21,6 +21,7 @@ from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import proportion_interval
 from neurofer.analyses.transfer import confusion_matrix
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.stimuli.table import VIEWS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -29,7 +30,6 @@ RIDGE, ARGMAX = "ridge", "argmax"
 # Relative to the mean variance that a training presentation contributes; half-decades.
 PENALTIES = 10.0 ** np.arange(-5, 1.01, 0.5)
 INNER_FOLDS = 3
-VIEWS = ("full-left", "half-left", "frontal", "half-right", "full-right")
 # Dimension of the result -> its accuracy, the number behind it, how its interval was made.
 _VARIABLES = {
     "view": ("accuracy", "n", "interval"),

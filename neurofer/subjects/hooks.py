@@ -32,7 +32,8 @@ def activity(net: nn.Module, inputs: torch.Tensor, sites: Sequence[str]) -> dict
     Raises:
         NeuroferError: a module is called less often than a site's number says.
     """
-    wanted = {site: _module_and_step(net, site) for site in sites}
+    names = {name for name, _ in net.named_modules()}
+    wanted = {site: _module_and_step(names, site) for site in sites}
     calls: dict[str, int] = {}
     found: dict[str, torch.Tensor] = {}
 
@@ -66,8 +67,7 @@ def activity(net: nn.Module, inputs: torch.Tensor, sites: Sequence[str]) -> dict
     )
 
 
-def _module_and_step(net: nn.Module, site: str) -> tuple[str, int]:
-    names = dict(net.named_modules())
+def _module_and_step(names: set[str], site: str) -> tuple[str, int]:
     numbered = _STEP.match(site)
     if site not in names and numbered is not None and numbered[1] in names:
         return numbered[1], int(numbered[2])

@@ -54,6 +54,22 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
+def network_input(image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:
+    """Return an image as a network that is trained here sees it: (channels, size, size) uint8.
+
+    Training and recording both use it, so that they see the same.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: height and width in pixels.
+        colourless: one channel, of rounded gray values, instead of three.
+    """
+    image = resize(image, size)
+    if colourless:
+        return np.rint(gray(image)).astype(np.uint8)[None]
+    return np.ascontiguousarray(np.moveaxis(image, 2, 0))
+
+
 def heatmap_input(image: np.ndarray) -> np.ndarray:
     """Return an image as the heatmap net sees it, (H, W, 3) uint8 to (112, 112) float32, gray.
 

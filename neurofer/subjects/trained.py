@@ -17,7 +17,7 @@ from neurofer.subjects.face_net import pool
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
-from neurofer.subjects.preprocess import gray, resize
+from neurofer.subjects.preprocess import network_input
 from neurofer.subjects.registry import register
 from neurofer.subjects.tensors import load_tensors, tensors_hash
 
@@ -113,11 +113,9 @@ class TrainedSubject(FeatureSubject):
         return {site: np.ascontiguousarray(found[site].numpy()) for site in sites}
 
     def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        shown = [resize(image, self.size) for image in images]
-        if ARCHITECTURES[self.architecture].gray:
-            # Rounded as in training.
-            return torch.from_numpy(np.stack([np.rint(gray(image))[None] for image in shown]))
-        return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).float()
+        colourless = ARCHITECTURES[self.architecture].gray
+        shown = [network_input(image, self.size, colourless=colourless) for image in images]
+        return torch.from_numpy(np.stack(shown))
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -214,8 +214,8 @@ class Task:
         """Return the mean absolute error of held-out images, in parts of the range of pixels."""
         source, total = ImageSource(self.division.test, SIZE, device=self.world.device), 0.0
         with torch.inference_mode():
-            for start in range(0, len(source), 50):
-                images = scale_pixels(source.batch(np.arange(start, min(start + 50, len(source)))))
+            for part in source.batches():
+                images = scale_pixels(part)
                 total += (net(images) - images).abs().mean((1, 2, 3)).sum().item() / 2
         return {"reconstruction_error": round(total / len(source), 4)}
 

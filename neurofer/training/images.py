@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,13 +14,15 @@ from pydantic import Field
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.images import ahead
-from neurofer.subjects.preprocess import gray, resize
+from neurofer.stimuli.protocols import held_out as not_among
+from neurofer.subjects.preprocess import network_input
 from neurofer.training.strict import Strict
 
 RESIDENT_BYTES = 4 << 30
 """A set whose pixels take no more than this is kept on the device."""
 
 _THREADS = 4
+_AT_ONCE = 64  # images of a part, where all are asked for
 
 
 class ImageData(Strict):
@@ -74,7 +77,7 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
     for name in names:
         rows = random.permutation(np.flatnonzero(people == name))
         out[rows[: round(data.share * len(rows))]] = True
-    if not out.any() or (np.isin(people, people[~out]) == 0).any():
+    if not out.any() or not np.isin(people, people[~out]).all():
         raise NeuroferError(f"{data.stimuli} has too few images an identity to hold some out")
     return out
 
@@ -99,11 +102,14 @@ class Division:
 
 
 def divide(data: ImageData, seed: int, *, quiet: bool = False) -> Division:
-    """Load the stimuli of a recipe and divide them; the errors are those of `held_out`."""
+    """Load the stimuli of a recipe and divide them; the errors are those of `held_out`.
+
+    An image with the pixels of one that is held out is not trained on, whoever it is said to show.
+    """
     stimuli = data.load(quiet=quiet)
     out = held_out(stimuli, data, seed)
     train, test = (stimuli.take(np.flatnonzero(rows)) for rows in (~out, out))
-    return Division(stimuli, train, test)
+    return Division(stimuli, not_among(train, test), test)
 
 
 class ImageSource:
@@ -149,6 +155,11 @@ class ImageSource:
         pixels = np.stack([self._coming.pop(int(position)).result() for position in positions])
         return torch.from_numpy(pixels).to(self._device)
 
+    def batches(self) -> Iterator[torch.Tensor]:
+        """Yield all images in order, a part at a time, as `batch` does."""
+        for start in range(0, len(self), _AT_ONCE):
+            yield self.batch(np.arange(start, min(start + _AT_ONCE, len(self))))
+
     def prefetch(self, positions: np.ndarray) -> None:
         """Start to decode images that will be asked for; nothing to do where all are resident."""
         if self._resident is None:
@@ -157,7 +168,5 @@ class ImageSource:
                     self._coming[int(position)] = self._pool.submit(self._decode, int(position))
 
     def _decode(self, position: int) -> np.ndarray:
-        image = resize(self._stimuli.image(position), self._size)
-        if self._gray:
-            return np.rint(gray(image)).astype(np.uint8)[None]
-        return np.ascontiguousarray(np.moveaxis(image, 2, 0))
+        image = self._stimuli.image(position)
+        return network_input(image, self._size, colourless=self._gray)

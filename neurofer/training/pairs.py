@@ -24,7 +24,6 @@ from neurofer.training.verification import pair_auc
 from neurofer.training.world import World
 
 _TESTED_PAIRS = 2000
-_AT_ONCE = 50
 
 
 class TaskRecipe(Recipe):
@@ -100,11 +99,7 @@ class Task:
         first, second, same = draw_pairs(_people(self.division.test), _TESTED_PAIRS, random)
         source = ImageSource(self.division.test, SIZE, gray=True, device=self.world.device)
         with torch.inference_mode():
-            rows = [
-                np.arange(s, min(s + _AT_ONCE, len(source)))
-                for s in range(0, len(source), _AT_ONCE)
-            ]
-            embedded = torch.cat([net.embed(scale_pixels(source.batch(some))) for some in rows])
+            embedded = torch.cat([net.embed(scale_pixels(part)) for part in source.batches()])
             difference = (embedded[first] - embedded[second]).abs()
             logits = net.compare(difference)[:, 0].float().cpu().numpy()
         return {

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli import StimulusSet
+from neurofer.stimuli import StimulusSet, held_out
 from neurofer.subjects.ciao import contrastive_loss
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
@@ -25,8 +25,6 @@ from neurofer.training.strict import Strict
 from neurofer.training.targets import AnyTarget
 from neurofer.training.verification import verification_auc
 from neurofer.training.world import World
-
-_EVALUATED_AT_ONCE = 64
 
 
 class Network(Strict):
@@ -100,8 +98,8 @@ class Task:
 
     def data(self) -> dict[str, Any]:
         """Describe the data: the set's identifier, and how much was learned and held out."""
-        held_out = {"held_out": self.recipe.data.held_out, "outputs": list(self.names)}
-        return {**self.division.describe(), **held_out}
+        more = {"held_out": self.recipe.data.held_out, "outputs": list(self.names)}
+        return {**self.division.describe(), **more}
 
     def net(self) -> nn.Module:
         """Return the network, new or with the weights that it starts from."""
@@ -167,10 +165,8 @@ class Task:
         recipe = self.recipe
         scores = self._scores(net, self.division.test, recipe.data)
         for name, data in recipe.tests.items():
-            tested = data.load(quiet=self._quiet)
-            seen = set(self.division.train.table["image_sha256"])
-            fresh = ~tested.table["image_sha256"].isin(seen).to_numpy()
-            found = self._scores(net, tested.take(np.flatnonzero(fresh)), data)
+            tested = held_out(data.load(quiet=self._quiet), self.division.train)
+            found = self._scores(net, tested, data)
             scores.update({f"{name}_{key}": value for key, value in found.items()})
         if recipe.verification is not None:
             scores["verification_auc"] = self._verify(net, recipe.verification)
@@ -203,9 +199,8 @@ class Task:
     ) -> torch.Tensor:
         source, found = self._source(stimuli, data), []
         with torch.inference_mode():
-            for start in range(0, len(source), _EVALUATED_AT_ONCE):
-                rows = np.arange(start, min(start + _EVALUATED_AT_ONCE, len(source)))
-                seen = self._seen(source.batch(rows))
+            for images in source.batches():
+                seen = self._seen(images)
                 output = net(seen) if site is None else activity(net, seen, [site])[site]
                 found.append(output.float().flatten(1).cpu())
         return torch.cat(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from neurofer.errors import NeuroferError
 
@@ -32,8 +33,6 @@ def pair_auc(scores: np.ndarray, same: np.ndarray) -> float:
     Raises:
         NeuroferError: all pairs are of one kind.
     """
-    from scipy.stats import rankdata
-
     if same.all() or not same.any():
         raise NeuroferError(
             "verification needs pairs of one person and pairs of two; there are "
@@ -41,5 +40,6 @@ def pair_auc(scores: np.ndarray, same: np.ndarray) -> float:
         )
     positive = int(same.sum())
     # The statistic of Mann and Whitney, divided by the number of pairs of pairs.
-    above = rankdata(scores)[same].sum() - positive * (positive + 1) / 2
+    ranks = pd.Series(scores).rank().to_numpy()
+    above = ranks[same].sum() - positive * (positive + 1) / 2
     return float(above / (positive * (len(same) - positive)))

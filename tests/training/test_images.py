@@ -7,8 +7,9 @@ import torch
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet
+from neurofer.training import images
 from neurofer.training.augmentation import ImageAugmentation, augment_images
-from neurofer.training.images import ImageData, ImageSource, held_out
+from neurofer.training.images import ImageData, ImageSource, divide, held_out
 
 NOTHING = dict.fromkeys(ImageAugmentation.model_fields, 0.0)
 
@@ -66,6 +67,27 @@ def test_resident_and_streamed_batches_are_the_same(gray: bool, size: int) -> No
     if not gray and size == 24:
         expected = np.moveaxis(stimuli.image(7), 2, 0)
         np.testing.assert_array_equal(here.batch(np.array([7]))[0].numpy(), expected)
+
+
+def test_all_batches_together_are_all_images_in_order() -> None:
+    source = ImageSource(made(identities=20), 24)
+    parts = list(source.batches())
+    assert len(parts) > 1
+    torch.testing.assert_close(torch.cat(parts), source.batch(np.arange(80)))
+
+
+def test_an_image_that_is_held_out_is_not_trained_on_under_another_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stimuli = made()
+    pixels = [stimuli.image(0) if i % 4 == 0 else stimuli.image(i) for i in range(40)]
+    table = stimuli.table.drop(columns="image_sha256")
+    twice = StimulusSet.from_arrays("made", table, pixels)  # one image under every identity
+    monkeypatch.setattr(images, "load_stimuli", lambda name, progress, **kw: twice)
+    division = divide(ImageData(stimuli="made", size=24, share=0.2), 0, quiet=True)
+    shared = set(division.train.table["image_sha256"]) & set(division.test.table["image_sha256"])
+    assert not shared
+    assert (len(division.train), len(division.test)) == (24, 8)
 
 
 def ramp() -> torch.Tensor:
