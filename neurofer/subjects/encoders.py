@@ -39,14 +39,14 @@ class Variant(NamedTuple):
 VARIANTS = tuple(Variant(*parts) for parts in product(ENCODERS, SCHEMES, (False, True)))
 
 
-def vgg_encoder(*, width: float = 1.0) -> nn.Sequential:
+def vgg_encoder(*, width: float = 1.0, architecture: str = "vgg16") -> nn.Sequential:
     """Make VGG16's convolutions: images (n, 3, 96, 96) to (n, 512, 3, 3), 14,714,688 parameters.
 
-    Simonyan and Zisserman 2015, configuration D, to the last pool.
+    Simonyan and Zisserman 2015, configuration D ("vgg19": E), to the last pool.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = 3
-    for name in layer_names("vgg16"):
+    for name in layer_names(architecture):
         block, number = int(name[4]), int(name[6])
         outputs = max(1, round(width * min(64 * 2 ** (block - 1), 512)))
         convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -54,7 +54,7 @@ def vgg_encoder(*, width: float = 1.0) -> nn.Sequential:
         nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
         layers[name] = convolution
         layers[f"relu{name[4:]}"] = nn.ReLU()
-        if number == BLOCKS["vgg16"][block - 1]:
+        if number == BLOCKS[architecture][block - 1]:
             layers[f"pool{block}"] = nn.MaxPool2d(2)
         inputs = outputs
     return nn.Sequential(layers)

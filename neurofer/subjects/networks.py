@@ -15,6 +15,8 @@ from neurofer.subjects.cornet_s import STEPS, CORnetS
 from neurofer.subjects.encoders import DecisionNet, Variant
 from neurofer.subjects.face_channel import FaceChannel
 from neurofer.subjects.resnet import resnet18, resnet50
+from neurofer.subjects.resnet_v2 import ResNet50V2
+from neurofer.subjects.vgg19 import Vgg19
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def _encoder(encoder: str) -> Callable[..., DecisionNet]:
 
 
 _STAGES = tuple(f"layer{stage}" for stage in range(1, 5))
+_POOLS = tuple(f"encoder.pool{block}" for block in range(1, 6))
 
 ARCHITECTURES: dict[str, Architecture] = {
     "cornet-s": Architecture(
@@ -75,7 +78,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         _encoder("vgg"),
         96,
         "encoder",
-        (*(f"encoder.pool{block}" for block in range(1, 5)), "encoder", "decide.1", "decide"),
+        (*_POOLS[:-1], "encoder", "decide.1", "decide"),
     ),
     "pk": Architecture(
         _encoder("pk"),
@@ -83,6 +86,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         "encoder",
         (*(f"encoder.relu{number}" for number in range(1, 4)), "encoder", "decide.1", "decide"),
     ),
+    "resnet-50v2": Architecture(
+        ResNet50V2, 224, "avgpool", ("maxpool", *_STAGES, "post", "avgpool", "fc")
+    ),
+    "vgg19": Architecture(Vgg19, 224, "hidden", (*_POOLS, "hidden.2", "hidden", "decide")),
     "face-channel": Architecture(
         FaceChannel, 64, "hidden", ("convolutions", "hidden", "decide"), gray=True
     ),

@@ -173,6 +173,20 @@ class ResNet18(TrainedSubject):
     architecture = "resnet-18"
 
 
+@register("resnet-50v2")
+class ResNet50V2Subject(TrainedSubject):
+    """ResNet-50v2 (He et al. 2016), a rival in the papers."""
+
+    architecture = "resnet-50v2"
+
+
+@register("vgg19")
+class Vgg19Subject(TrainedSubject):
+    """VGG19 with its classifier (Simonyan and Zisserman 2015), a rival in the papers."""
+
+    architecture = "vgg19"
+
+
 @register("ciao-vgg")
 class CiaoVgg(TrainedSubject):
     """VGG16's convolutions with a decision layer; with CIAO where a weight file says so."""
