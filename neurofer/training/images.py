@@ -33,15 +33,16 @@ class ImageData(Strict):
         parameters: of the set.
         select: column -> value or values.
         size: to which every image is resized, in pixels.
-        held_out: whether whole identities are held out, or images of all of them.
-        share: the part that is held out.
+        held_out: whether whole identities are held out, images of all of them, or, by the set's
+            own "split", all that are not its training images.
+        share: the part that is held out; a split has its own.
     """
 
     stimuli: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     select: dict[str, Any] = Field(default_factory=dict)
     size: int = Field(ge=16, le=512)
-    held_out: Literal["identities", "images"] = "identities"
+    held_out: Literal["identities", "images", "split"] = "identities"
     share: float = Field(default=0.15, gt=0, lt=1)
 
     def load(self, *, quiet: bool = False) -> StimulusSet:
@@ -57,6 +58,14 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
         NeuroferError: the set is too small to be divided so.
     """
     table = stimuli.table
+    if data.held_out == "split":
+        others = (table["split"] != "train").to_numpy()
+        if others.all() or not others.any():
+            raise NeuroferError(
+                f"{data.stimuli} is all {', '.join(sorted(set(table['split'])))}: its own split "
+                "holds nothing out; choose held_out out of identities, images"
+            )
+        return others
     random = np.random.default_rng((seed, 2))
     people = (table["head"] + "/" + table["identity"]).to_numpy()
     names = np.unique(people)

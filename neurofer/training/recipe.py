@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,23 +59,68 @@ class Recipe(Strict):
 
 def list_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that come with the package."""
-    folder = files("neurofer.training") / "recipes"
     return tuple(
-        sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+        sorted(entry.name[:-5] for entry in _shipped().iterdir() if entry.name.endswith(".yaml"))
     )
+
+
+def recipe_summary(name: str) -> str:
+    """Return what a shipped recipe is for: the first line of its file, which is a comment."""
+    first, _, _ = (_shipped() / f"{name}.yaml").read_text("utf-8").partition("\n")
+    return first.lstrip("# ")
 
 
 def read_recipe(name: str | os.PathLike[str]) -> Recipe:
     """Read a recipe by its name or from a YAML file.
 
+    With `base: NAME` a recipe inherits from another that comes with the package, or from a file
+    beside it (`base: other.yaml`): see `merge`. Only the name is not inherited.
+
     Raises:
-        NeuroferError: there is no such recipe, or it has an unknown key or a value out of range.
+        NeuroferError: there is no such recipe or base, bases lead back to where they began, or it
+            has an unknown key or a value out of range.
     """
-    text = os.fspath(name)
+    return make_recipe(_resolved(os.fspath(name), ()), where=f"recipe {os.fspath(name)}")
+
+
+def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's values over those of its base.
+
+    Mappings are merged key by key, everything else is replaced. A mapping that states another
+    `kind` or other `stimuli` than the base's is replaced as well: the rest was said of those.
+
+    >>> merge({"steps": 9, "data": {"size": 96, "share": 0.1}}, {"data": {"size": 64}})
+    {'steps': 9, 'data': {'size': 64, 'share': 0.1}}
+    >>> merge({"target": {"kind": "affect", "bins": 3}}, {"target": {"kind": "category"}})
+    {'target': {'kind': 'category'}}
+    """
+    merged = dict(base)
+    for key, value in own.items():
+        old = base.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            other = any(one in value and value[one] != old.get(one) for one in _DEFINING)
+            merged[key] = value if other else merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+_DEFINING = ("kind", "stimuli")
+
+
+def _resolved(text: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values of a recipe with those of its bases; `above` is who inherits from it."""
+    path = Path(text)
+    # A file is known by where it lies, however it is named.
+    place = text if text in list_recipes() else str(path.resolve())
+    if place in above:
+        raise NeuroferError(f"recipe {text} is its own base: {' > '.join([*above, place])}")
     if text in list_recipes():
-        source = (files("neurofer.training") / "recipes" / f"{text}.yaml").read_text("utf-8")
-    elif Path(text).is_file():
-        source = Path(text).read_text("utf-8")
+        source = (_shipped() / f"{text}.yaml").read_text("utf-8")
+    elif path.is_file():
+        source = path.read_text("utf-8")
+    elif above:
+        raise unknown_choice("base", text, list_recipes(), f"recipe {above[-1]}")
     else:
         raise unknown_choice("recipe", text, [*list_recipes(), "the path of a YAML file"])
     try:
@@ -83,7 +129,19 @@ def read_recipe(name: str | os.PathLike[str]) -> Recipe:
         raise NeuroferError(f"recipe {text} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise NeuroferError(f"recipe {text} must be a mapping of keys to values")
-    return make_recipe(values, where=f"recipe {text}")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise NeuroferError(f"recipe {text}: base={base!r}; give the name of one recipe")
+    beside = path.parent / base
+    inherited = _resolved(str(beside) if beside.is_file() else base, (*above, place))
+    inherited.pop("name", None)
+    return merge(inherited, values)
+
+
+def _shipped() -> Traversable:
+    return files("neurofer.training") / "recipes"
 
 
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:

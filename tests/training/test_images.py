@@ -52,6 +52,17 @@ def test_images_are_held_out_of_every_identity() -> None:
         held_out(made(images=4).take(range(0, 40, 4)), data, seed=0)
 
 
+def test_a_set_of_its_own_split_is_held_out_by_it() -> None:
+    data = ImageData(stimuli="made", size=24, held_out="split")
+    table = made().table.assign(split=["train", "train", "val", "test"] * 10)
+    stimuli = StimulusSet.from_arrays(
+        "made", table.drop(columns="image_sha256"), list(made().images())
+    )
+    np.testing.assert_array_equal(held_out(stimuli, data, seed=0), [False, False, True, True] * 10)
+    with pytest.raises(NeuroferError, match="made is all test: its own split holds nothing out"):
+        held_out(made(), data, seed=0)
+
+
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("size", [24, 16])
 def test_resident_and_streamed_batches_are_the_same(gray: bool, size: int) -> None:

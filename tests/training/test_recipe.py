@@ -5,6 +5,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import HEADS
 from neurofer.training import list_recipes, make_recipe, read_recipe
+from neurofer.training.recipe import merge
 
 GOOD = {"name": "x", "task": "landmarks", "steps": 3, "data": {"identities": 2}}
 
@@ -61,5 +62,67 @@ def test_files(tmp_path):
     path.write_text("a: [")
     with pytest.raises(NeuroferError, match="is not YAML"):
         read_recipe(path)
-    with pytest.raises(NeuroferError, match="recipe='heatmop' is unknown; choose from heatmap"):
+    with pytest.raises(NeuroferError, match=r"recipe='heatmop' is unknown; .*did you mean 'heatmap'"):
         read_recipe("heatmop")
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder / f"{next(iter(files))}.yaml"
+
+
+def test_a_recipe_inherits_from_a_shipped_one_and_from_a_file_beside_it(tmp_path):
+    path = write(
+        tmp_path,
+        mine="base: middle.yaml\nname: mine\ndata: {heads: [monkey]}\nsteps: 3\n",
+        middle="base: heatmap\nname: middle\ndata: {images: 2}\noptimiser: {kind: sgd}\n",
+    )
+    mine, heatmap = read_recipe(path), read_recipe("heatmap")
+    assert mine.data.heads == ("monkey",)  # a list is replaced
+    assert (mine.data.images, mine.data.identities) == (2, heatmap.data.identities)
+    assert (mine.name, mine.steps, mine.optimiser.kind) == ("mine", 3, "sgd")
+    assert mine.augmentation == heatmap.augmentation
+    stored = mine.model_dump(mode="json")  # what the card holds stands for itself
+    assert "base" not in stored
+    assert make_recipe(stored) == mine
+
+
+def test_what_was_said_of_another_kind_is_not_inherited():
+    base = {
+        "target": {"kind": "affect", "bins": 5},
+        "data": {"stimuli": "ferplus", "parameters": {"rule": "majority"}, "size": 96},
+        "network": {"name": "vgg", "options": {"scheme": "full", "ciao": True}},
+    }
+    own = {
+        "target": {"kind": "category"},
+        "data": {"stimuli": "jaffe", "size": 64},
+        "network": {"options": {"scheme": "decision"}},
+    }
+    assert merge(base, own) == {
+        "target": {"kind": "category"},
+        "data": {"stimuli": "jaffe", "size": 64},
+        "network": {"name": "vgg", "options": {"scheme": "decision", "ciao": True}},
+    }
+    assert merge(base, {"target": {"bins": 7}})["target"] == {"kind": "affect", "bins": 7}
+    assert merge(base, {"data": {"stimuli": "ferplus", "size": 48}})["data"]["size"] == 48
+    assert merge(base, {"target": None})["target"] is None
+    assert base["data"]["size"] == 96
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a": "base: a.yaml\nname: a\n"}, r"is its own base: .*a\.yaml > .*a\.yaml"),
+        (
+            {"a": "base: b.yaml\nname: a\n", "b": "base: a.yaml\nname: b\n"},
+            r"is its own base: .*a\.yaml > .*b\.yaml > .*a\.yaml",
+        ),
+        ({"a": "base: heatmop\nname: a\n"}, r"base='heatmop' is not in .*mean 'heatmap'"),
+        ({"a": "base: [heatmap]\nname: a\n"}, r"base=\['heatmap'\]; give the name of one"),
+        ({"a": "base: heatmap\n"}, "name=.*Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_base_is_said(tmp_path, files, message):
+    with pytest.raises(NeuroferError, match=message):
+        read_recipe(write(tmp_path, **files))
