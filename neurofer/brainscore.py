@@ -47,6 +47,7 @@ class BrainSubject:
         """Wrap a subject; see `as_brain_model`."""
         self.subject = subject
         self.regions = {**subject.regions, **(regions or {})}
+        self._chosen = regions or {}
 
     @property
     def identifier(self) -> str:
@@ -61,7 +62,8 @@ class BrainSubject:
         self, recording_target: str, time_bins: Sequence[tuple[int, int]] | None = None
     ) -> None:
         """Choose a region or site and time bins; see `Subject.start_recording`."""
-        target = self.regions.get(str(recording_target), str(recording_target))
+        # A region of the subject's own goes by its name, which says when its steps respond.
+        target = self._chosen.get(str(recording_target), str(recording_target))
         if time_bins is not None:
             # A benchmark whose assembly was squeezed hands its one bin over as a 0-d array.
             time_bins = [np.asarray(one).item() if np.ndim(one) == 0 else one for one in time_bins]

@@ -3,6 +3,7 @@
 from neurofer.recording.layout import check_recording
 from neurofer.recording.record import record
 from neurofer.recording.sites import Batch, Recordable, Site
+from neurofer.recording.steps import nearest_steps, record_steps, step_bins
 from neurofer.recording.store import RecordingStore, load_recording, save_recording
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "Site",
     "check_recording",
     "load_recording",
+    "nearest_steps",
     "record",
+    "record_steps",
     "save_recording",
+    "step_bins",
 ]

@@ -14,6 +14,7 @@ from neurofer.files import content_hash
 from neurofer.recording.layout import presentation_coords
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Batch, Site
+from neurofer.recording.steps import Timing, record_steps
 from neurofer.stimuli.stimulus_set import StimulusSet
 
 
@@ -23,7 +24,8 @@ class Subject(ABC):
     A subclass states `name`, `defaults` (its options and their default values), `choices` (the
     values that an option may have, where it is a choice), sets `self.sites` and
     `self.default_sites` in its constructor, and implements `respond`. If it has weights it
-    overrides `weights_hash`.
+    overrides `weights_hash`. If it is recurrent it states in `times` when a region responds whose
+    sites are its steps: start of the first and length of each in ms, and their number.
 
     It follows Brain-Score's BrainModel interface structurally: `identifier`, `visual_degrees`,
     `start_recording`, `start_task`, `look_at`.
@@ -39,6 +41,7 @@ class Subject(ABC):
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    times: ClassVar[Mapping[str, Timing]] = {}
 
     sites: Mapping[str, Site]
     default_sites: tuple[str, ...]
@@ -56,6 +59,7 @@ class Subject(ABC):
         )
         self._target: tuple[str, ...] | None = None
         self._time_bins: list[tuple[int, int]] | None = None
+        self._timing: Timing | None = None
         self._task: str | None = None
         self._labels: tuple[str, ...] = ()
 
@@ -99,7 +103,8 @@ class Subject(ABC):
 
         Args:
             target: a Brain-Score region, a site or several sites.
-            time_bins: (start, end) in ms, or None.
+            time_bins: (start, end) in ms, or None. In a region with `times` the nearest step
+                answers in each; anything else responds at once and for ever, the same in every bin.
 
         Raises:
             NeuroferError: the target is neither a region nor a site of this subject.
@@ -115,6 +120,8 @@ class Subject(ABC):
             where = f"subject {self.name!r}"
             raise unknown_choice("recording target", target, [*regions, *self.sites], where)
         self._time_bins = None if time_bins is None else [(int(a), int(b)) for a, b in time_bins]
+        timed = time_bins is not None and isinstance(target, str) and target in regions
+        self._timing = self.times.get(str(target)) if timed else None
         self._task = None
 
     def start_task(self, task: str, fitting_stimuli: Any = None) -> None:
@@ -156,6 +163,8 @@ class Subject(ABC):
                 f"subject {self.name!r} was asked to look before start_recording(target) or "
                 "start_task(task); call one of them first, or use neurofer.record"
             )
+        if self._timing is not None:
+            return record_steps(self, stimuli, self._target, self._timing, self._time_bins)
         return record(self, stimuli, sites=self._target, time_bins=self._time_bins)
 
     def _label(self, stimuli: StimulusSet) -> xr.DataArray:
