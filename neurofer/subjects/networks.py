@@ -16,6 +16,7 @@ from neurofer.subjects.encoders import DecisionNet, Variant
 from neurofer.subjects.face_channel import FaceChannel
 from neurofer.subjects.resnet import resnet18, resnet50
 from neurofer.subjects.resnet_v2 import ResNet50V2
+from neurofer.subjects.siamese import SIZE, SiameseNet
 from neurofer.subjects.vgg19 import Vgg19
 
 
@@ -29,6 +30,8 @@ class Architecture:
         gray: whether it sees one channel.
         features: the site before the last layer, which stands for the network as a representation.
         sites: modules to record from, with "-t0" and so on where one is called several times.
+        tower: the part that a single image goes through, in a network that compares two; the sites
+            are its modules. "" is the whole network.
     """
 
     make: Callable[..., nn.Module]
@@ -36,6 +39,7 @@ class Architecture:
     features: str
     sites: tuple[str, ...]
     gray: bool = False
+    tower: str = ""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -55,6 +59,15 @@ def _encoder(encoder: str) -> Callable[..., DecisionNet]:
         return DecisionNet(Variant(encoder, scheme, ciao), outputs, hidden=hidden, width=width)
 
     return make
+
+
+def _siamese(outputs: int, *, width: float = 1.0, embedding: int = 4096) -> SiameseNet:
+    if outputs != 1:
+        raise NeuroferError(
+            f"outputs={outputs}; the Siamese network has one, whether two images show one person: "
+            "train it with the task verification"
+        )
+    return SiameseNet(width=width, embedding=embedding)
 
 
 _STAGES = tuple(f"layer{stage}" for stage in range(1, 5))
@@ -92,6 +105,17 @@ ARCHITECTURES: dict[str, Architecture] = {
     "vgg19": Architecture(Vgg19, 224, "hidden", (*_POOLS, "hidden.2", "hidden", "decide")),
     "face-channel": Architecture(
         FaceChannel, 64, "hidden", ("convolutions", "hidden", "decide"), gray=True
+    ),
+    "siamese": Architecture(
+        _siamese,
+        SIZE,
+        "embedding",
+        (
+            *(f"{kind}{k}" for k in range(1, 4) for kind in ("conv", "relu", "pool")),
+            *("conv4", "relu4", "embedding"),
+        ),
+        gray=True,
+        tower="tower",
     ),
 }
 

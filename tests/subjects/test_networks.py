@@ -13,7 +13,8 @@ from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
 def test_every_site_of_every_network_responds(name: str) -> None:
     torch.manual_seed(0)
     architecture = ARCHITECTURES[name]
-    net = make_network(name, 7, width=0.0625).eval()
+    net = make_network(name, 1 if architecture.tower else 7, width=0.0625).eval()
+    net = net.get_submodule(architecture.tower)
     images = torch.rand(2, 1 if architecture.gray else 3, *[architecture.size] * 2) * 255
     assert architecture.features in architecture.sites
     with torch.inference_mode():
@@ -56,5 +57,7 @@ def test_unknown_names_and_options_are_answered_with_the_choices() -> None:
         make_network("cornet", 3)
     with pytest.raises(NeuroferError, match=r"option='wide'.*width, stride"):
         make_network("resnet-50", 3, wide=2)
+    with pytest.raises(NeuroferError, match=r"outputs=7; .* one person: .*task verification"):
+        make_network("siamese", 7)
     with pytest.raises(NeuroferError, match="outputs=0"):
         make_network("resnet-50", 0)
