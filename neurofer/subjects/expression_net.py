@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from neurofer.recording.sites import Site
 from neurofer.subjects.face_net import (
     FaceNet,
-    FaceNetSubject,
+    NamingSubject,
     pad_as_tensorflow,
     subtract_mean,
 )
@@ -109,31 +107,14 @@ class ExpressionNet(FaceNet):
 
 
 @register("expression-net")
-class ExpressionNetSubject(FaceNetSubject):
-    """A network that names expressions by itself (see `neurofer.subjects.weights`).
+class ExpressionNetSubject(NamingSubject):
+    """A network that names expressions by itself (see `neurofer.subjects.weights`)."""
 
-    Sites, besides those of the layers: `own`, the logits with the names of their expressions.
-    Without training stimuli that is also its `decision`; with them, `decision` is a readout.
-    """
-
-    choices: ClassVar[Mapping[str, Sequence[Any]]] = {**FaceNetSubject.choices, "layer": LAYERS}
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {**NamingSubject.choices, "layer": LAYERS}
+    classes = CLASSES
     crop_size = 112
     crop_width = 1.75
 
     @staticmethod
     def _empty_net() -> ExpressionNet:
         return ExpressionNet()
-
-    def _feature_sites(self) -> dict[str, Site]:
-        names = ("own", "decision") if self.training is None else ("own",)
-        return {
-            **super()._feature_sites(),
-            **{name: Site(name, labels=CLASSES) for name in names},
-        }
-
-    def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return layers, `pooled` and its own answers, float32, in one forward pass."""
-        own = [site for site in sites if site in ("own", "decision")]
-        needed = [site for site in sites if site not in own]
-        found = super().features(images, [*needed, *(["logits"] if own else [])])
-        return {site: found["logits" if site in own else site] for site in sites}

@@ -1,4 +1,4 @@
-"""The base of subjects that are pretrained face networks, recorded layer by layer."""
+"""The base of subjects that are pretrained networks from packages, recorded layer by layer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FaceNet(torch.nn.Module):
 
 
 class FaceNetSubject(FeatureSubject):
-    """A pretrained face network; its subject's name is that of its weights.
+    """A pretrained network, mostly of faces; its subject's name is that of its weights.
 
     Sites: every layer, (n, C, H, W) or (n, units), and `pooled`, one layer averaged to 6 x 6
     where it is larger; readouts, on `pooled`, as in `FeatureSubject`.
@@ -104,6 +104,28 @@ class FaceNetSubject(FeatureSubject):
         return {site: np.ascontiguousarray(activity[site].numpy()) for site in sites}
 
 
+class NamingSubject(FaceNetSubject):
+    """A network whose last layer, `logits`, names expressions by itself.
+
+    Sites, besides those of the layers: `own`, the logits. Without training stimuli that is also
+    its `decision`; with them, `decision` is a readout.
+    """
+
+    classes: ClassVar[tuple[str, ...]]
+
+    def _feature_sites(self) -> dict[str, Site]:
+        names = ("own", "decision") if self.training is None else ("own",)
+        named = {name: Site(name, labels=self.classes) for name in ("logits", *names)}
+        return {**super()._feature_sites(), **named}
+
+    def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return layers, `pooled` and its own answers, float32, in one forward pass."""
+        own = [site for site in sites if site in ("own", "decision")]
+        needed = [site for site in sites if site not in own]
+        found = super().features(images, [*needed, *(["logits"] if own else [])])
+        return {site: found["logits" if site in own else site] for site in sites}
+
+
 def pool(activity: torch.Tensor) -> torch.Tensor:
     """Average (n, C, H, W) to at most 6 x 6; (n, units) stays as it is."""
     if activity.ndim == 2 or max(activity.shape[2:]) <= GRID:
@@ -116,10 +138,12 @@ def subtract_mean(images: torch.Tensor, divisor: float) -> torch.Tensor:
     return (images - torch.tensor(MEAN_RGB).view(1, 3, 1, 1)) / divisor
 
 
-def pad_as_tensorflow(activity: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """Pad with zeros as TensorFlow's "SAME": the odd row and column at the bottom and right."""
+def pad_as_tensorflow(
+    activity: torch.Tensor, kernel: int, stride: int, value: float = 0.0
+) -> torch.Tensor:
+    """Pad with a value as TensorFlow's "SAME": the odd row and column at the bottom and right."""
     sides: list[int] = []
     for size in (activity.shape[3], activity.shape[2]):
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         sides += [total // 2, total - total // 2]
-    return functional.pad(activity, sides)
+    return functional.pad(activity, sides, value=value)

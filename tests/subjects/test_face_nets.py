@@ -1,7 +1,9 @@
-"""The ports of face networks: against TensorFlow.js's own outputs, and layer by layer.
+"""The ports of packages' networks: against their runtimes' own outputs, and layer by layer.
 
 `face_nets_reference.json` was written by `face_nets_reference.mjs`, with the TensorFlow.js 4.22
-that face-api carries. dlib itself does not install everywhere and is no part of these tests.
+that face-api carries; `package_nets_reference.json` by `package_nets_reference.py`, with TensorFlow
+2.15 and the package efficientnet_lite_pytorch. dlib itself does not install everywhere and is no
+part of these tests.
 """
 
 from __future__ import annotations
@@ -18,22 +20,41 @@ from neurofer.recording import Batch, record
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects import load_subject
 from neurofer.subjects.dlib_identity import DlibNet, Residual
+from neurofer.subjects.efficientnet_lite import EfficientNetLite0
 from neurofer.subjects.expression_net import CLASSES, ExpressionNet
 from neurofer.subjects.face_crop import crop_face
 from neurofer.subjects.face_net import pad_as_tensorflow, pool
+from neurofer.subjects.mini_xception import MiniXception
 from neurofer.subjects.vggface2_mobilenet import MobileNet
 from tests.subjects.needs import needs
 
 pytestmark = pytest.mark.weights
 
 REFERENCE = json.loads(Path(__file__).with_name("face_nets_reference.json").read_text())
-SIZES = {"dlib-identity": 150, "vggface2-mobilenet": 224, "expression-net": 112}
+PYTHON_REFERENCE = json.loads(Path(__file__).with_name("package_nets_reference.json").read_text())
+REFERENCE.update({name: part["sites"] for name, part in PYTHON_REFERENCE.items()})
+SIZES = {
+    "dlib-identity": 150,
+    "vggface2-mobilenet": 224,
+    "expression-net": 112,
+    "mini-xception": 64,
+    "efficientnet-lite0": 224,
+}
 PARAMETERS = {
     "dlib-identity": 5_607_488,
     "vggface2-mobilenet": 3_196_032,
     "expression-net": 323_687,
+    # Keras counts the 1,472 means and variances of its normalisations too: 58,423.
+    "mini-xception": 58_423 - 1_472,
+    "efficientnet-lite0": 4_652_008,
 }
-NETS = {"dlib-identity": DlibNet, "vggface2-mobilenet": MobileNet, "expression-net": ExpressionNet}
+NETS = {
+    "dlib-identity": DlibNet,
+    "vggface2-mobilenet": MobileNet,
+    "expression-net": ExpressionNet,
+    "mini-xception": MiniXception,
+    "efficientnet-lite0": EfficientNetLite0,
+}
 NAMES = [pytest.param(name, marks=needs(name)) for name in SIZES]
 
 
@@ -44,7 +65,7 @@ def pattern(size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_port_computes_what_tensorflow_computes(name, monkeypatch):
+def test_a_port_computes_what_the_original_computes(name, monkeypatch):
     # face-api divides by 255 where dlib, which trained the network, divides by 256.
     monkeypatch.setattr(DlibNet, "prepare", ExpressionNet.prepare)
     subject = load_subject(name, crop="frame")
@@ -67,7 +88,7 @@ def test_layers_and_parameters_are_as_named(name):
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
     every = net(images, net.layers)
     assert tuple(every) == net.layers
-    assert every["top"].shape[0] == 2
+    assert {activity.shape[0] for activity in every.values()} == {2}
     middle = net.layers[len(net.layers) // 2]
     (alone,) = net(images, [middle]).values()
     torch.testing.assert_close(alone, every[middle], rtol=0, atol=0)
