@@ -1,4 +1,4 @@
-"""The command line: `neurofer stimuli | subjects | weights | train | run | report`."""
+"""The command line: `neurofer stimuli | subjects | weights | recipes | train | run | report`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ cli_stimuli.app.command("check")(cli_check.check)
 app.add_typer(cli_stimuli.app, name="stimuli")
 app.add_typer(cli_subjects.app, name="subjects")
 app.add_typer(cli_weights.app, name="weights")
+app.command("recipes")(cli_train.recipes)
 app.command("train")(cli_train.train)
 app.command("run")(cli_study.run)
 app.command("report")(cli_study.report)

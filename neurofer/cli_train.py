@@ -1,4 +1,4 @@
-"""`neurofer train`: a recipe to a weight file."""
+"""`neurofer train`: a recipe to a weight file; `neurofer recipes`: which there are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import typer
 
 
 def train(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe that comes with neurofer (heatmap, ...) or a YAML file.")
-    ],
+    recipe: Annotated[str, typer.Argument(help="A recipe of `neurofer recipes` or a YAML file.")],
     out: Annotated[Path, typer.Option(help="The weight file to write, .safetensors.")],
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
@@ -49,3 +47,14 @@ def train(
     for name, value in result.held_out.items():
         typer.echo(f"held out, {name}: {value:.3f}")
     typer.echo(f"wrote {result.weights} and {result.weights.with_suffix('.json')}")
+
+
+def recipes() -> None:
+    """List the recipes that `neurofer train` knows by name, each with a line."""
+    from neurofer.training import list_recipes
+    from neurofer.training.recipe import recipe_summary
+
+    names = list_recipes()
+    width = max(map(len, names))
+    for name in names:
+        typer.echo(f"{name:{width}}  {recipe_summary(name)}")

@@ -86,8 +86,8 @@ def read_recipe(name: str | os.PathLike[str]) -> Recipe:
 def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe's values over those of its base.
 
-    Mappings are merged key by key, everything else is replaced. A mapping that states another
-    `kind` or other `stimuli` than the base's is replaced as well: the rest was said of those.
+    Mappings are merged key by key, everything else is replaced. A mapping is replaced as well by
+    an empty one, and by one of another `kind` or other `stimuli`: the rest was said of those.
 
     >>> merge({"steps": 9, "data": {"size": 96, "share": 0.1}}, {"data": {"size": 64}})
     {'steps': 9, 'data': {'size': 64, 'share': 0.1}}
@@ -99,7 +99,7 @@ def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         old = base.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             other = any(one in value and value[one] != old.get(one) for one in _DEFINING)
-            merged[key] = value if other else merge(old, value)
+            merged[key] = value if other or not value else merge(old, value)
         else:
             merged[key] = value
     return merged

@@ -62,6 +62,14 @@ def vggface2(folder: Path) -> None:
     )
 
 
+def celeba(folder: Path) -> None:
+    draw(folder, [f"img_align_celeba/{n:06d}.jpg" for n in (1, 2, 3)], (178, 218))
+    (folder / "identity_CelebA.txt").write_text("000001.jpg 28\n000002.jpg 5\n000003.jpg 28\n")
+    (folder / "list_eval_partition.csv").write_text(
+        "image_id,partition\n000001.jpg,0\n000002.jpg,2\n000003.jpg,0\n"
+    )
+
+
 def affectnet(folder: Path) -> None:
     head = (
         "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,"
@@ -160,6 +168,7 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "ferg": ferg,
     "lfw": lfw,
     "vggface2": vggface2,
+    "celeba": celeba,
     "affectnet": affectnet,
     "affectnet-npy": affectnet_npy,
     "fer2013": fer2013,

@@ -62,6 +62,14 @@ ROWS: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = {
             ("n000002/0317_02", "n000002", "train", "female"),
         ],
     ),
+    "celeba": (
+        ("stimulus_id", "identity", "split"),
+        [
+            ("000001.jpg", "28", "train"),
+            ("000002.jpg", "5", "test"),
+            ("000003.jpg", "28", "train"),
+        ],
+    ),
     "affectnet": (
         ("stimulus_id", "expression", "split", "valence", "arousal"),
         [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from neurofer import cli_train
 from neurofer.errors import NeuroferError
+from neurofer.training import list_recipes
 from neurofer.training import train as module
 from neurofer.training.train import TrainingResult
 
@@ -54,3 +56,13 @@ def test_a_run_that_sigterm_stopped_ends_as_a_scheduler_expects(run):
 def test_an_unknown_recipe_is_an_error_of_the_users(run):
     result, _ = run("heatmop", "--out", "net.safetensors")
     assert isinstance(result.exception, NeuroferError)
+
+
+def test_recipes_are_listed_with_a_line_each():
+    app = typer.Typer()
+    app.command()(cli_train.recipes)
+    lines = CliRunner().invoke(app, []).output.splitlines()
+    assert [line.split()[0] for line in lines] == list(list_recipes())
+    assert any(
+        re.fullmatch(r"heatmap +The landmark net .* all three heads\.", one) for one in lines
+    )

@@ -62,7 +62,9 @@ def test_files(tmp_path):
     path.write_text("a: [")
     with pytest.raises(NeuroferError, match="is not YAML"):
         read_recipe(path)
-    with pytest.raises(NeuroferError, match=r"recipe='heatmop' is unknown; .*did you mean 'heatmap'"):
+    with pytest.raises(
+        NeuroferError, match=r"recipe='heatmop' is unknown; .*did you mean 'heatmap'"
+    ):
         read_recipe("heatmop")
 
 
@@ -107,6 +109,7 @@ def test_what_was_said_of_another_kind_is_not_inherited():
     assert merge(base, {"target": {"bins": 7}})["target"] == {"kind": "affect", "bins": 7}
     assert merge(base, {"data": {"stimuli": "ferplus", "size": 48}})["data"]["size"] == 48
     assert merge(base, {"target": None})["target"] is None
+    assert merge(base, {"network": {"options": {}}})["network"] == {"name": "vgg", "options": {}}
     assert base["data"]["size"] == 96
 
 

@@ -25,17 +25,19 @@ class List(Strict):
         files: its names, one of which exists.
         values: fields that all its rows share ({split: train}).
         header: names of its columns, where its first line does not say them.
+        separator: what stands between values.
     """
 
     files: tuple[str, ...] = Field(min_length=1)
     values: dict[str, str] = Field(default_factory=dict)
     header: tuple[str, ...] = ()
+    separator: str = Field(default=",", min_length=1, max_length=1)
 
     def rows(self, root: Path) -> Iterator[dict[str, str]]:
         """Yield the rows; raises a NeuroferError where the file is missing or no CSV."""
         path = find(root, self.files)
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            lines = csv.reader(file, skipinitialspace=True)
+            lines = csv.reader(file, delimiter=self.separator, skipinitialspace=True)
             header = self.header or [name.strip() for name in next(lines, [])]
             for number, line in enumerate(lines, start=1 if self.header else 2):
                 if not line:
