@@ -120,8 +120,7 @@ class MdNre(Subject):
         self._single = self._single_face()
         self.trunk: Trunk | None = None
         self.stage = self._make_stage()
-        self._tuning = self._tuning_vectors()
-        self._thresholds = self._neutral_thresholds()
+        self._learn()
         self.sites = self._make_sites()
         self.default_sites = ("decision",)
 
@@ -146,7 +145,7 @@ class MdNre(Subject):
             "differences": lambda: differences,
             "nre": lambda: activity,
             "head": lambda: np.stack([self._head_evidence(sight) for sight in sights]),
-            "decision": lambda: decide(activity, self._thresholds),
+            "decision": lambda: self._decision(differences),
             "landmark_maps": lambda: np.stack([sight.maps for sight in sights]),  # type: ignore
         }
         for site in sites:
@@ -155,6 +154,11 @@ class MdNre(Subject):
         return found
 
     # What was learned
+
+    def _learn(self) -> None:
+        """Learn what turns differences into an answer."""
+        self._tuning = self._tuning_vectors()
+        self._thresholds = self._neutral_thresholds()
 
     def _make_stage(self) -> LandmarkStage:
         if self.options["landmarks"] == "ground-truth":
@@ -293,6 +297,9 @@ class MdNre(Subject):
 
     def _activity(self, differences: np.ndarray) -> np.ndarray:
         return project(differences, self._tuning, **self._readout())
+
+    def _decision(self, differences: np.ndarray) -> np.ndarray:
+        return decide(self._activity(differences), self._thresholds)
 
     def _readout(self) -> dict[str, str]:
         return {name: self.options[name] for name in ("normalisation", "rectification")}
