@@ -44,10 +44,20 @@ def fetch_command(
 
 @app.command("add")
 def add_command(
-    path: Annotated[Path, typer.Argument(help="a Keras .h5 or torchvision .pth file")],
+    first: Annotated[
+        Path, typer.Argument(metavar="[NETWORK] FILE", help="cornet-s or resnet-50; none for VGG")
+    ],
+    second: Annotated[Path | None, typer.Argument(metavar="", show_default=False)] = None,
 ) -> None:
-    """Convert a VGG16 or VGG19 file that you have (Keras or torchvision layout)."""
+    """Convert a checkpoint that you have: a network as its authors published it, or a VGG.
+
+    CORnet-S (.pth), ResNet-50 of VGGFace2 (.pth, .pkl or keras-vggface's .h5); VGG16 and VGG19 in
+    the layouts of Keras and torchvision. Nothing that lies in the file is run.
+    """
+    from neurofer.subjects.published import add_published
     from neurofer.subjects.weights import add
 
-    name, written = add(path)
+    name, written = (
+        add(first) if second is None else (str(first), add_published(str(first), second))
+    )
     typer.echo(f"{name}: {written}")

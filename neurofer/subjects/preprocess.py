@@ -1,10 +1,18 @@
-"""Images to arrays: gray values, area means."""
+"""Images to arrays: gray values, area means, and what each network was taught to see."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from neurofer.errors import NeuroferError, unknown_choice
+
+if TYPE_CHECKING:
+    import torch
 
 HEATMAP_INPUT = 112  # side of what the heatmap net sees
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, red, green, blue
@@ -42,16 +50,103 @@ def _overlap(cells: int, pixels: int) -> np.ndarray:
     return share.astype(np.float32)
 
 
-def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 as (size, size, 3), bilinear, without keeping its aspect.
+def resize(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 as (height, width, 3), bilinear; square without a width.
 
-    As the paper does with its photographs; an image of that size is returned as it is.
+    To a square without keeping its aspect, as the paper does with its photographs; an image of
+    that size is returned as it is.
     """
-    if image.shape[:2] == (size, size):
+    width = width or height
+    if image.shape[:2] == (height, width):
         return image
     from PIL import Image
 
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def cut_middle(image: np.ndarray, size: int, shorter_side: int) -> np.ndarray:
+    """Return the middle (size, size, 3) of an image whose shorter side was resized.
+
+    The aspect is kept, and what lies beyond the square is cut off on both sides.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: height and width in pixels.
+        shorter_side: in pixels, at least `size`.
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    image = resize(image, height * shorter_side // shorter, width * shorter_side // shorter)
+    top, left = ((side - size) // 2 for side in image.shape[:2])
+    return image[top : top + size, left : left + size]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network sees of an image; the default is what those that are trained here see.
+
+    Channel c of a pixel, 0 to 255, becomes (pixel / scale - mean[c]) / deviation[c].
+
+    Attributes:
+        order: of the channels, "RGB" or "BGR"; `mean` and `deviation` are in this order.
+        scale, mean, deviation: of the equation; one value serves for all channels.
+        shorter_side: the image is brought to so many pixels on its shorter side and its middle is
+            cut out; None brings the whole image to the square, without keeping its aspect.
+
+    Raises:
+        NeuroferError: a value that none of this can be done with.
+    """
+
+    order: str = "RGB"
+    scale: float = 127.5
+    mean: tuple[float, ...] = (1.0,)
+    deviation: tuple[float, ...] = (1.0,)
+    shorter_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.order not in ("RGB", "BGR"):
+            raise unknown_choice("order", self.order, ("RGB", "BGR"))
+        for name in ("mean", "deviation"):
+            if len(getattr(self, name)) not in (1, 3):
+                raise NeuroferError(f"{name}={getattr(self, name)}; it has 1 or 3 values")
+        if min(self.scale, *self.deviation) <= 0:
+            raise NeuroferError(
+                f"scale={self.scale} and deviation={self.deviation} must be above 0"
+            )
+
+    @classmethod
+    def stated(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Return what a weight file states under the attributes' names."""
+        names = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise unknown_choice("preprocessing", name, names)
+        # JSON, in which a file states them, has lists and no tuples.
+        read: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**read)
+
+    def pixels(self, image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:
+        """Return an image (H, W, 3) uint8 as (channels, size, size) uint8, RGB or gray."""
+        if self.shorter_side is not None:
+            if self.shorter_side < size:
+                raise NeuroferError(
+                    f"shorter_side={self.shorter_side} leaves no middle of {size} pixels"
+                )
+            image = cut_middle(image, size, self.shorter_side)
+        return network_input(image, size, colourless=colourless)
+
+    def scaled(self, images: torch.Tensor) -> torch.Tensor:
+        """Return RGB or gray images (n, channels, H, W), 0 to 255, as the network's input."""
+        images = images.float()
+        if self.order == "BGR":
+            images = images.flip(1)
+        mean, deviation = (
+            images.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.deviation)
+        )
+        images = images / self.scale - mean
+        return images if self.deviation == (1.0,) else images / deviation
 
 
 def network_input(image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:

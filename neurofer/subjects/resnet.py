@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 Stride = Literal["first", "middle"]
+Stem = Literal["imagenet", "caffe", "keras", "small"]
 
 
 class Bottleneck(nn.Module):
@@ -74,6 +75,8 @@ class ResNet(nn.Module):
         stride: where a bottleneck's stride lies.
         stem: "imagenet" is 7 x 7 with stride 2 and a max-pool; "caffe" the same with the pool's
             windows unpadded and the last one cut off at the border, as VGGFace2's networks have it;
+            "keras" what Keras makes of that: at an even size one pixel less of zeros above and to
+            the left, and whole windows only, so that 224 pixels leave 55 x 55 units, not 56 x 56;
             "small" is 3 x 3 with stride 1 and no pool.
     """
 
@@ -85,19 +88,20 @@ class ResNet(nn.Module):
         *,
         width: float = 1.0,
         stride: Stride = "middle",
-        stem: Literal["imagenet", "caffe", "small"] = "imagenet",
+        stem: Stem = "imagenet",
     ) -> None:
         super().__init__()
         channels = [max(1, round(width * count)) for count in (64, 128, 256, 512)]
-        kernel = 3 if stem == "small" else 7
-        self.conv1 = nn.Conv2d(
-            3, channels[0], kernel, 1 if stem == "small" else 2, kernel // 2, bias=False
-        )
+        kernel, step = (3, 1) if stem == "small" else (7, 2)
+        padding = 0 if stem == "keras" else kernel // 2
+        self.pad = nn.ZeroPad2d((2, 3, 2, 3)) if stem == "keras" else nn.Identity()
+        self.conv1 = nn.Conv2d(3, channels[0], kernel, step, padding, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU()
         self.maxpool: nn.Module = {
             "imagenet": nn.MaxPool2d(3, 2, padding=1),
             "caffe": nn.MaxPool2d(3, 2, ceil_mode=True),
+            "keras": nn.MaxPool2d(3, 2),
             "small": nn.Identity(),
         }[stem]
         inputs = channels[0]
@@ -116,16 +120,18 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits, (n, classes)."""
-        activity = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        activity = self.maxpool(self.relu(self.bn1(self.conv1(self.pad(images)))))
         for stage in range(1, 5):
             activity = self.get_submodule(f"layer{stage}")(activity)
         logits: torch.Tensor = self.fc(self.avgpool(activity).flatten(1))
         return logits
 
 
-def resnet50(classes: int, *, width: float = 1.0, stride: Stride = "middle") -> ResNet:
+def resnet50(
+    classes: int, *, width: float = 1.0, stride: Stride = "middle", stem: Stem | None = None
+) -> ResNet:
     """Make a ResNet-50; `stride="first"` gives the convention and the stem of VGGFace2's."""
-    stem: Literal["imagenet", "caffe"] = "caffe" if stride == "first" else "imagenet"
+    stem = stem or ("caffe" if stride == "first" else "imagenet")
     return ResNet(Bottleneck, (3, 4, 6, 3), classes, width=width, stride=stride, stem=stem)
 
 

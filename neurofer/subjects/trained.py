@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import content_hash
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.face_net import pool
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
-from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
-from neurofer.subjects.preprocess import network_input
+from neurofer.subjects.networks import ARCHITECTURES, make_network
+from neurofer.subjects.preprocess import Preprocessing
+from neurofer.subjects.published import PUBLISHED, published_file
 from neurofer.subjects.registry import register
 from neurofer.subjects.tensors import load_tensors, tensors_hash
 
@@ -31,10 +33,12 @@ class TrainedSubject(FeatureSubject):
 
     Sites: the architecture's, (n, C, H, W) or (n, units), and `pooled`, one of them averaged to
     6 x 6 where it is larger; readouts, on `pooled`, as in `FeatureSubject`. The last site has the
-    names of what the network was trained to say as its units.
+    names of what the network was trained to say as its units. Pixels are scaled to -1 to 1, unless
+    the weight file states another preprocessing.
 
     Options, besides those of the readouts:
-        weights: a file that `neurofer train` wrote, or "untrained".
+        weights: the path of a file that `neurofer train` or `neurofer weights add` wrote,
+            "published" for the authors' own weights (after `neurofer weights add`), or "untrained".
         seed: of untrained weights.
         width: scales the channels of an untrained network; a weight file brings its own.
         layer: which site is pooled; the one before the last layer by default.
@@ -70,6 +74,7 @@ class TrainedSubject(FeatureSubject):
     def _load(self) -> tuple[str, ...] | None:
         """Make the network; return the names of its outputs, None for an untrained one."""
         self.net: nn.Module
+        self.preprocessing = Preprocessing()
         if self.options["weights"] == UNTRAINED:
             self.size = ARCHITECTURES[self.architecture].size
             with torch.random.fork_rng(devices=[]):
@@ -77,7 +82,12 @@ class TrainedSubject(FeatureSubject):
                 self.net = make_network(self.architecture, _OUTPUTS, width=self.options["width"])
             labels = None
         else:
-            self.net, about = load_network(Path(self.options["weights"]))
+            weights = self.options["weights"]
+            is_published = weights == PUBLISHED
+            file = published_file(self.architecture) if is_published else Path(weights)
+            self.net, about = load_network(file)
+            stated = about["network"].get("preprocessing", {})
+            self.preprocessing = Preprocessing.stated(stated)
             self.size = about["network"]["size"]
             if about["network"]["name"] != self.architecture:
                 raise NeuroferError(
@@ -91,8 +101,10 @@ class TrainedSubject(FeatureSubject):
 
     @property
     def weights_hash(self) -> str:
-        """A hash of the weights, with the size of what the network sees."""
-        return f"{self._hash}-{self.size}"
+        """A hash of the weights, with the size of what the network sees, and how it does."""
+        usual = self.preprocessing == Preprocessing()
+        seen = "" if usual else f"-{content_hash(self.preprocessing)}"
+        return f"{self._hash}-{self.size}{seen}"
 
     @property
     def identifier(self) -> str:
@@ -104,7 +116,8 @@ class TrainedSubject(FeatureSubject):
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return sites and `pooled`, float32, in one forward pass that ends at the last of them."""
         layers = list(dict.fromkeys(self._layer if site == "pooled" else site for site in sites))
-        seen = scale_pixels(self._pixels(images)).contiguous(memory_format=torch.channels_last)
+        seen = self.preprocessing.scaled(self._pixels(images))
+        seen = seen.contiguous(memory_format=torch.channels_last)
         fast = self.options["precision"] == "bfloat16"
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
             found = {k: v.float() for k, v in activity(self.net, seen, layers).items()}
@@ -114,7 +127,9 @@ class TrainedSubject(FeatureSubject):
 
     def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         colourless = ARCHITECTURES[self.architecture].gray
-        shown = [network_input(image, self.size, colourless=colourless) for image in images]
+        shown = [
+            self.preprocessing.pixels(image, self.size, colourless=colourless) for image in images
+        ]
         return torch.from_numpy(np.stack(shown))
 
 
