@@ -20,11 +20,19 @@ TIME_COORDS = ("time_bin_start", "time_bin_end")
 DIMS = ("presentation", "neuroid", "time_bin")
 PRESENTATION_COORDS = (*COLUMNS, "in_training")
 
+# As many digits of an image's hash identify it: of a million images, two agree in them by chance
+# once in forty million sets. Weight files name the images that they were trained on so.
+HASH_DIGITS = 16
+
 Coords = dict[str, tuple[str, np.ndarray]]
 
 
 def presentation_coords(table: pd.DataFrame, training_images: frozenset[str]) -> Coords:
     """Return every column of a stimulus table as a coordinate, and `in_training` (bool).
+
+    Args:
+        table: the stimuli.
+        training_images: `image_sha256`, whole or their first `HASH_DIGITS` digits.
 
     Raises:
         NeuroferError: a column has the name of a dim or of another coordinate of the layout.
@@ -39,7 +47,8 @@ def presentation_coords(table: pd.DataFrame, training_images: frozenset[str]) ->
             )
         coords[name] = ("presentation", column(table, name))
     hashes = table["image_sha256"].tolist()
-    trained = np.fromiter((value in training_images for value in hashes), dtype=bool)
+    known = {value[:HASH_DIGITS] for value in training_images}
+    trained = np.fromiter((value[:HASH_DIGITS] in known for value in hashes), dtype=bool)
     coords["in_training"] = ("presentation", trained)
     return coords
 

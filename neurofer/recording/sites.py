@@ -61,7 +61,7 @@ class Recordable(Protocol):
 
     @property
     def training_images(self) -> frozenset[str]:
-        """`image_sha256` of every image that the subject was trained on."""
+        """`image_sha256`, or its first digits, of every image that it was trained on."""
 
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of every site, (n, ...) float32, from one forward pass."""

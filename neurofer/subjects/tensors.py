@@ -26,6 +26,9 @@ def save_tensors(
 
     Returns:
         the hash of the content, which the file carries and `load_tensors` checks.
+
+    Raises:
+        NeuroferError: the disk is full.
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(about), sort_keys=True, allow_nan=False)
@@ -33,7 +36,12 @@ def save_tensors(
     with write_whole(path) as partial:
         # One key, because safetensors writes several in random order and the bytes would differ.
         header = json.dumps({"about": text, "sha256": digest})
-        save_file(stored, str(partial), metadata={KEY: header})
+        try:
+            save_file(stored, str(partial), metadata={KEY: header})
+        except SafetensorError as error:  # which hides the number of the system's error
+            raise NeuroferError(
+                f"{path} cannot be written: {error}; make room, or choose another place"
+            ) from error
     return digest
 
 
@@ -65,6 +73,14 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             "fetch or train it again"
         )
     return tensors, json.loads(header["about"])
+
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the description in a file of ours, {} in another; the tensors are not looked at."""
+    with safe_open(str(path), framework="pt") as file:
+        header = file.metadata() or {}
+    about: dict[str, Any] = json.loads(json.loads(header[KEY])["about"]) if KEY in header else {}
+    return about
 
 
 def tensors_hash(tensors: Mapping[str, torch.Tensor], about: str = "") -> str:

@@ -13,15 +13,21 @@ from torch import nn
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
 from neurofer.recording.sites import Site
+from neurofer.recording.steps import Timing
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.encoders import SCHEMES
 from neurofer.subjects.face_net import pool
+from neurofer.subjects.facts import OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network
 from neurofer.subjects.preprocess import Preprocessing
 from neurofer.subjects.published import PUBLISHED, published_file
 from neurofer.subjects.registry import register
-from neurofer.subjects.tensors import load_tensors, tensors_hash
+from neurofer.subjects.shipped import weight_file
+from neurofer.subjects.tensors import load_tensors, read_about, tensors_hash
+from neurofer.subjects.trained_on import trained_on
+from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
 
 UNTRAINED = "untrained"
 REGIONS = ("V1", "V2", "V4", "IT")
@@ -37,8 +43,9 @@ class TrainedSubject(FeatureSubject):
     the weight file states another preprocessing.
 
     Options, besides those of the readouts:
-        weights: the path of a file that `neurofer train` or `neurofer weights add` wrote,
-            "published" for the authors' own weights (after `neurofer weights add`), or "untrained".
+        weights: a shipped file by its name, the path of a file that `neurofer train` or
+            `neurofer weights add` wrote, "published" for the authors' own weights (after
+            `neurofer weights add`), or "untrained".
         seed: of untrained weights.
         width: scales the channels of an untrained network; a weight file brings its own.
         layer: which site is pooled; the one before the last layer by default.
@@ -71,47 +78,104 @@ class TrainedSubject(FeatureSubject):
             sites[stated.sites[-1]] = Site(stated.sites[-1], labels=labels)
         self._prepare(sites, "pooled")
 
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it with its default weights, without reading them."""
+        net, size, about = cls._weightless()
+        stated, weights = ARCHITECTURES[cls.architecture], cls.defaults["weights"]
+        return Facts(
+            size=size,
+            gray=stated.gray,
+            preprocessing="-1 to 1",
+            parameters=parameter_count(net),
+            sites=(*stated.sites, "pooled"),
+            weights="shipped" if about else UNTRAINED,
+            licence=OWN_LICENCE,
+            source=f"{weights}, trained on {about['data']['source']} faces" if about else "",
+        )
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of its sites with its default weights, without reading them."""
+        net, size, _ = cls._weightless()
+        stated = ARCHITECTURES[cls.architecture]
+        with weightless():
+            seen = torch.zeros(1, 1 if stated.gray else 3, size, size)
+            found = activity(net.get_submodule(stated.tower), seen, stated.sites)
+        return shapes_of({**found, "pooled": pool(found[stated.features])})
+
+    @classmethod
+    def _weightless(cls) -> tuple[nn.Module, int, dict[str, Any]]:
+        """Return the default network without numbers, its input's size, what its file says."""
+        stated, weights = ARCHITECTURES[cls.architecture], cls.defaults["weights"]
+        about = {} if weights == UNTRAINED else read_about(weight_file(weights))
+        network = about.get("network", {})
+        outputs = 1 if stated.tower else len(about.get("outputs", range(_OUTPUTS)))
+        with weightless():
+            net = make_network(cls.architecture, outputs, **network.get("options", {}))
+        return net.eval(), network.get("size", stated.size), about
+
     def _load(self) -> tuple[str, ...] | None:
         """Make the network; return the names of its outputs, None for an untrained one."""
         self.net: nn.Module
+        self._source = UNTRAINED
         self.preprocessing = Preprocessing()
         if self.options["weights"] == UNTRAINED:
             self.size = ARCHITECTURES[self.architecture].size
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.options["seed"])
-                self.net = make_network(self.architecture, _OUTPUTS, width=self.options["width"])
+                outputs = 1 if ARCHITECTURES[self.architecture].tower else _OUTPUTS
+                self.net = make_network(self.architecture, outputs, **self._network_options())
             labels = None
         else:
             weights = self.options["weights"]
             is_published = weights == PUBLISHED
-            file = published_file(self.architecture) if is_published else Path(weights)
+            file = published_file(self.architecture) if is_published else weight_file(weights)
             self.net, about = load_network(file)
             stated = about["network"].get("preprocessing", {})
             self.preprocessing = Preprocessing.stated(stated)
+            self._source = about.get("data", {}).get("source", "").replace(", ", "-")
             self.size = about["network"]["size"]
             if about["network"]["name"] != self.architecture:
                 raise NeuroferError(
                     f"{self.options['weights']} holds the network {about['network']['name']!r}; "
                     f"subject {self.name!r} needs {self.architecture!r}"
                 )
-            labels = tuple(about["outputs"])
+            self._take_options(about["network"]["options"])
+            self.training_images |= trained_on(about)
+            labels = tuple(about["outputs"]) if "outputs" in about else None
         self._hash = tensors_hash(self.net.state_dict())
         self.net = self.net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return labels
+
+    def _network_options(self) -> dict[str, Any]:
+        taken = ARCHITECTURES[self.architecture].options
+        return {name: value for name, value in self.options.items() if name in taken}
+
+    def _take_options(self, held: Mapping[str, Any]) -> None:
+        """Set the network's options to those of its weight file; others that were given clash."""
+        for name, given in self._network_options().items():
+            own = held.get(name, self.defaults[name])
+            if given not in (own, self.defaults[name]):
+                raise NeuroferError(
+                    f"{name}={given!r}, but {self.options['weights']} holds a network with "
+                    f"{name}={own!r}: leave {name} out, or pass weights={UNTRAINED!r} as well"
+                )
+            self.options[name] = own
 
     @property
     def weights_hash(self) -> str:
         """A hash of the weights, with the size of what the network sees, and how it does."""
         usual = self.preprocessing == Preprocessing()
-        seen = "" if usual else f"-{content_hash(self.preprocessing)}"
-        return f"{self._hash}-{self.size}{seen}"
+        return f"{self._hash}-{self.size}" + (
+            "" if usual else f"-{content_hash(self.preprocessing)}"
+        )
 
     @property
     def identifier(self) -> str:
-        """The name, "untrained" where it is so, and a hash as of every subject."""
+        """The name, what its weights come from (nothing, rendered faces), and a hash."""
         digest = super().identifier.removeprefix(f"{self.name}-")
-        untrained = self.options["weights"] == UNTRAINED
-        return "-".join([self.name, *([UNTRAINED] if untrained else []), digest])
+        return "-".join(part for part in (self.name, self._source, digest) if part)
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return sites and `pooled`, float32, in one forward pass that ends at the last of them."""
@@ -120,7 +184,8 @@ class TrainedSubject(FeatureSubject):
         seen = seen.contiguous(memory_format=torch.channels_last)
         fast = self.options["precision"] == "bfloat16"
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            found = {k: v.float() for k, v in activity(self.net, seen, layers).items()}
+            net = self.net.get_submodule(ARCHITECTURES[self.architecture].tower)
+            found = {k: v.float() for k, v in activity(net, seen, layers).items()}
         if "pooled" in sites:
             found["pooled"] = pool(found[self._layer])
         return {site: np.ascontiguousarray(found[site].numpy()) for site in sites}
@@ -147,7 +212,7 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             f"{path} does not say which network it holds; it is no weight file of "
             f"{', '.join(ARCHITECTURES)}"
         )
-    net = make_network(stated["name"], len(about["outputs"]), **stated["options"])
+    net = make_network(stated["name"], len(about.get("outputs", "1")), **stated["options"])
     own = net.state_dict()
     wrong = [f"{key} is missing" for key in own if key not in tensors]
     wrong += [f"{key} is unknown" for key in tensors if key not in own]
@@ -169,9 +234,15 @@ def _region(site: str) -> str | None:
 
 @register("cornet-s")
 class CornetS(TrainedSubject):
-    """CORnet-S (Kubilius et al. 2019); its areas carry Brain-Score's regions."""
+    """CORnet-S (Kubilius et al. 2019); its areas carry Brain-Score's regions and times."""
 
     architecture = "cornet-s"
+    times: ClassVar[Mapping[str, Timing]] = {
+        "V1": (50, 100, 1),
+        "V2": (70, 100, 2),
+        "V4": (90, 50, 4),
+        "IT": (100, 100, 2),
+    }
 
 
 @register("resnet-50")
@@ -202,16 +273,37 @@ class Vgg19Subject(TrainedSubject):
     architecture = "vgg19"
 
 
+class CiaoSubject(TrainedSubject):
+    """An encoder of the CIAO paper with a decision layer, one of its twelve variants.
+
+    Options, besides those of every trained network; a weight file brings its own:
+        scheme: what learns of the encoder: all ("full"), its "last-convolution", or nothing
+            ("decision").
+        ciao: whether the inhibitory mask is attached to the encoder's last convolution.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TrainedSubject.defaults,
+        "scheme": "full",
+        "ciao": False,
+    }
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **TrainedSubject.choices,
+        "scheme": SCHEMES,
+        "ciao": (False, True),
+    }
+
+
 @register("ciao-vgg")
-class CiaoVgg(TrainedSubject):
-    """VGG16's convolutions with a decision layer; with CIAO where a weight file says so."""
+class CiaoVgg(CiaoSubject):
+    """VGG16's convolutions with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "vgg"
 
 
 @register("ciao-pk")
-class CiaoPk(TrainedSubject):
-    """The Prior-Knowledge encoder with a decision layer; with CIAO where a weight file says so."""
+class CiaoPk(CiaoSubject):
+    """The Prior-Knowledge encoder with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "pk"
 
@@ -221,3 +313,15 @@ class FaceChannelSubject(TrainedSubject):
     """FaceChannel, with its shunting layer."""
 
     architecture = "face-channel"
+
+
+@register("siamese")
+class Siamese(TrainedSubject):
+    """The tower of a Siamese network that verifies faces (Koch et al. 2015), shown one image.
+
+    Options, besides those of every trained network:
+        embedding: units of the tower's last layer in an untrained network.
+    """
+
+    architecture = "siamese"
+    defaults: ClassVar[Mapping[str, Any]] = {**TrainedSubject.defaults, "embedding": 4096}

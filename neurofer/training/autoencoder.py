@@ -59,6 +59,7 @@ class TaskRecipe(Recipe):
     Attributes:
         data: images of 96 x 96.
         width: scales the channels of all networks.
+        generator_width: of the generator, where it is to differ.
         weights: of the parts of the loss.
         perceptual: the trunk of the identity part, such as "vgg16-bsds".
     """
@@ -67,6 +68,7 @@ class TaskRecipe(Recipe):
     compile: Literal[False] = False
     data: ImageData
     width: float = Field(default=1.0, gt=0)
+    generator_width: float | None = Field(default=None, gt=0)
     weights: Weights = Weights()
     perceptual: str = "vgg16-bsds"
     augmentation: ImageAugmentation | None = None
@@ -75,10 +77,10 @@ class TaskRecipe(Recipe):
 class AdversarialAutoencoder(nn.Module):
     """Encoder, generator and three critics: of images, of latent vectors, of affect."""
 
-    def __init__(self, *, width: float = 1.0) -> None:
+    def __init__(self, *, width: float = 1.0, generator_width: float | None = None) -> None:
         super().__init__()
         self.encoder = Encoder(width=width)
-        self.generator = Generator(width=width)
+        self.generator = Generator(width=generator_width or width)
         self.image_critic = ImageCritic(width=width)
         self.latent_critic = LatentCritic(1)
         self.affect_critic = LatentCritic(2)
@@ -121,7 +123,8 @@ class Task:
 
     def net(self) -> nn.Module:
         """Return a new autoencoder with its critics."""
-        return AdversarialAutoencoder(width=self.recipe.width)
+        recipe = self.recipe
+        return AdversarialAutoencoder(width=recipe.width, generator_width=recipe.generator_width)
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of the critics, and those of encoder and generator."""
@@ -134,11 +137,16 @@ class Task:
             "autoencoder": makers,
         }
 
+    def positions(self, step: int) -> np.ndarray:
+        """Return which training images a step's batch holds."""
+        recipe = self.recipe
+        return batch_positions(len(self.images), recipe.batch_size, recipe.seed, step)
+
     def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield the loss of the critics and, after their step, that of encoder and generator."""
         assert isinstance(net, AdversarialAutoencoder)
         recipe, device = self.recipe, self.world.device
-        positions = batch_positions(len(self.images), recipe.batch_size, recipe.seed, step)
+        positions = self.positions(step)
         part, count = self.world.share(len(positions)), len(positions)
         random = np.random.default_rng((recipe.seed, 1, step))
         images = self.images.batch(positions[part])
@@ -226,7 +234,8 @@ class Task:
             for key, value in net.state_dict().items()
             if key.startswith(("encoder.", "generator."))
         }
-        network = {"name": "prior-knowledge", "options": {"width": self.recipe.width}, "size": SIZE}
+        options = {"width": self.recipe.width, "generator_width": self.recipe.generator_width}
+        network = {"name": "prior-knowledge", "options": options, "size": SIZE}
         save_tensors(path, tensors, {**about, "network": network})
 
 

@@ -16,7 +16,10 @@ import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError
+from neurofer.files import content_hash, write_whole
 from neurofer.subjects.tensors import load_tensors, save_tensors
+
+_NAMED = 4  # differences between two recipes
 
 
 @dataclass
@@ -27,7 +30,9 @@ class Progress:
         step: steps that are done.
         drops: how often a plateau lowered the learning rate.
         best: the best validation score so far, None before the first.
-        worse: evaluations since the best score; patience: those since the last drop as well.
+        worse: evaluations since the best score.
+        waited: those since the best score or the last drop.
+        seconds: that the steps took, over all parts of a run that was stopped.
     """
 
     step: int = 0
@@ -35,6 +40,7 @@ class Progress:
     best: float | None = None
     worse: int = 0
     waited: int = 0
+    seconds: float = 0.0
 
     def score(self, value: float, patience: int) -> None:
         """Take a validation score, higher is better; lower the rate after `patience` bad ones."""
@@ -55,29 +61,44 @@ def previous(path: Path) -> Path:
 def save_checkpoint(
     path: Path,
     progress: Progress,
-    recipe_hash: str,
+    about: Mapping[str, Any],
     nets: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
 ) -> None:
-    """Write the state, whole or not at all; the checkpoint before it is kept."""
+    """Write the state, whole or not at all; the checkpoint before it is kept.
+
+    `about` is the recipe and the data, which a run that goes on must share. At every moment the
+    last checkpoint that was written is whole, under its own name or under that of `previous`.
+
+    Raises:
+        NeuroferError: a weight is not finite, or the disk is full.
+    """
     tensors = {
         f"{name}/{key}": value
         for name, net in nets.items()
         for key, value in net.state_dict().items()
     }
+    bad = [key for key, value in tensors.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise NeuroferError(
+            f"{len(bad)} tensors are not finite after step {progress.step}, the first is {bad[0]}; "
+            "no checkpoint of them is written: the one before is kept"
+        )
     for name, optimiser in optimisers.items():
         for index, values in optimiser.state_dict()["state"].items():
             for key, value in values.items():
                 if value is not None:
                     tensors[f"optimiser/{name}/{index}/{key}"] = torch.as_tensor(value)
-    if path.exists():
-        path.replace(previous(path))
-    save_tensors(path, tensors, {"recipe": recipe_hash, **asdict(progress)})
+    with write_whole(path) as partial:
+        stated = {"recipe": content_hash(about), "about": about, **asdict(progress)}
+        save_tensors(partial, tensors, stated)
+        if path.exists():
+            path.replace(previous(path))
 
 
 def load_checkpoint(
     path: Path,
-    recipe_hash: str,
+    about: Mapping[str, Any],
     nets: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
 ) -> Progress:
@@ -89,16 +110,19 @@ def load_checkpoint(
         NeuroferError: no checkpoint can be read, or it belongs to another recipe.
     """
     try:
-        tensors, about = load_tensors(path)
+        tensors, stated = load_tensors(path)
     except NeuroferError as error:
         if not previous(path).is_file():
             raise
         warnings.warn(f"{error}; going on from {previous(path)}", stacklevel=2)
-        tensors, about = load_tensors(previous(path))
-    if about.pop("recipe", None) != recipe_hash:
+        tensors, stated = load_tensors(previous(path))
+    theirs = stated.pop("about", {})
+    if stated.pop("recipe", None) != content_hash(about):
+        differences = _differences(theirs, about) if theirs else []
         raise NeuroferError(
-            f"{path} belongs to another recipe, or to another version of this one; "
-            "delete it to start anew"
+            f"{path} belongs to another recipe, or to another version of this one"
+            + "".join(f"; {difference}" for difference in differences[:_NAMED])
+            + "; delete it to start anew"
         )
     for name, net in nets.items():
         net.load_state_dict(_below(tensors, name))
@@ -109,9 +133,22 @@ def load_checkpoint(
             state.setdefault(int(index), {})[value] = tensor
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return Progress(**about)
+    return Progress(**stated)
 
 
 def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     start = f"{prefix}/"
     return {key[len(start) :]: t for key, t in tensors.items() if key.startswith(start)}
+
+
+def _differences(theirs: Any, ours: Any, place: str = "") -> list[str]:
+    """Say where two descriptions differ: "recipe.steps is 12 there and 13 here"."""
+    if not (isinstance(theirs, Mapping) and isinstance(ours, Mapping)):
+        # A tuple has become a list in the file.
+        same = content_hash(theirs) == content_hash(ours)
+        return [] if same else [f"{place} is {theirs!r} there and {ours!r} here"]
+    found = []
+    for key in dict.fromkeys([*theirs, *ours]):
+        where = f"{place}.{key}" if place else str(key)
+        found += _differences(theirs.get(key), ours.get(key), where)
+    return found

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from pydantic import Field
 
 from neurofer.errors import NeuroferError
+from neurofer.recording.layout import HASH_DIGITS
 from neurofer.stimuli import StimulusSet, load_stimuli
-from neurofer.stimuli.images import ahead
+from neurofer.stimuli.images import DECODE_THREADS, ahead, cores
 from neurofer.stimuli.protocols import held_out as not_among
 from neurofer.subjects.preprocess import network_input
+from neurofer.subjects.shipped import weight_file
+from neurofer.subjects.tensors import load_tensors
+from neurofer.subjects.trained_on import trained_on
 from neurofer.training.strict import Strict
+from neurofer.training.world import sent
 
 RESIDENT_BYTES = 4 << 30
-"""A set whose pixels take no more than this is kept on the device."""
+"""A set whose pixels take no more than this is kept in memory; on a GPU, a third of what is free.
+"""
 
-_THREADS = 4
+AHEAD_BYTES = 256 << 20
+"""No more pixels than this wait in memory for the step that sees them."""
+
 _AT_ONCE = 64  # images of a part, where all are asked for
 
 
@@ -32,6 +42,7 @@ class ImageData(Strict):
         stimuli: the name of a set.
         parameters: of the set.
         select: column -> value or values.
+        people: how many identities, those with the most images; default: all.
         size: to which every image is resized, in pixels.
         held_out: whether whole identities are held out, images of all of them, or, by the set's
             own "split", all that are not its training images.
@@ -41,6 +52,7 @@ class ImageData(Strict):
     stimuli: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     select: dict[str, Any] = Field(default_factory=dict)
+    people: int | None = Field(default=None, ge=2)
     size: int = Field(ge=16, le=512)
     held_out: Literal["identities", "images", "split"] = "identities"
     share: float = Field(default=0.15, gt=0, lt=1)
@@ -48,7 +60,16 @@ class ImageData(Strict):
     def load(self, *, quiet: bool = False) -> StimulusSet:
         """Return the stimuli."""
         stimuli = load_stimuli(self.stimuli, progress=False if quiet else None, **self.parameters)
-        return stimuli.select(**self.select) if self.select else stimuli
+        stimuli = stimuli.select(**self.select) if self.select else stimuli
+        if self.people is None:
+            return stimuli
+        people = _people(stimuli.table)
+        counts = people.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        if len(counts) < self.people:
+            raise NeuroferError(
+                f"people={self.people}, but {self.stimuli} has {len(counts)} identities"
+            )
+        return stimuli.take(np.flatnonzero(people.isin(counts.index[: self.people])))
 
 
 def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
@@ -67,7 +88,7 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
             )
         return others
     random = np.random.default_rng((seed, 2))
-    people = (table["head"] + "/" + table["identity"]).to_numpy()
+    people = _people(table).to_numpy()
     names = np.unique(people)
     if data.held_out == "identities":
         count = max(1, round(data.share * len(names)))
@@ -83,8 +104,8 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
             chosen += some[: round(data.share * len(some))].tolist()
         return np.isin(people, chosen)
     out = np.zeros(len(table), bool)
-    for name in names:
-        rows = random.permutation(np.flatnonzero(people == name))
+    for rows in pd.Series(people).groupby(people).indices.values():  # in the order of their names
+        rows = random.permutation(rows)
         out[rows[: round(data.share * len(rows))]] = True
     if not out.any() or not np.isin(people, people[~out]).all():
         raise NeuroferError(f"{data.stimuli} has too few images an identity to hold some out")
@@ -98,6 +119,8 @@ class Division:
     stimuli: StimulusSet
     train: StimulusSet
     test: StimulusSet
+    before: frozenset[str] = frozenset()
+    """First digits of the hashes of the images that the starting weights were trained on."""
 
     def describe(self) -> dict[str, Any]:
         """Return what a weight file says of its data."""
@@ -109,16 +132,40 @@ class Division:
             "held_out_images": len(self.test),
         }
 
+    def split(self) -> dict[str, Any]:
+        """Return what a card says of the division beside `describe`."""
+        found = {
+            "training_identities": _people(self.train.table).nunique(),
+            "held_out_identities": _people(self.test.table).nunique(),
+            "held_out_content": self.test.content,
+        }
+        if self.before:
+            seen = self.test.table["image_sha256"].str[:HASH_DIGITS].isin(self.before)
+            found["held_out_images_seen_by_start"] = int(seen.sum())
+        return found
 
-def divide(data: ImageData, seed: int, *, quiet: bool = False) -> Division:
+    def seen(self) -> frozenset[str]:
+        """Return first digits of the hashes of all images that the weights were trained on."""
+        return self.before | set(self.train.table["image_sha256"].str[:HASH_DIGITS])
+
+
+def divide(data: ImageData, seed: int, *, start: str = "", quiet: bool = False) -> Division:
     """Load the stimuli of a recipe and divide them; the errors are those of `held_out`.
+
+    `start` is the weight file that the training starts from, as a recipe names it.
 
     An image with the pixels of one that is held out is not trained on, whoever it is said to show.
     """
     stimuli = data.load(quiet=quiet)
     out = held_out(stimuli, data, seed)
     train, test = (stimuli.take(np.flatnonzero(rows)) for rows in (~out, out))
-    return Division(stimuli, not_among(train, test), test)
+    before = trained_on(load_tensors(weight_file(start))[1]) if start else frozenset()
+    return Division(stimuli, not_among(train, test), test, before)
+
+
+def _people(table: pd.DataFrame) -> pd.Series:
+    """Return who is shown; an identity belongs to a head."""
+    return table["head"] + "/" + table["identity"]
 
 
 class ImageSource:
@@ -143,39 +190,71 @@ class ImageSource:
     ) -> None:
         self._stimuli, self._size, self._gray = stimuli, size, gray
         self._device = device or torch.device("cpu")
-        channels = 1 if gray else 3
-        fits = len(stimuli) * channels * size * size <= RESIDENT_BYTES
+        shape = (1 if gray else 3, size, size)
+        fits = len(stimuli) * math.prod(shape) <= _room(self._device)
         self._resident: torch.Tensor | None = None
         self._coming: dict[int, Future[np.ndarray]] = {}
+        self._most = max(1, AHEAD_BYTES // math.prod(shape))
         if fits if resident is None else resident:
-            pixels = np.stack(list(ahead(self._decode, range(len(stimuli)))))
-            self._resident = torch.from_numpy(pixels).to(self._device)
+            count = len(stimuli)
+            pixels = torch.empty((count, *shape), dtype=torch.uint8, device=self._device)
+            for row, image in zip(pixels, ahead(self._decode, range(count)), strict=True):
+                row.copy_(torch.from_numpy(image))
+            self._resident = pixels
         else:
-            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="images")
+            # A GPU computes while all cores decode; on the CPU both want the same cores.
+            count = cores() if self._device.type == "cuda" else min(DECODE_THREADS, cores())
+            self._pool = ThreadPoolExecutor(count, thread_name_prefix="images")
 
     def __len__(self) -> int:
         return len(self._stimuli)
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
-        """Return images, (n, C, size, size) uint8 on the device."""
+        """Return images, (n, C, size, size) uint8 on the device.
+
+        Raises:
+            NeuroferError: an image cannot be read; its stimulus is named.
+        """
         if self._resident is not None:
-            return self._resident[torch.from_numpy(np.asarray(positions)).to(self._device)]
-        self.prefetch(positions)
-        pixels = np.stack([self._coming.pop(int(position)).result() for position in positions])
-        return torch.from_numpy(pixels).to(self._device)
+            return self._resident[sent(np.asarray(positions), self._device)]
+        numbers = [int(position) for position in positions]
+        futures = {number: self._coming.pop(number, None) for number in dict.fromkeys(numbers)}
+        for number, future in futures.items():
+            futures[number] = future or self._pool.submit(self._decode, number)
+        pixels = {number: future.result() for number, future in futures.items() if future}
+        return sent(np.stack([pixels[number] for number in numbers]), self._device)
 
     def batches(self) -> Iterator[torch.Tensor]:
         """Yield all images in order, a part at a time, as `batch` does."""
-        for start in range(0, len(self), _AT_ONCE):
-            yield self.batch(np.arange(start, min(start + _AT_ONCE, len(self))))
+        parts = [
+            np.arange(start, min(start + _AT_ONCE, len(self)))
+            for start in range(0, len(self), _AT_ONCE)
+        ]
+        for part, after in zip(parts, [*parts[1:], ()], strict=True):
+            images = self.batch(part)
+            self.prefetch(np.asarray(after, dtype=np.int64))
+            yield images
 
     def prefetch(self, positions: np.ndarray) -> None:
-        """Start to decode images that will be asked for; nothing to do where all are resident."""
-        if self._resident is None:
-            for position in positions:
-                if int(position) not in self._coming:
-                    self._coming[int(position)] = self._pool.submit(self._decode, int(position))
+        """Start to decode images that will be asked for; nothing to do where all are resident.
+
+        What is not asked for in the end is dropped, the oldest first, when `AHEAD_BYTES` are full.
+        """
+        if self._resident is not None:
+            return
+        for number in (int(position) for position in positions):
+            if number not in self._coming:
+                self._coming[number] = self._pool.submit(self._decode, number)
+                if len(self._coming) > self._most:
+                    self._coming.pop(next(iter(self._coming))).cancel()
 
     def _decode(self, position: int) -> np.ndarray:
         image = self._stimuli.image(position)
         return network_input(image, self._size, colourless=self._gray)
+
+
+def _room(device: torch.device) -> int:
+    """Return how many bytes of images may stay on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] // 3)
+    return RESIDENT_BYTES

@@ -68,6 +68,8 @@ class TaskRecipe(Recipe):
 class Task:
     """Training and held-out images of a landmark recipe, and what the loop does with them."""
 
+    division = None  # heads rendered for the purpose, of no stimulus set
+
     def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
         self.recipe, self.world = recipe, world
         self.heads = rendered_heads(recipe.data, quiet=quiet)
@@ -97,10 +99,15 @@ class Task:
         """Return all parameters: one optimiser."""
         return {"net": list(net.parameters())}
 
+    def positions(self, step: int) -> np.ndarray:
+        """Return which training images a step's batch holds."""
+        recipe = self.recipe
+        return batch_positions(len(self.inputs), recipe.batch_size, recipe.seed, step)
+
     def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield the mean loss over the landmarks of a step's batch."""
         recipe = self.recipe
-        positions = batch_positions(len(self.inputs), recipe.batch_size, recipe.seed, step)
+        positions = self.positions(step)
         random = np.random.default_rng((recipe.seed, 1, step))
         inputs = self.inputs[positions][:, None].float()
         inputs, cells = augment(inputs, self.cells[positions], recipe.augmentation, random)

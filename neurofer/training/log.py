@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neurofer.errors import NeuroferError
+from neurofer.files import write_whole
 
 
 class Log:
@@ -31,9 +32,9 @@ class Log:
         lines = self.path.read_text("utf-8").splitlines() if self.path.is_file() else []
         # A line that a crash cut short has no closing brace.
         whole = [line for line in lines if line.endswith("}")]
-        kept = [line for line in whole if first_step and json.loads(line)["step"] <= first_step]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(line + "\n" for line in kept), "utf-8")
+        kept = [line for line in whole if first_step and _goes_before(line, first_step)]
+        with write_whole(self.path) as partial:
+            partial.write_text("".join(line + "\n" for line in kept), "utf-8")
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
@@ -54,3 +55,9 @@ class Log:
                 if isinstance(value, float):
                     self._board.add_scalar(name, value, step)
             self._board.flush()
+
+
+def _goes_before(line: str, step: int) -> bool:
+    """Return whether a line is of a step up to this one; what ends a run is written again."""
+    values = json.loads(line)
+    return bool(values["step"] <= step and not values.keys() & {"held_out", "stopped"})

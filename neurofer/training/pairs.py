@@ -71,11 +71,19 @@ class Task:
         """Return all parameters: one optimiser."""
         return {"net": list(net.parameters())}
 
+    def _pairs(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.random.Generator]:
+        """Return the pairs of a step, as `draw_pairs`, and the generator after them."""
+        random = np.random.default_rng((self.recipe.seed, 1, step))
+        return *draw_pairs(self.people, self.recipe.batch_size, random), random
+
+    def positions(self, step: int) -> np.ndarray:
+        """Return which training images a step's pairs hold, first and second sides."""
+        return np.concatenate(self._pairs(step)[:2])
+
     def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield the cross-entropy of this process's share of a step's pairs."""
         recipe, count = self.recipe, self.recipe.batch_size
-        random = np.random.default_rng((recipe.seed, 1, step))
-        first, second, same = draw_pairs(self.people, count, random)
+        first, second, same, random = self._pairs(step)
         part = self.world.share(count)
         sides = []
         for positions in (first, second):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -12,14 +13,17 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from neurofer.errors import NeuroferError
+from neurofer.files import sha256_file
 from neurofer.stimuli import StimulusSet, held_out
 from neurofer.subjects.ciao import contrastive_loss
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
+from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.tensors import load_tensors, save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
 from neurofer.training.images import ImageData, ImageSource, divide
+from neurofer.training.normalisation import fold, normalise
 from neurofer.training.recipe import Recipe
 from neurofer.training.strict import Strict
 from neurofer.training.targets import AnyTarget
@@ -33,12 +37,16 @@ class Network(Strict):
     Attributes:
         name: of `neurofer.subjects.networks.ARCHITECTURES`.
         options: of the architecture, such as `width`.
-        start: a weight file of ours to start from: every tensor of the same name and shape.
+        start: what to start from, a shipped weight file by its name or the path of one of ours:
+            every tensor of the same name and shape is copied.
+        normalise: whether batch normalisation stands behind every convolution in training; it is
+            folded into them in the weight file. For networks that were published without it.
     """
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
     start: str = ""
+    normalise: bool = False
 
 
 class Contrast(Strict):
@@ -88,9 +96,11 @@ class Task:
 
     def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
         self.recipe, self.world = recipe, world
-        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
+        start = recipe.network.start
+        self.division = divide(recipe.data, recipe.seed, start=start, quiet=quiet)
         self.names = recipe.target.names(self.division.train.table)
         self.targets = self._targets(self.division.train)
+        self._targets(self.division.test)  # a label that is not trained on is said now
         weights = recipe.target.weights(self.targets, len(self.names))
         self.weights = None if weights is None else weights.to(world.device)
         self.images = self._source(self.division.train, recipe.data)
@@ -98,7 +108,13 @@ class Task:
 
     def data(self) -> dict[str, Any]:
         """Describe the data: the set's identifier, and how much was learned and held out."""
-        more = {"held_out": self.recipe.data.held_out, "outputs": list(self.names)}
+        more: dict[str, Any] = {
+            "held_out": self.recipe.data.held_out,
+            "outputs": list(self.names),
+        }
+        start = self.recipe.network.start
+        if start:
+            more["start"] = {"weights": start, "sha256": sha256_file(weight_file(start))}
         return {**self.division.describe(), **more}
 
     def net(self) -> nn.Module:
@@ -106,21 +122,27 @@ class Task:
         stated = self.recipe.network
         net = make_network(stated.name, len(self.names), **stated.options)
         if stated.start:
-            start_from(net, Path(stated.start))
+            start_from(net, weight_file(stated.start))
+        if stated.normalise:
+            normalise(net)
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters that learn: one optimiser."""
         return {"net": [parameter for parameter in net.parameters() if parameter.requires_grad]}
 
+    def positions(self, step: int) -> np.ndarray:
+        """Return which training images a step's batch holds."""
+        recipe = self.recipe
+        return batch_positions(len(self.images), recipe.batch_size, recipe.seed, step)
+
     def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield the loss of this process's share of a step's batch."""
         recipe, device = self.recipe, self.world.device
-        size = recipe.batch_size
-        positions = batch_positions(len(self.images), size, recipe.seed, step)
+        positions = self.positions(step)
         part = self.world.share(len(positions))
         images = self.images.batch(positions[part])
-        self.images.prefetch(batch_positions(len(self.images), size, recipe.seed, step + 1)[part])
+        self.images.prefetch(self.positions(step + 1)[part])
         if recipe.augmentation is not None:
             random = np.random.default_rng((recipe.seed, 1, step))
             images = augment_images(images, recipe.augmentation, random, part, len(positions))
@@ -175,6 +197,8 @@ class Task:
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
         """Write the weights, with what is needed to make the network again."""
         kind = torch.float16 if self.recipe.store == "float16" else torch.float32
+        net = copy.deepcopy(net)
+        fold(net)
         tensors = {
             key: value.to(kind) if value.is_floating_point() else value
             for key, value in net.state_dict().items()
@@ -232,18 +256,30 @@ class Task:
         return verification_auc(features.numpy(), people.to_numpy())
 
 
-def start_from(net: nn.Module, path: Path) -> None:
+def start_from(net: nn.Module, path: Path) -> int:
     """Copy every tensor of the same name and shape from a weight file of ours into a network.
+
+    An encoder that was trained without CIAO starts both convolutions of the inhibited layer, and
+    one that was trained in an autoencoder is found there.
+
+    Returns:
+        how many tensors of the network were copied.
 
     Raises:
         NeuroferError: the file is missing or damaged, or has nothing in common with the network.
     """
     tensors, _ = load_tensors(path)
     own = net.state_dict()
-    common = {k: t for k, t in tensors.items() if k in own and own[k].shape == t.shape}
+    given = {key.replace("encoder.convolutions.", "encoder."): t for key, t in tensors.items()}
+    for key in own:
+        before = key.replace(".excitatory.", ".").replace(".inhibitory.", ".")
+        if key not in given and before in given:
+            given[key] = given[before]
+    common = {k: t for k, t in given.items() if k in own and own[k].shape == t.shape}
     if not common:
         raise NeuroferError(
             f"{path} has no tensor in common with {type(net).__name__}: it holds "
             f"{', '.join(list(tensors)[:4])}, ..., and the network {', '.join(list(own)[:4])}, ..."
         )
     net.load_state_dict({**own, **{k: t.to(own[k].dtype) for k, t in common.items()}})
+    return len(common)

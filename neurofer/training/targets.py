@@ -74,9 +74,11 @@ class Category(Target):
         """Return the number of each label, (n,) int64."""
         place = {name: number for number, name in enumerate(names)}
         labels = self._labels(table)
-        for label in labels:
+        for number, label in enumerate(labels):
             if label not in place:
-                raise unknown_choice(self.column, label, names, "the labels that are trained on")
+                stimulus = table["stimulus_id"].iloc[number]
+                where = f"the labels that are trained on (stimulus {stimulus!r})"
+                raise unknown_choice(self.column, label, names, where)
         return torch.tensor([place[label] for label in labels])
 
     def weights(self, values: torch.Tensor, count: int) -> torch.Tensor | None:
@@ -249,7 +251,16 @@ def concordance(answers: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def _columns(table: pd.DataFrame, names: tuple[str, ...]) -> torch.Tensor:
+    """Return columns as numbers, (n, k) float32; those that are not finite name their stimulus."""
     for name in names:
         if name not in table:
             raise unknown_choice("column", name, table.columns, "the stimuli")
+        values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            stimulus, value = table["stimulus_id"].iloc[bad[0]], table[name].iloc[bad[0]]
+            raise NeuroferError(
+                f"{name} of stimulus {stimulus!r} is {value}, no finite number ({len(bad)} stimuli "
+                "have none); drop them"
+            )
     return torch.from_numpy(table[list(names)].to_numpy(dtype=np.float32))

@@ -8,7 +8,9 @@ bit, as one that was not.
 from __future__ import annotations
 
 import copy
+import errno
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,25 +20,40 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import nn
 
-import neurofer
 from neurofer.errors import NeuroferError
-from neurofer.files import content_hash, sha256_file, write_json
+from neurofer.files import write_json
 from neurofer.stimuli.progress import progress_of
+from neurofer.subjects.trained_on import KEY as TRAINED_ON
+from neurofer.subjects.trained_on import pack_images
+from neurofer.training.card import card
 from neurofer.training.checkpoint import Progress, load_checkpoint, previous, save_checkpoint
+from neurofer.training.images import Division
 from neurofer.training.log import Log
 from neurofer.training.optimisers import learning_rate, make_optimiser
 from neurofer.training.recipe import TASKS, Recipe
 from neurofer.training.world import World, joined, share_statistics
+
+_NAMED = 8  # stimuli of a bad batch
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 class Task(Protocol):
     """What the loop needs to know of a task; each task's module has a class `Task` of this shape.
 
     `Task(recipe, world, quiet=...)` reads or makes the data and keeps them on `world.device`.
+
+    Attributes:
+        division: the stimuli that are trained on and held out; None where they are of no set.
     """
+
+    division: Division | None
+
+    def positions(self, step: int) -> np.ndarray:
+        """Return which training images the batch of a step holds, in all processes together."""
 
     def data(self) -> dict[str, Any]:
         """Describe the data: what went into it, how much, and its hash."""
@@ -105,7 +122,7 @@ def train(
 
     Raises:
         NeuroferError: `out` has another ending, a checkpoint would be overwritten or does not
-            belong to the recipe, or the loss is no longer finite.
+            belong to the recipe, the loss is no longer finite, or the disk is full.
     """
     out = Path(out)
     if out.suffix != ".safetensors":
@@ -114,11 +131,17 @@ def train(
     files = (checkpoint, previous(checkpoint))
     if any(file.exists() for file in files) and not resume:
         raise NeuroferError(f"{checkpoint} is there: go on with --resume, or delete it")
-    began = time.monotonic()
-    with joined(device) as world, _torch_settings(threads, world), _stop_on_sigterm() as stopped:
+    with (
+        _disk_errors(out),
+        joined(device) as world,
+        _torch_settings(threads, world),
+        _stop_on_sigterm() as stopped,
+    ):
+        if world.first:
+            _try_folder(out.parent)
+        began = time.monotonic()
         task: Task = import_module(TASKS[recipe.task]).Task(recipe, world, quiet=quiet)
         about = {"recipe": recipe.model_dump(mode="json"), "data": task.data()}
-        recipe_hash = content_hash(about)
 
         torch.manual_seed(recipe.seed)
         net = task.net().to(world.device)
@@ -134,16 +157,20 @@ def train(
         }
         nets, progress = {"net": net, "mean": mean}, Progress()
         if any(file.exists() for file in files):
-            progress = load_checkpoint(checkpoint, recipe_hash, nets, optimisers)
+            progress = load_checkpoint(checkpoint, about, nets, optimisers)
+            began -= progress.seconds
         log = Log(out, progress.step, world.first, tensorboard)
         run: nn.Module = torch.compile(net) if recipe.compile else net  # type: ignore[assignment]
         bfloat16 = recipe.precision == "bfloat16"
+        unread: list[tuple[int, torch.Tensor]] = []
 
         shown = False if quiet or not world.first else None
         with progress_of(f"training {recipe.name}", recipe.steps, shown) as advance:
             advance(progress.step)
             timed = time.monotonic(), progress.step
             for step in range(progress.step, recipe.steps):
+                if recipe.patience and progress.worse >= recipe.patience:
+                    break
                 rate = learning_rate(recipe.optimiser, step, recipe.steps, progress.drops)
                 torch.manual_seed(recipe.seed * 1_000_003 + step)
                 net.train()
@@ -163,9 +190,11 @@ def train(
                 logged = progress.step % recipe.log_every == 0 or last
                 kept = progress.step % recipe.checkpoint_every == 0
                 stop = world.any(stopped())
+                unread += [(step, loss) for loss in found.values()]
                 # Reading a loss waits for the device: on CUDA only where it is needed.
                 if logged or kept or stop or world.device.type == "cpu":
-                    _check_finite(found, step, recipe)
+                    _check_finite(unread, task, recipe, world, checkpoint)
+                    unread.clear()
                 if logged:
                     values = {key: world.mean(value) for key, value in found.items()}
                     now = time.monotonic(), progress.step
@@ -177,24 +206,26 @@ def train(
                     score = task.validate(mean.eval())
                     progress.score(score, recipe.optimiser.patience)
                     log.write(step=progress.step, validation=score)
-                enough = bool(recipe.patience) and progress.worse >= recipe.patience
-                if (kept or stop) and world.first:
-                    save_checkpoint(checkpoint, progress, recipe_hash, nets, optimisers)
+                progress.seconds = time.monotonic() - began
+                # After the last step too: what goes wrong in the end costs no training.
+                if (kept or stop or last) and world.first:
+                    save_checkpoint(checkpoint, progress, about, nets, optimisers)
                 advance()
                 if stop and not last:
                     log.write(step=progress.step, stopped=True)
                     return TrainingResult(out, False, progress.step, {}, world.first)
-                if enough:
-                    break
 
         held_out = task.evaluate(mean.eval())
         log.write(step=progress.step, held_out=held_out)
         if world.first:
-            task.save(mean, out, about)
-            card = _card(
-                out, recipe, net, held_out, world, threads, round(time.monotonic() - began)
-            )
-            write_json(out.with_suffix(".json"), {**card, "steps": progress.step, **about})
+            seen = {}
+            if task.division is not None:
+                about["data"] = {**about["data"], **task.division.split()}
+                seen[TRAINED_ON] = pack_images(task.division.seen())
+            task.save(mean, out, {**about, **seen})
+            progress.seconds = time.monotonic() - began
+            made = card(out, recipe, net, held_out, world, threads, progress)
+            write_json(out.with_suffix(".json"), {**made, **about})
             for file in files:
                 file.unlink(missing_ok=True)
     return TrainingResult(out, True, progress.step, held_out, world.first)
@@ -219,14 +250,32 @@ def _take_step(
     optimiser.step()
 
 
-def _check_finite(losses: dict[str, torch.Tensor], step: int, recipe: Recipe) -> None:
-    for loss in losses.values():
-        if not torch.isfinite(loss):
-            raise NeuroferError(
-                f"the loss is {loss.item()} at step {step} of recipe {recipe.name}; "
-                f"lower optimiser.learning_rate={recipe.optimiser.learning_rate}; the last "
-                "checkpoint, if there is one, is kept"
-            )
+def _check_finite(
+    losses: list[tuple[int, torch.Tensor]],
+    task: Task,
+    recipe: Recipe,
+    world: World,
+    checkpoint: Path,
+) -> None:
+    """Raise a NeuroferError that names the first batch whose loss is not finite."""
+    finite = torch.stack([loss.float() for _, loss in losses]).isfinite().tolist()
+    if not world.any(not all(finite)):
+        return
+    # Where another process saw it, the last step is the one: the weights are spoilt in all.
+    step, loss = losses[finite.index(False) if False in finite else -1]
+    positions = task.positions(step)
+    if task.division is None:
+        names = [f"training image {position}" for position in positions]
+    else:
+        names = task.division.train.table["stimulus_id"].iloc[positions].tolist()
+    some = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    kept = next((file for file in (checkpoint, previous(checkpoint)) if file.exists()), None)
+    raise NeuroferError(
+        f"the loss is {loss.item()} in step {step + 1} of recipe {recipe.name}, on the batch of "
+        f"{len(names)} stimuli {some}; their targets were finite when they were read: lower "
+        f"optimiser.learning_rate={recipe.optimiser.learning_rate}, or set optimiser.clip; "
+        + (f"the last good checkpoint is kept: {kept}" if kept else "there is no checkpoint yet")
+    )
 
 
 def _named(losses: dict[str, float]) -> dict[str, float]:
@@ -236,41 +285,16 @@ def _named(losses: dict[str, float]) -> dict[str, float]:
     return {f"loss_{name}": value for name, value in losses.items()}
 
 
-def _card(
-    out: Path,
-    recipe: Recipe,
-    net: nn.Module,
-    held_out: dict[str, float],
-    world: World,
-    threads: int | None,
-    seconds: int,
-) -> dict[str, Any]:
-    cuda = world.device.type == "cuda"
-    return {
-        "weights": out.name,
-        "sha256": sha256_file(out),
-        "command": f"neurofer train {recipe.name} --out {out.name}"
-        + (f" --threads {threads}" if threads else ""),
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "held_out": held_out,
-        "seconds": seconds,
-        "device": torch.cuda.get_device_name(world.device) if cuda else "cpu",
-        "processes": world.size,
-        "threads": threads or torch.get_num_threads(),
-        "versions": {"neurofer": neurofer.__version__, "torch": torch.__version__},
-    }
-
-
 def _average(mean: nn.Module, net: nn.Module, decay: float, step: int) -> None:
     """Move the running mean towards the net; early steps weigh more, so that the start fades."""
     decay = min(decay, (1 + step) / (10 + step))
-    state = net.state_dict()
+    ours, theirs = list(mean.state_dict().values()), list(net.state_dict().values())
+    real = [number for number, value in enumerate(ours) if value.is_floating_point()]
     with torch.no_grad():
-        for key, value in mean.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(state[key], 1 - decay)
-            else:
-                value.copy_(state[key])
+        # All at once: one by one, a GPU would wait for hundreds of small calls.
+        torch._foreach_lerp_([ours[i] for i in real], [theirs[i] for i in real], 1 - decay)
+        for number in set(range(len(ours))) - set(real):
+            ours[number].copy_(theirs[number])
 
 
 @contextmanager
@@ -284,6 +308,32 @@ def _torch_settings(threads: int | None, world: World) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+
+
+def _try_folder(folder: Path) -> None:
+    """Make a folder and write into it, so that a run does not find out at its end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NeuroferError(
+            f"the folder {folder} cannot be written to: {error.strerror}; choose another --out"
+        ) from error
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Turn what a disk says (full, read-only, not allowed) into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise NeuroferError(
+            f"{error.filename or out.parent} cannot be written: {error.strerror}; a checkpoint "
+            "that was written before is kept: make room or choose another --out, then --resume"
+        ) from error
 
 
 @contextmanager
