@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch.nn import functional
 
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.facts import Facts, package_facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.preprocess import resize
 from neurofer.subjects.trunk import image_tensor
+from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
 from neurofer.subjects.weights import load_weights, parameters_hash
 
 GRID = 6
@@ -69,6 +72,7 @@ class FaceNetSubject(FeatureSubject):
         "crop": "landmarks",
         "layer": "top",
     }
+    gray: ClassVar[bool] = False
     net: FaceNet
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
@@ -85,6 +89,27 @@ class FaceNetSubject(FeatureSubject):
     @abstractmethod
     def _empty_net() -> FaceNet:
         """Return the network before its weights are loaded."""
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it, without its weights."""
+        with weightless():
+            net = cls._empty_net()
+        return Facts(
+            size=cls.crop_size,
+            gray=cls.gray,
+            parameters=parameter_count(net),
+            sites=(*net.layers, "pooled"),
+            **package_facts(cls.name),
+        )
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of its sites, without its weights."""
+        with weightless():
+            net = cls._empty_net().eval()
+            found = net(torch.zeros(1, 3, cls.crop_size, cls.crop_size), net.layers)
+        return shapes_of({**found, "pooled": pool(found[cls.defaults["layer"]])})
 
     def _feature_sites(self) -> dict[str, Site]:
         return {name: Site(name) for name in (*self.net.layers, "pooled")}
@@ -112,6 +137,17 @@ class NamingSubject(FaceNetSubject):
     """
 
     classes: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it, without its weights."""
+        facts = super().facts()
+        return replace(facts, sites=(*(facts.sites or ()), "own", "decision"))
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of its sites, without its weights."""
+        return {**super().shapes(), **dict.fromkeys(("own", "decision"), (len(cls.classes),))}
 
     def _feature_sites(self) -> dict[str, Site]:
         names = ("own", "decision") if self.training is None else ("own",)

