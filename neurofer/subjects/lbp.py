@@ -27,7 +27,8 @@ class LocalBinaryPatterns(FeatureSubject):
 
     Gray images of 224 x 224 (others are brought to it), 8 neighbours at a radius of one pixel.
     Site `lbp`: (n, 64 x 59), the histogram of each cell summing to 1; readouts as in
-    `FeatureSubject`.
+    `FeatureSubject`. The paper's SVM-LBP is
+    `load_subject("lbp", training=protocol(stimuli, "nine"), readout="svm", svm_standardise=False)`.
     """
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:

@@ -4,7 +4,11 @@ import warnings
 
 import numpy as np
 from skimage.feature import local_binary_pattern
+from sklearn.svm import SVC
 
+from neurofer.recording import record
+from neurofer.stimuli import load_stimuli, protocol
+from neurofer.subjects import load_subject
 from neurofer.subjects.lbp import BINS, GRID, pattern_histograms, uniform_patterns
 
 
@@ -48,3 +52,16 @@ def test_histograms_by_a_plain_loop():
             cell = patterns[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
             expected = [(cell == k).mean() for k in range(BINS)]
             np.testing.assert_allclose(found[row, column], expected)
+
+
+def test_the_paper_s_rival_is_one_call_and_calls_every_face_neutral():
+    bfs = load_stimuli("bfs")
+    nine = protocol(bfs, "nine")
+    subject = load_subject("lbp", training=nine, readout="svm", svm_standardise=False)
+    shown = bfs.select(split="test").take(range(0, 96, 4))
+    decision = record(subject, shown)
+    answers = decision["unit"].values[decision.values.argmax(axis=1)]
+    features = [record(subject, stimuli, sites=["lbp"]).values for stimuli in (nine, shown)]
+    plain = SVC(kernel="linear").fit(features[0], nine.table["expression"])
+    assert (answers == plain.predict(features[1])).all()
+    assert set(answers) == {"neutral"}  # Table 2 has 14.3 %, which is one in seven
