@@ -38,6 +38,18 @@ def test_stages_have_the_published_sizes(
     assert seen == expected
 
 
+def test_keras_stem_leaves_whole_windows_only() -> None:
+    net = resnet50(3, width=0.125, stride="first", stem="keras").eval()
+    seen: list[int] = []
+    for name in ("conv1", "maxpool", "layer1", "layer2", "layer4"):
+        net.get_submodule(name).register_forward_hook(
+            lambda module, given, out: seen.append(out.shape[2])
+        )
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 224, 224))
+    assert seen == [112, 55, 55, 28, 7]
+
+
 @pytest.mark.parametrize(("where", "middle"), [("first", 4), ("middle", 8)])
 def test_the_stride_lies_where_it_should(where: str, middle: int) -> None:
     block, seen = Bottleneck(8, 4, 2, where).eval(), []  # type: ignore[arg-type]
