@@ -62,5 +62,6 @@ def _parameters(subject: Any) -> str:
     net = getattr(subject, "net", None) or getattr(subject, "trunk", None)
     if net is None:
         return ""
-    count = sum(values.numel() for values in net.state_dict().values())
+    # Batch normalisations also count the batches that they have seen, which is no parameter.
+    count = sum(v.numel() for v in net.state_dict().values() if v.is_floating_point())
     return f", {count:,} numbers in its network"

@@ -125,7 +125,7 @@ class EfficientNetLite0(FaceNet):
 
 @register("efficientnet-lite0")
 class EfficientNetLite0Subject(FaceNetSubject):
-    """A network that names the objects of ImageNet (see `neurofer.subjects.weights`).
+    """EfficientNet-Lite0, which names the objects of ImageNet (see `neurofer.subjects.weights`).
 
     It sees the whole frame unless told otherwise. The units of `logits` are ImageNet's classes in
     the usual order (281 is the tabby cat); the package does not carry their names.

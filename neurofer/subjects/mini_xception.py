@@ -112,7 +112,7 @@ class MiniXception(FaceNet):
 
 @register("mini-xception")
 class MiniXceptionSubject(NamingSubject):
-    """A small network that names expressions by itself (see `neurofer.subjects.weights`).
+    """mini-Xception, which names the expressions of FER2013 (see `neurofer.subjects.weights`).
 
     The network has no vector before its classes: `conv6`, (128, 4, 4), is what is pooled and read.
     """

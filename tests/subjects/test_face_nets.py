@@ -199,6 +199,17 @@ def test_without_training_a_network_that_names_expressions_decides_by_itself(nam
     assert subject.look_at(stimuli).values.ravel().tolist() == ["happy", "surprise"]
 
 
+@needs("mini-xception")
+def test_a_described_network_has_the_published_number_of_values():
+    from typer.testing import CliRunner
+
+    from neurofer.cli import app
+
+    said = CliRunner().invoke(app, ["subjects", "describe", "mini-xception"]).output
+    assert "58,423 numbers in its network" in said
+    assert "logits  units angry, disgust" in said
+
+
 def test_gray_values_are_opencvs():
     cv2 = pytest.importorskip("cv2")
     colours = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
