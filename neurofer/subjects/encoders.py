@@ -20,7 +20,8 @@ from neurofer.subjects.vgg_files import BLOCKS, layer_names
 
 ENCODERS = ("vgg", "pk")
 SCHEMES = ("full", "last-convolution", "decision")
-SIZE = 96
+
+_CELLS = {"vgg": 3 * 3, "pk": 6 * 6}  # of the last map of 96 pixels
 
 
 class Variant(NamedTuple):
@@ -85,8 +86,7 @@ class DecisionNet(nn.Module):
             raise unknown_choice("scheme", variant.scheme, SCHEMES)
         self.variant = variant
         self.encoder = {"vgg": vgg_encoder, "pk": pk_encoder}[variant.encoder](width=width)
-        with torch.no_grad():
-            features = self.encoder(torch.zeros(1, 3, SIZE, SIZE)).numel()
+        features = _CELLS[variant.encoder] * list(self.encoder.parameters())[-1].numel()
         self.decide = nn.Sequential(
             nn.Flatten(),
             nn.Linear(features, hidden),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.facts import NONE_NEEDED, OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.preprocess import area_mean, gray
 from neurofer.subjects.registry import register
@@ -35,6 +36,24 @@ class LocalBinaryPatterns(FeatureSubject):
         super().__init__(training, **options)
         labels = tuple(f"cell{cell}.pattern{k}" for cell in range(GRID**2) for k in range(BINS))
         self._prepare({"lbp": Site("lbp", labels=labels)}, "lbp")
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it."""
+        return Facts(
+            size=SIZE,
+            gray=True,
+            preprocessing="gray values, 0 to 255, rounded",
+            parameters=0,
+            sites=("lbp",),
+            weights=NONE_NEEDED,
+            licence=OWN_LICENCE,
+        )
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of its site."""
+        return {"lbp": (GRID**2 * BINS,)}
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the histograms, (n, 3776) float32."""

@@ -16,6 +16,7 @@ from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Batch, Site
 from neurofer.recording.steps import Timing, record_steps
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.facts import Facts
 
 
 class Subject(ABC):
@@ -66,6 +67,19 @@ class Subject(ABC):
     @abstractmethod
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of every named site, (n, ...) float32, from one forward pass."""
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of a subject of this kind before it is made; needs no weights."""
+        return Facts()
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]] | None:
+        """Return the shape of the response to one image at every site of `facts`, None if unknown.
+
+        It needs no weights.
+        """
+        return None
 
     @property
     def weights_hash(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,11 +12,15 @@ from torch.nn import functional
 
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.encoders import vgg_encoder
+from neurofer.subjects.facts import OWN_LICENCE, Facts, package_facts
 from neurofer.subjects.features import FeatureSubject
+from neurofer.subjects.hooks import activity
 from neurofer.subjects.preprocess import resize
 from neurofer.subjects.registry import register
 from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
 from neurofer.subjects.vgg_files import layer_names
+from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
 
 SIZES = (112, 224)
 GRID = 14
@@ -49,6 +54,24 @@ class ConvolutionalSubject(FeatureSubject):
         "size": SIZES,
     }
 
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it, without its weights."""
+        with weightless():
+            parameters = parameter_count(vgg_encoder())
+        sites = (*LAYERS, "pooled")
+        return Facts(size=cls.defaults["size"], gray=False, parameters=parameters, sites=sites)
+
+    @classmethod
+    def shapes(cls) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of its sites, without its weights."""
+        size = cls.defaults["size"]
+        with weightless():
+            rectified = [f"relu{name[4:]}" for name in LAYERS]
+            found = activity(vgg_encoder(), torch.zeros(1, 3, size, size), rectified)
+        maps = dict(zip(LAYERS, found.values(), strict=True))
+        return shapes_of({**maps, "pooled": pool(maps[cls.defaults["layer"]])})
+
     def _set_trunk(self, trunk: Trunk) -> None:
         self.trunk = trunk
         self.crop_size = self.options["size"]
@@ -77,6 +100,11 @@ class ConvolutionalSubject(FeatureSubject):
 class Vgg16Bsds(ConvolutionalSubject):
     """VGG16 trained on ImageNet, then a little on edges (see `neurofer.subjects.weights`)."""
 
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it, without its weights."""
+        return replace(super().facts(), **package_facts(cls.name))
+
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
         self._set_trunk(load_trunk("vgg16-bsds"))
@@ -87,6 +115,12 @@ class Vgg16Untrained(ConvolutionalSubject):
     """VGG16 with random weights (He-normal, zero biases) of the option `seed`."""
 
     defaults: ClassVar[Mapping[str, Any]] = {**ConvolutionalSubject.defaults, "seed": 0}
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it."""
+        facts = super().facts()
+        return replace(facts, preprocessing="caffe", weights="untrained", licence=OWN_LICENCE)
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
