@@ -86,6 +86,24 @@ def _nearest_rigid(camera: np.ndarray, body: np.ndarray, points: np.ndarray) -> 
     return scale * rotation[:2]
 
 
+def crop_box(landmarks: np.ndarray | None, width: float) -> np.ndarray | None:
+    """Return the square round a face: left, top, right, bottom; None where no face is known.
+
+    Counted in pixels from the corner of the image's first pixel, as Pillow counts; landmarks are
+    counted from its centre.
+
+    Args:
+        landmarks: (13, 2) ground truth, or None.
+        width: in decimetres of the face.
+    """
+    place = None if landmarks is None else face_place(landmarks)
+    if place is None:
+        return None
+    (x, y), scale = place
+    half = width * scale / 2
+    return np.array([x - half, y - half, x + half, y + half]) + 0.5
+
+
 def crop_face(
     image: np.ndarray, landmarks: np.ndarray | None, width: float, size: int
 ) -> np.ndarray:
@@ -99,13 +117,9 @@ def crop_face(
     """
     from PIL import Image
 
-    place = None if landmarks is None else face_place(landmarks)
-    if place is None:
+    box = crop_box(landmarks, width)
+    if box is None:
         return image
-    (x, y), scale = place
-    half = width * scale / 2
-    # Pillow counts from the corner of the first pixel, landmarks from its centre.
-    box = np.array([x - half, y - half, x + half, y + half]) + 0.5
     height, wide = image.shape[:2]
     beyond = max(-box[0], -box[1], box[2] - wide, box[3] - height, 0.0)
     if beyond > 4 * max(height, wide):
