@@ -63,6 +63,17 @@ def test_a_set_of_its_own_split_is_held_out_by_it() -> None:
         held_out(made(), data, seed=0)
 
 
+def test_the_people_with_the_most_images_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        images, "load_stimuli", lambda name, progress, **kw: made().take(range(3, 40))
+    )
+    table = ImageData(stimuli="made", size=24, people=2).load().table
+    assert len(table) == 8  # of the ten, whom the first of lost three images
+    assert sorted(set(table["head"] + table["identity"])) == ["human0", "human1"]
+    with pytest.raises(NeuroferError, match="people=11, but made has 10 identities"):
+        ImageData(stimuli="made", size=24, people=11).load()
+
+
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("size", [24, 16])
 def test_resident_and_streamed_batches_are_the_same(gray: bool, size: int) -> None:
