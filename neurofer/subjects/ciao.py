@@ -7,6 +7,7 @@ expression recognition". The equations are numbered as there.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,8 +39,8 @@ class ShuntingInhibition(nn.Module):
         self.inhibitory.requires_grad_(True)
         self.excitatory.requires_grad_(trainable)
         # a = softplus(raw) is positive whatever raw becomes; a clamp would stop learning at zero.
-        raw = torch.log(torch.expm1(torch.tensor(_INTEGRATION)))
-        self.raw_integration = nn.Parameter(raw.repeat(excitatory.out_channels))
+        raw = math.log(math.expm1(_INTEGRATION))
+        self.raw_integration = nn.Parameter(torch.full((excitatory.out_channels,), raw))
 
     @property
     def integration(self) -> torch.Tensor:
