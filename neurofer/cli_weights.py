@@ -13,9 +13,10 @@ app = typer.Typer(help="Fetch and list pretrained weights.", no_args_is_help=Tru
 @app.command("list")
 def list_command() -> None:
     """List the weights that neurofer knows, where they lie and how to get them."""
+    from neurofer.subjects.published import list_published
     from neurofer.subjects.weights import list_weights
 
-    for row in list_weights():
+    for row in (*list_weights(), *list_published()):
         state = f"at {row['path']}" if row["present"] else f"missing; run: {row['command']}"
         about = f"Licence: {row['licence']}."
         if row["package"]:

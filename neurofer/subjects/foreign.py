@@ -81,7 +81,7 @@ def _kind(path: Path) -> str:
 
 def _refusal(kind: str, error: Exception) -> str:
     """Say what is wrong with a file; torch's own words would advise to run what lies in it."""
-    asked = re.search(r"(?:GLOBAL|global:) ([\w.]+)", str(error))
+    asked = re.search(r"GLOBAL ([\w.]+)", str(error))
     if asked:
         return (
             f"refused: it asks for {asked[1]} to be run, and weights need nothing run. If it is "

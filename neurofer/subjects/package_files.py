@@ -6,18 +6,14 @@ are not read.
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurofer.errors import NeuroferError
-
-if TYPE_CHECKING:
-    import torch
+from neurofer.subjects.foreign import read_arrays
 
 Arrays = dict[str, np.ndarray]
 
@@ -51,17 +47,6 @@ def read_h5(path: Path, wanted: str) -> Arrays:
     except OSError as error:
         raise NeuroferError(f"{path} is not a readable h5 file: {error}") from error
     return arrays
-
-
-def read_torch(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a torch file; one that holds anything else is refused, not run."""
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise NeuroferError(f"{path} is not a torch file of plain weights: {error}") from error
-    return {str(key): value for key, value in state.items()} if isinstance(state, dict) else {}
 
 
 def mini_xception(files: Sequence[Path]) -> Arrays:
@@ -119,10 +104,10 @@ def efficientnet_lite(files: Sequence[Path]) -> Arrays:
     from neurofer.subjects.efficientnet_lite import BLOCKS
 
     made: Arrays = {}
-    for key, values in read_torch(files[0]).items():
+    for key, values in read_arrays(files[0])[1].items():
         *outer, layer, part = key.split(".")
         if part == "num_batches_tracked":
             continue
         name = f"{BLOCKS[int(outer[1])].name}.{_LITE[layer]}" if outer else _LITE_OUTSIDE[layer]
-        made[f"{name}.{part}"] = values.float().numpy()
+        made[f"{name}.{part}"] = values
     return made

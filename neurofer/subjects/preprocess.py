@@ -149,6 +149,10 @@ class Preprocessing:
         return images if self.deviation == (1.0,) else images / deviation
 
 
+IMAGENET = Preprocessing("RGB", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What torch's networks that were trained on ImageNet see."""
+
+
 def network_input(image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:
     """Return an image as a network that is trained here sees it: (channels, size, size) uint8.
 

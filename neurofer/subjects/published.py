@@ -26,7 +26,7 @@ Which facts were seen in public code, and which are inferred:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ import numpy as np
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, sha256_file
 from neurofer.subjects.foreign import read_arrays
-from neurofer.subjects.preprocess import Preprocessing
+from neurofer.subjects.preprocess import IMAGENET, Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -91,11 +91,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """A network that can be added: its layouts, the names of its outputs and what it is."""
+    """A network that can be added: its layouts, the names of its outputs, what it is."""
 
     layouts: tuple[Layout, ...]
     outputs: tuple[str, ...]
     note: str
+    licence: str
     size: int = 224
 
 
@@ -136,13 +137,12 @@ NETWORKS: dict[str, PublishedNetwork] = {
                 "cornet",
                 ("torch",),
                 _same,
-                Preprocessing(
-                    "RGB", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), shorter_side=224
-                ),
+                replace(IMAGENET, shorter_side=224),
             ),
         ),
         tuple(f"imagenet-{number}" for number in range(1000)),
-        "CORnet-S as its authors trained it on ImageNet (Kubilius et al. 2019)",
+        "CORnet-S as its authors trained it on ImageNet (Kubilius et al. 2019).",
+        "GPL-3.0, that of the authors' repository",
     ),
     "resnet-50": PublishedNetwork(
         (
@@ -172,7 +172,8 @@ NETWORKS: dict[str, PublishedNetwork] = {
             ),
         ),
         tuple(f"vggface2-{number}" for number in range(8631)),
-        "ResNet-50 trained on the identities of VGGFace2 (Cao et al. 2018)",
+        "ResNet-50 trained to name the 8,631 people of VGGFace2 (Cao et al. 2018).",
+        "that of whoever published the file; for research alone, as keras-vggface has it",
     ),
 }
 
@@ -203,6 +204,22 @@ def published_file(network: str) -> Path:
 def command(network: str) -> str:
     """Return the command line that puts a published network into the cache."""
     return f"neurofer weights add {network} FILE"
+
+
+def list_published() -> list[dict[str, Any]]:
+    """Return one row for each published network, as `weights.list_weights` does."""
+    return [
+        {
+            "name": f"{name}-{PUBLISHED}",
+            "present": published_path(name).is_file(),
+            "path": str(published_path(name)),
+            "command": command(name),
+            "note": network.note,
+            "licence": network.licence,
+            "package": None,
+        }
+        for name, network in NETWORKS.items()
+    ]
 
 
 def add_published(network: str, path: str | Path) -> Path:

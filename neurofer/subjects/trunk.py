@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as functional
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.subjects.preprocess import IMAGENET, Preprocessing
 from neurofer.subjects.vgg_files import BLOCKS, layer_names
 from neurofer.subjects.weights import SOURCES, load_weights, parameters_hash, weight_source
 
@@ -22,10 +23,11 @@ UNTRAINED = "vgg16-untrained"
 _CONVERTED = tuple(name for name, one in SOURCES.items() if one.architecture in BLOCKS)
 TRUNKS = (*_CONVERTED, UNTRAINED)
 
-# Channel means of ImageNet in the caffe convention (BGR, 0 to 255) and of torchvision (RGB, 0-1).
-CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
-TORCHVISION_MEAN_RGB = (0.485, 0.456, 0.406)
-TORCHVISION_SD_RGB = (0.229, 0.224, 0.225)
+CONVENTIONS = {
+    "caffe": Preprocessing("BGR", 1.0, (103.939, 116.779, 123.68)),
+    "torchvision": IMAGENET,
+}
+"""How networks that were trained on ImageNet see pixels."""
 
 
 def layer_stride(layer: str) -> int:
@@ -54,14 +56,9 @@ def preprocess(images: torch.Tensor, convention: str) -> torch.Tensor:
         images: RGB, 0 to 255.
         convention: "caffe" (BGR minus the mean) or "torchvision" (RGB, 0 to 1, standardised).
     """
-    if convention == "caffe":
-        mean = images.new_tensor(CAFFE_MEAN_BGR).view(1, 3, 1, 1)
-        return images.flip(1) - mean
-    if convention == "torchvision":
-        mean = images.new_tensor(TORCHVISION_MEAN_RGB).view(1, 3, 1, 1)
-        deviation = images.new_tensor(TORCHVISION_SD_RGB).view(1, 3, 1, 1)
-        return (images / 255.0 - mean) / deviation
-    raise unknown_choice("preprocessing", convention, ("caffe", "torchvision"))
+    if convention not in CONVENTIONS:
+        raise unknown_choice("preprocessing", convention, CONVENTIONS)
+    return CONVENTIONS[convention].scaled(images)
 
 
 def image_tensor(images: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:

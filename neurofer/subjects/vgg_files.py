@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.subjects.package_files import read_h5, read_torch
+from neurofer.subjects.foreign import read_arrays
+from neurofer.subjects.package_files import read_h5
 
 # Convolutions in each of the five blocks (Simonyan & Zisserman 2015, configurations D and E).
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -58,7 +59,7 @@ def read_keras(path: Path) -> dict[str, np.ndarray]:
 
 def read_torchvision(path: Path) -> dict[str, np.ndarray]:
     """Return the convolutions of a torchvision VGG state dict ("features.0.weight" and so on)."""
-    state = read_torch(path)
+    _, state = read_arrays(path)
     keys = {}
     for key in state:
         match = re.fullmatch(r"features\.(\d+)\.weight", key)
@@ -69,7 +70,7 @@ def read_torchvision(path: Path) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for (_, prefix), layer in zip(sorted(keys.items()), names, strict=False):
         for part in ("weight", "bias"):
-            arrays[f"{layer}.{part}"] = state[prefix + part].float().numpy()
+            arrays[f"{layer}.{part}"] = state[prefix + part]
     return arrays
 
 
