@@ -22,12 +22,12 @@ from torch.nn import functional
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.subjects.preprocess import heatmap_input
+from neurofer.subjects.shipped import FOLDER
 from neurofer.subjects.tensors import load_tensors, tensors_hash
 
 MAP_SIZE = 56
 LANDMARK_COUNT = 13
 NAMES = ("heatmap", "heatmap-human")
-WEIGHTS = Path(__file__).parent / "weights"
 CONFIDENCE_RADIUS = 2.5  # cells of the map: 10 pixels of a 224-pixel image
 
 
@@ -42,7 +42,7 @@ def load(name: str | os.PathLike[str]) -> LandmarkNet:
     """
     text = os.fspath(name)
     if text in NAMES:
-        path = WEIGHTS / f"{text}.safetensors"
+        path = FOLDER / f"{text}.safetensors"
     elif text.endswith(".safetensors"):
         path = Path(text)
     else:

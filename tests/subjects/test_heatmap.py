@@ -14,7 +14,6 @@ from neurofer.subjects import heatmap
 from neurofer.subjects.heatmap import (
     MAP_SIZE,
     NAMES,
-    WEIGHTS,
     HeatmapNet,
     LandmarkNet,
     soft_argmax,
@@ -23,6 +22,7 @@ from neurofer.subjects.heatmap import (
     to_pixels,
 )
 from neurofer.subjects.preprocess import heatmap_input
+from neurofer.subjects.shipped import FOLDER
 from neurofer.subjects.tensors import load_tensors, save_tensors
 
 
@@ -157,8 +157,8 @@ def test_weights_of_another_net_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_weights_are_those_of_their_card(name):
-    card = json.loads((WEIGHTS / f"{name}.json").read_text("utf-8"))
-    path = WEIGHTS / f"{name}.safetensors"
+    card = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    path = FOLDER / f"{name}.safetensors"
     assert card["sha256"] == sha256_file(path)
     assert path.stat().st_size < 1_100_000
     net = heatmap.load(name)
@@ -177,7 +177,7 @@ def test_the_hash_is_that_of_the_weights():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_weights_load_from_any_folder(name, tmp_path):
-    copy = shutil.copy(WEIGHTS / f"{name}.safetensors", tmp_path / "mine.safetensors")
+    copy = shutil.copy(FOLDER / f"{name}.safetensors", tmp_path / "mine.safetensors")
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     ours, _ = heatmap.load(name).predict([image])
     np.testing.assert_array_equal(ours, heatmap.load(copy).predict([image])[0])

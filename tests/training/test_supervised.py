@@ -16,6 +16,7 @@ from neurofer.stimuli import StimulusSet
 from neurofer.subjects.networks import make_network
 from neurofer.subjects.tensors import load_tensors, save_tensors
 from neurofer.training import images, make_recipe
+from neurofer.training.autoencoder import AdversarialAutoencoder
 from neurofer.training.supervised import Task, start_from
 from neurofer.training.train import train
 from neurofer.training.world import World
@@ -151,6 +152,29 @@ def test_starting_weights_are_taken_where_they_fit(tmp_path: Path) -> None:
     assert two.state_dict()["fc.weight"].shape == (5, 32)
     with pytest.raises(NeuroferError, match="no tensor in common"):
         start_from(torch.nn.Linear(2, 2), tmp_path / "one.safetensors")
+
+
+def test_an_encoder_starts_both_convolutions_of_ciao(tmp_path: Path) -> None:
+    encoder = make_network("vgg", 5, width=0.0625, hidden=4)
+    save_tensors(tmp_path / "vgg.safetensors", encoder.state_dict(), {})
+    net = make_network("vgg", 3, width=0.0625, hidden=8, scheme="decision", ciao=True)
+    copied = start_from(net, tmp_path / "vgg.safetensors")
+    last = encoder.get_submodule("encoder.conv5_3").weight
+    for twin in ("excitatory", "inhibitory"):
+        start = net.get_submodule(f"encoder.conv5_3.{twin}").weight
+        torch.testing.assert_close(start, last)
+    assert copied == 2 * (13 + 1)  # weights and biases, the last convolution's twice
+
+
+def test_the_encoder_of_an_autoencoder_is_found(tmp_path: Path) -> None:
+    autoencoder = AdversarialAutoencoder(width=0.0625)
+    save_tensors(tmp_path / "pk.safetensors", autoencoder.state_dict(), {})
+    net = make_network("pk", 3, width=0.0625, hidden=8)
+    assert start_from(net, tmp_path / "pk.safetensors") == 2 * 4
+    found = net.get_submodule("encoder.conv4").weight
+    torch.testing.assert_close(
+        found, autoencoder.encoder.get_submodule("convolutions.conv4").weight
+    )
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
