@@ -9,6 +9,10 @@ from neurofer.subjects.weights import weight_source, weights_path
 
 NONE_NEEDED = "none needed"
 OWN_LICENCE = "MIT, the neurofer authors"
+CONVENTIONS = {
+    "caffe": "BGR, 0 to 255, minus the mean colour of ImageNet",
+    "torchvision": "RGB, 0 to 1, standardised by mean and deviation of ImageNet",
+}
 
 
 @dataclass(frozen=True)
@@ -47,5 +51,5 @@ def package_facts(name: str) -> dict[str, Any]:
         "weights": "fetched" if present else "to fetch",
         "licence": source.licence,
         "source": f"{source.package}. {source.note}{come}",
-        "preprocessing": source.preprocessing,
+        "preprocessing": CONVENTIONS.get(source.preprocessing, source.preprocessing),
     }

@@ -86,7 +86,7 @@ class TrainedSubject(FeatureSubject):
         return Facts(
             size=size,
             gray=stated.gray,
-            preprocessing="-1 to 1",
+            preprocessing="pixels from -1 to 1",
             parameters=parameter_count(net),
             sites=(*stated.sites, "pooled"),
             weights="shipped" if about else UNTRAINED,

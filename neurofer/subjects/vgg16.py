@@ -13,7 +13,7 @@ from torch.nn import functional
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.encoders import vgg_encoder
-from neurofer.subjects.facts import OWN_LICENCE, Facts, package_facts
+from neurofer.subjects.facts import CONVENTIONS, OWN_LICENCE, Facts, package_facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.preprocess import resize
@@ -120,7 +120,8 @@ class Vgg16Untrained(ConvolutionalSubject):
     def facts(cls) -> Facts:
         """Return what is known of it."""
         facts = super().facts()
-        return replace(facts, preprocessing="caffe", weights="untrained", licence=OWN_LICENCE)
+        seen = CONVENTIONS["caffe"]
+        return replace(facts, preprocessing=seen, weights="untrained", licence=OWN_LICENCE)
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)

@@ -15,6 +15,7 @@ from neurofer.files import content_hash
 from neurofer.recording import Batch, Site
 from neurofer.stimuli import StimulusSet
 from neurofer.subjects import heatmap
+from neurofer.subjects.facts import Facts, package_facts
 from neurofer.subjects.norm_referenced import dissection
 from neurofer.subjects.norm_referenced.landmark_stage import (
     EXPRESSION,
@@ -111,6 +112,11 @@ class MdNre(Subject):
         "rectification": RECTIFICATIONS,
         "reference": ("head", "identity"),
     }
+
+    @classmethod
+    def facts(cls) -> Facts:
+        """Return what is known of it before it has learned: what its trunk is."""
+        return Facts(gray=False, **package_facts(cls.defaults["trunk"]))
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
