@@ -72,6 +72,8 @@ class TaskRecipe(Recipe):
         tests: further stimuli that are only tested, by name; those trained on are left out.
         verification: stimuli of identities that the net must not know; its features there are
             compared by their cosine, and the area under the ROC curve is reported.
+        probe: stimuli of identities that the net must not know; a linear probe reads their
+            expression from every site, fitted to some of them and tested on others.
     """
 
     task: Literal["supervised"]
@@ -83,6 +85,7 @@ class TaskRecipe(Recipe):
     contrast: Contrast | None = None
     tests: dict[str, ImageData] = Field(default_factory=dict)
     verification: ImageData | None = None
+    probe: ImageData | None = None
 
     @model_validator(mode="after")
     def _open(self) -> TaskRecipe:
@@ -192,6 +195,8 @@ class Task:
             scores.update({f"{name}_{key}": value for key, value in found.items()})
         if recipe.verification is not None:
             scores["verification_auc"] = self._verify(net, recipe.verification)
+        if recipe.probe is not None:
+            scores.update(self._probe(net, recipe.probe))
         return {key: round(value, 4) for key, value in scores.items()}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
@@ -242,18 +247,34 @@ class Task:
         return scores
 
     def _verify(self, net: nn.Module, data: ImageData) -> float:
+        stimuli = self._strangers("verification", data)
+        site = ARCHITECTURES[self.recipe.network.name].features
+        features = self._outputs(net, stimuli, data, site)
+        return verification_auc(features.numpy(), stimuli.table["identity"].to_numpy())
+
+    def _probe(self, net: nn.Module, data: ImageData) -> dict[str, float]:
+        """Return the percentage of expressions that is read from every site, of unseen people."""
+        from neurofer.analyses.probe import held_out_answers  # a bare GPU node has no scipy
+
+        stimuli = self._strangers("probe", data)
+        expressions = stimuli.table["expression"].to_numpy(str)
+        people = stimuli.table["identity"].to_numpy(str)
+        scores = {}
+        for site in ARCHITECTURES[self.recipe.network.name].sites:
+            features = self._outputs(net, stimuli, data, site).numpy()
+            answers, _ = held_out_answers(features, expressions, people, seed=self.recipe.seed)
+            scores[f"probe_{site}"] = 100 * float((answers == expressions).mean())
+        return scores
+
+    def _strangers(self, what: str, data: ImageData) -> StimulusSet:
+        """Return stimuli, none of whose identities was trained on."""
         stimuli = data.load(quiet=self._quiet)
-        known = set(self.division.train.table["identity"])
-        people = stimuli.table["identity"]
-        if known & set(people):
+        known = set(self.division.train.table["identity"]) & set(stimuli.table["identity"])
+        if known:
             raise NeuroferError(
-                f"verification: {len(known & set(people))} identities were trained on; choose "
-                "stimuli of other people"
+                f"{what}: {len(known)} identities were trained on; choose stimuli of other people"
             )
-        features = self._outputs(
-            net, stimuli, data, ARCHITECTURES[self.recipe.network.name].features
-        )
-        return verification_auc(features.numpy(), people.to_numpy())
+        return stimuli
 
 
 def start_from(net: nn.Module, path: Path) -> int:
