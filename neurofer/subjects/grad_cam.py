@@ -249,11 +249,23 @@ def _maps(
     with torch.inference_mode(False), torch.enable_grad():
         images = image_tensor([resize(image, subject.crop_size) for image in shown])
         found = dict(subject.net.steps(subject.net.prepare(images).requires_grad_()))
-        spatial = [k for k, v in found.items() if v.ndim == 4 and v.shape[2:].numel() > 1]
-        layer = layer or spatial[-1]
+        layer = layer or _last_of(subject)
         if layer not in found:
-            raise unknown_choice("layer", layer, spatial, f"subject {subject.name!r}")
+            raise unknown_choice("layer", layer, found, f"subject {subject.name!r}")
         return _explain(found[layer], list(found.values())[-1], classes, layer)
+
+
+def _last_of(subject: FaceNetSubject) -> str:
+    """Return the last layer with several places that is not negative, of noise as of any image."""
+    random = torch.Generator().manual_seed(0)
+    noise = 255 * torch.rand((1, 3, subject.crop_size, subject.crop_size), generator=random)
+    with torch.no_grad():
+        found = dict(subject.net.steps(subject.net.prepare(noise)))
+    return [
+        name
+        for name, shown in found.items()
+        if shown.ndim == 4 and shown.shape[2:].numel() > 1 and bool((shown >= 0).all())
+    ][-1]
 
 
 def _boxes(

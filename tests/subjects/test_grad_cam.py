@@ -280,6 +280,18 @@ def test_a_pretrained_face_network_is_explained_within_its_crop() -> None:
         assert one[inside].max() > 0
 
 
+def test_the_layer_of_a_pretrained_face_network_can_be_named() -> None:
+    stimuli = load_stimuli("bfs", seeds=[1], size=96).take([0])
+    subject = RandomExpressionNet()
+    last, named, early = (
+        saliency_maps(subject, stimuli, 0, layer) for layer in (None, "conv4_4", "conv2_1")
+    )
+    np.testing.assert_array_equal(last, named)
+    assert not np.allclose(last, early)
+    with pytest.raises(NeuroferError, match=r"layer='conv4_5'.*did you mean"):
+        saliency_maps(subject, stimuli, 0, "conv4_5")
+
+
 def test_the_core_is_zero_without_gradient_and_finite_without_activity() -> None:
     activity, gradient = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     assert (grad_cam_plus_plus(activity, torch.zeros_like(gradient)) == 0).all()
