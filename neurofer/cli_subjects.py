@@ -139,8 +139,8 @@ def _shape(shapes: Any, site: str) -> str:
 def _told(subject: Any, site: str) -> str:
     known = subject.sites.get(site) if subject is not None else None
     region = f"  region {known.region}" if known and known.region else ""
-    labels = known.labels or () if known else ()
-    shown = labels if len(labels) <= _LABELS else (*labels[:3], "...", labels[-1])
+    labels = list(known.labels or ()) if known else []
+    shown = labels if len(labels) <= _LABELS else [*labels[:3], "...", labels[-1]]
     return region + (f"  units {', '.join(shown)}" if labels else "")
 
 

@@ -21,6 +21,7 @@ from neurofer.brainscore import (
 from neurofer.errors import NeuroferError
 from neurofer.recording import check_recording
 from neurofer.stimuli import StimulusSet
+from neurofer.subjects import load_subject
 
 from .subjects.brightness import Brightness
 
@@ -196,6 +197,50 @@ def test_a_subject_passes_brain_scores_own_benchmark(
     assert 0.3 < expected < 0.99
     np.testing.assert_allclose(float(score.attrs["raw"]), expected, rtol=1e-6)
     np.testing.assert_allclose(float(score), expected**2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("region", "bins", "sites"),
+    [
+        ("IT", [(70, 170)], ["IT.output-t0"]),
+        ("IT", [(190, 210), (0, 70), (150, 170)], ["IT.output-t1", "IT.output-t0", "IT.output-t0"]),
+        ("V4", [(240, 290), (139, 150)], ["V4.output-t3", "V4.output-t1"]),
+    ],
+)
+def test_cornet_s_answers_brain_scores_benchmark_at_its_times(
+    stimuli: StimulusSet, tmp_path: Path, region: str, bins: list[tuple[int, int]], sites: list[str]
+) -> None:
+    """The steps that Brain-Score's own wrapper of CORnet-S would choose, by hand."""
+    pytest.importorskip("brainscore_vision")
+    from brainscore_core.metrics import Score
+    from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
+
+    subject = load_subject("cornet-s", weights="untrained", width=0.0625)
+    theirs = stimulus_set_to_brainscore(stimuli, tmp_path / "set")
+    subject.start_recording(region, time_bins=bins)
+    target = to_brainscore(subject.look_at(stimuli))
+    target.attrs["stimulus_set"] = theirs
+    seen: list[Any] = []
+
+    def compare(source: Any, target: Any) -> Any:
+        seen.append(source)
+        return Score(1.0)
+
+    NeuralBenchmark(
+        identifier="tiny",
+        assembly=target,
+        similarity_metric=compare,
+        visual_degrees=8,
+        number_of_trials=1,
+        version=1,
+        ceiling_func=lambda: Score(1.0),
+        parent=None,
+    )(as_brain_model(subject))
+    recorded = record(subject, stimuli, sites=list(dict.fromkeys(sites)))
+    steps = [recorded.values[:, recorded["site"].values == site] for site in sites]
+    values = seen[0].values.reshape(len(stimuli), -1, len(bins))
+    np.testing.assert_array_equal(values, np.stack(steps, axis=2))
+    assert (values[:, :, 0] != 0).any()
 
 
 def test_without_brain_score_the_error_says_what_to_install(
