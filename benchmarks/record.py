@@ -1,7 +1,8 @@
-"""Recording against a bare loop with the same decoding, and an early site against a late one."""
+"""Recording against a bare loop and against Brain-Score's wrapper; early exit; bfloat16."""
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,87 @@ BATCH = 16
 
 def benchmarks() -> list[dict[str, Any]]:
     """Return the rows of this file."""
-    return [_loop(), _early_exit()]
+    return [_loop(), _early_exit(), pytorchwrapper(), bf16()]
+
+
+def pytorchwrapper(images: int = IMAGES, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Return `record.pytorchwrapper`: images a second of `record`, and of Brain-Score's wrapper.
+
+    The same network, PNGs, pixels, batches and layers, 24,576 units in two of them; assemblies
+    with the columns of the stimuli on both sides. What the wrapper would cache is computed anew.
+    """
+    from neurofer.brainscore import stimulus_set_to_brainscore  # also switches the caching off
+    from neurofer.recording import record
+    from neurofer.stimuli import load_stimuli, read_stimuli
+    from neurofer.subjects import load_subject
+    from neurofer.subjects.preprocess import network_input
+
+    row: dict[str, Any] = {"id": "record.pytorchwrapper", "goal": 2.0, "unit": "images/s"}
+    try:
+        # The class imports no torchvision, which a CPU build of torch cannot load; only the
+        # wrapper's own preprocessing would, and the subject's is used in its place.
+        from brainscore_vision.model_helpers.activations.pytorch import PytorchWrapper, load_images
+    except ImportError:
+        nothing = {"ours": None, "peer": None, "ratio": None}
+        return {**row, **nothing, "note": "Brain-Score is not installed"}
+
+    subject: Any = load_subject("resnet-18", weights="untrained")
+    layers = ["layer3", "layer4"]
+
+    def seen(paths: list[Path]) -> np.ndarray:
+        pixels = [network_input(np.asarray(image), subject.size) for image in load_images(paths)]
+        return np.stack(pixels).astype(np.float32) / 127.5 - 1
+
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = load_stimuli("bfs").take(range(images))
+        theirs = stimulus_set_to_brainscore(drawn, Path(folder) / "set")
+        theirs.identifier = None  # a name would be a key of its cache
+        stimuli = read_stimuli(Path(folder) / "set")
+        wrapper = PytorchWrapper(copy.deepcopy(subject.net), seen, batch_size=BATCH)
+        found: dict[str, np.ndarray] = {}
+
+        def ours() -> None:
+            recording = record(subject, stimuli, sites=layers, batch_size=BATCH, progress=False)
+            found["ours"] = recording.to_numpy()
+
+        def peer() -> None:
+            found["peer"] = wrapper(theirs, layers=layers).to_numpy()
+
+        seconds = interleaved(rounds, ours, peer)
+    difference = float(np.abs(found["ours"] - found["peer"]).max())
+    made = _row(row["id"], [images / s for s in seconds], row["goal"])
+    units = found["ours"].shape[1]
+    note = f"resnet-18 at 128 px, {units:,} units, equal to {difference:.0e}"
+    return {**made, "note": note}
+
+
+def bf16(images: int = BATCH, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Return `record.bf16`: images a second of ResNet-50 in bfloat16, and in float32.
+
+    The goal is of processors with AMX; others have slower instructions for the type, or none.
+    """
+    from neurofer.recording import record
+    from neurofer.stimuli import load_stimuli
+    from neurofer.subjects import load_subject
+
+    stimuli = load_stimuli("bfs").take(range(images))
+
+    def in_type(precision: str) -> Callable[[], object]:
+        subject = load_subject("resnet-50", weights="untrained", precision=precision)
+        return lambda: record(subject, stimuli, sites=["avgpool"], batch_size=BATCH, progress=False)
+
+    seconds = interleaved(rounds, in_type("bfloat16"), in_type("float32"))
+    flags = _processor_flags() & {"amx_bf16", "amx_tile", "avx512_bf16", "avx512f", "avx2"}
+    applies = "amx_bf16" in flags
+    row = _row("record.bf16", [images / s for s in seconds], 2.0 if applies else None)
+    said = f"{', '.join(sorted(flags)) or 'unknown instructions'}"
+    return {**row, "note": said + ("" if applies else "; the goal of 2 is of processors with AMX")}
+
+
+def _processor_flags() -> set[str]:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text("utf-8").splitlines() if known.is_file() else []
+    return {flag for line in lines if line.startswith("flags") for flag in line.split()}
 
 
 def _early_exit() -> dict[str, Any]:
@@ -63,7 +144,7 @@ def _loop() -> dict[str, Any]:
     return _row("record.loop", [IMAGES / s for s in seconds], 0.95)
 
 
-def _row(name: str, speeds: list[float], goal: float) -> dict[str, Any]:
+def _row(name: str, speeds: list[float], goal: float | None) -> dict[str, Any]:
     ratio = speeds[0] / speeds[1]
     shared = {"ours": speeds[0], "peer": speeds[1], "ratio": ratio, "goal": goal}
     return {"id": name, **shared, "unit": "images/s"}

@@ -299,15 +299,18 @@ def _average(mean: nn.Module, net: nn.Module, decay: float, step: int) -> None:
 
 @contextmanager
 def _torch_settings(threads: int | None, world: World) -> Iterator[None]:
-    """Set the number of threads and, on the CPU, ask for deterministic kernels; put both back."""
+    """Set threads; ask for deterministic kernels on the CPU, the fastest on CUDA; put all back."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    tried = torch.backends.cudnn.benchmark
     torch.set_num_threads(threads or before[0])
     torch.use_deterministic_algorithms(world.device.type == "cpu")
+    torch.backends.cudnn.benchmark = world.device.type == "cuda"  # batches are all of one shape
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.benchmark = tried
 
 
 def _try_folder(folder: Path) -> None:
