@@ -79,8 +79,8 @@ def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         rows=n_rows,
         cols=1 + PANELS,
         column_widths=[0.28, *[0.24] * PANELS],
-        horizontal_spacing=0.065,
-        vertical_spacing=0.42 / n_rows if n_rows > 1 else 0,
+        horizontal_spacing=0.075,
+        vertical_spacing=0.54 / n_rows if n_rows > 1 else 0,
         specs=_specs(rows, len(results)),
         subplot_titles=_titles(results, chosen, rows),
     )
@@ -93,7 +93,7 @@ def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         figure,
         title="Which tuning model describes the units best",
         note=_note(results),
-        height=230 + 210 * max(n_rows, 2),
+        height=210 + 235 * max(n_rows, 2),
         top=64,
     )
     figure.update_annotations(font={"size": SMALL})

@@ -17,7 +17,7 @@ from neurofer.errors import NeuroferError, unknown_choice
 LIKELIHOODS = ("gaussian", "poisson")
 CRITERIA = ("bic", "aicc", "aic", "cv")
 OK, NOT_FINITE, IS_CONSTANT = "ok", "not finite", "constant"
-NEGATIVE, FEW_LEVELS, MANY_PARAMETERS = "negative", "too few levels", "n - k - 1 <= 0"
+NEGATIVE, FEW_LEVELS = "negative", "too few levels"
 # Residuals of less than this part of the sum of squares are rounding; models share the floor.
 ROUNDING = 1e-24
 
@@ -54,9 +54,9 @@ class Fit:
         model: its name.
         likelihood: "gaussian" or "poisson".
         names: of the parameters of the mean, "a" first.
-        values: (units, parameters); NaN where `status` is neither "ok" nor the criterion's.
-        status: (units,) "ok", "not finite", "negative" (Poisson), "constant" (only "flat" is
-            fitted, and nothing compared), "too few levels" (than parameters).
+        values: (units, parameters); NaN where `status` is not "ok".
+        status: (units,) "ok", "not finite", "negative" (for counts), "constant" ("flat" has its
+            value, all else is NaN), "too few levels" (fewer distinct x than parameters).
         rss: (units,) residual sum of squares.
         log_likelihood: (units,) at the maximum.
         r2: (units,) 1 - RSS / TSS.

@@ -148,7 +148,6 @@ def _kinks(box: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tenso
 
 
 def _power(x: torch.Tensor, theta: torch.Tensor) -> Columns:
-    _not_negative(x, "power")
     n, shown = theta[0].exp(), (x > 0)[:, None]
     log = torch.where(x > 0, x, 1.0).log()[:, None]
     phi = torch.where(shown, (n * log).exp(), 0.0)
@@ -156,6 +155,11 @@ def _power(x: torch.Tensor, theta: torch.Tensor) -> Columns:
 
 
 def _power_box(x: torch.Tensor) -> torch.Tensor:
+    _not_negative(x, "power")
+    return _exponent_box()
+
+
+def _exponent_box() -> torch.Tensor:
     return _box((math.log(EXPONENT[0]), math.log(EXPONENT[1])))
 
 
@@ -177,7 +181,6 @@ def _sigmoid_box(x: torch.Tensor) -> torch.Tensor:
 
 
 def _naka(x: torch.Tensor, theta: torch.Tensor) -> Columns:
-    _not_negative(x, "naka-rushton")
     n, shown = theta[1].exp(), (x > 0)[:, None]
     over = torch.where(x > 0, x, 1.0).log()[:, None] - theta[0]
     s, slope = _logistic(n * over)
@@ -186,9 +189,10 @@ def _naka(x: torch.Tensor, theta: torch.Tensor) -> Columns:
 
 
 def _naka_box(x: torch.Tensor) -> torch.Tensor:
+    _not_negative(x, "naka-rushton")
     levels = _levels(x)
     low = float(levels[levels > 0][0]) / 4
-    return _box((math.log(low), math.log(float(levels[-1]))), *_power_box(x).tolist())
+    return _box((math.log(low), math.log(float(levels[-1]))), *_exponent_box().tolist())
 
 
 def _gaussian(x: torch.Tensor, theta: torch.Tensor) -> Columns:
@@ -226,7 +230,7 @@ def _norm_direction(x: torch.Tensor, theta: torch.Tensor) -> Columns:
 
 def _direction_box(x: torch.Tensor) -> torch.Tensor:
     free = [(-math.inf, math.inf)] * x.shape[1]
-    return _box(*free, *_power_box(x).tolist())
+    return _box(*free, *_exponent_box().tolist())
 
 
 def _direction_grid(x: torch.Tensor) -> torch.Tensor:
@@ -320,7 +324,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "gaussian", "a + b exp(-(x - mu)^2 / (2 s^2)), b >= 0", ("b",), ("mu", "s"), _gaussian,
-            _gaussian_box, _pairs(_gaussian_box, 21, 12), frozenset({"s"}), positive=True,
+            _gaussian_box, _pairs(_gaussian_box, 31, 16), frozenset({"s"}), positive=True,
         ),
         Model(
             "norm-direction", "a + b |x| max(0, cos(x, w))^nu, b >= 0", ("b",), ("w", "nu"),
