@@ -1,0 +1,145 @@
+"""Identities left out and resampled; the truth of simulated units found again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neurofer.analyses import tuning
+from neurofer.analyses.tuning.fitting import fit_all, predict, select
+from neurofer.analyses.tuning.models import STRENGTH_MODELS
+from neurofer.analyses.tuning.resampling import (
+    bootstrap,
+    cross_validate,
+    folds_of,
+    held_out,
+    intervals,
+)
+from neurofer.errors import NeuroferError
+
+LEVELS = np.array([0, 0.25, 0.5, 0.75, 1.0])
+X, WHO = np.tile(LEVELS, 15), np.repeat(np.arange(15), 5)
+ONE = np.zeros(75)
+# The signal-to-noise ratio is the SD of the tuning over the SD of the noise of a presentation.
+SNR = 3
+# Truths that five strengths tell apart; "saturating" is either sigmoid or naka-rushton, which
+# differ by less than the noise whatever their parameters.
+TRUTH = {
+    "flat": [5.0],
+    "linear": [5.0, 10.0],
+    "rectified": [5.0, 20.0, 0.5],
+    "v-shape": [5.0, 20.0, 30.0, 0.4],
+    "power": [5.0, 10.0, 0.5],
+    "sigmoid": [3.0, 10.0, 0.4, 12.0],
+    "gaussian": [3.0, 10.0, 0.5, 0.2],
+}
+SATURATING = ("sigmoid", "naka-rushton")
+
+
+def simulated(name, units, seed=0):
+    mean = predict(name, X, np.array([TRUTH[name]]))
+    noise = (mean.std() or 3.0) / SNR
+    return mean + noise * np.random.default_rng(seed).normal(size=(len(X), units))
+
+
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=60), st.integers(2, 12), st.integers(0, 9))
+def test_an_identity_lies_in_one_fold(identity, n_folds, seed):
+    identity = np.array(identity)
+    n = len(np.unique(identity))
+    if n < 2:
+        with pytest.raises(NeuroferError, match="needs two of each"):
+            folds_of(identity, n_folds, seed)
+        return
+    folds = folds_of(identity, n_folds, seed)
+    for one in np.unique(identity):
+        assert len(np.unique(folds[identity == one])) == 1
+    assert len(np.unique(folds)) == min(n, n_folds)
+    sizes = [len(np.unique(identity[folds == fold])) for fold in np.unique(folds)]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 14), st.sampled_from(["linear", "rectified", "gaussian"]), st.integers(0, 9))
+def test_what_is_predicted_of_an_identity_does_not_depend_on_its_responses(who, model, seed):
+    """The leak test: its own fold's predictions stay, whatever the identity does."""
+    y = simulated("linear", 2)
+    changed = y.copy()
+    changed[who == WHO] = 1000 * np.random.default_rng(seed).normal(size=(5, 2))
+    first, second = (held_out(X, one, WHO, model, seed=seed) for one in (y, changed))
+    fold = folds_of(WHO, 5, seed)
+    own = fold == fold[who == WHO][0]
+    assert (first[own] == second[own]).all()
+    assert (first[~own] != second[~own]).any()
+
+
+def test_error_left_out_is_that_of_a_loop():
+    y = simulated("linear", 3)
+    fold = folds_of(WHO, 5, 2)
+    error, flat = np.zeros(3), np.zeros(3)
+    for k in range(5):
+        test = fold == k
+        for unit in range(3):
+            line = np.polyfit(X[~test], y[~test, unit], 1)
+            error[unit] += ((y[test, unit] - np.polyval(line, X[test])) ** 2).sum()
+            flat[unit] += ((y[test, unit] - y[~test, unit].mean()) ** 2).sum()
+    found = cross_validate(X, y, WHO, "linear", seed=2)
+    np.testing.assert_allclose(found, 1 - error / flat)
+    assert (cross_validate(X, y, WHO, "flat", seed=2) == 0).all()
+
+
+def test_counts_are_cross_validated_by_deviance():
+    y = np.random.default_rng(0).poisson(5 + 20 * X[:, None], size=(75, 4))
+    found = cross_validate(X, y, WHO, "linear", likelihood="poisson")
+    assert ((found > 0.5) & (found < 1)).all()
+    wrong = cross_validate(X[::-1], y, WHO, "power", likelihood="poisson")
+    assert (wrong < found).all()
+
+
+def test_units_that_are_not_finite_have_no_cross_validated_error():
+    y = simulated("linear", 3)
+    y[0, 1] = np.nan
+    assert np.isnan(cross_validate(X, y, WHO, "linear")).tolist() == [False, True, False]
+
+
+def test_a_bootstrap_is_that_of_a_loop_over_resampled_identities():
+    """Also where identities were not shown everything."""
+    from neurofer.analyses.statistics import resample
+
+    for kept in (np.ones(75, bool), np.random.default_rng(0).uniform(size=75) < 0.8):
+        x, who, y = X[kept], WHO[kept], simulated("sigmoid", 2)[kept]
+        found = bootstrap(x, y, who, ONE[kept], "power", n_bootstrap=4, seed=3)
+        for k, drawn in enumerate(resample(np.zeros(15), 4, 3)):
+            rows = np.concatenate([np.flatnonzero(who == one) for one in drawn])
+            again = tuning.fit(x[rows], y[rows], "power").values
+            np.testing.assert_allclose(found[k], again, rtol=1e-3)
+
+
+def test_intervals_need_five_identities():
+    replicates = np.random.default_rng(0).normal(size=(50, 3, 2))
+    assert np.isfinite(intervals(replicates, WHO, ONE)).all()
+    assert np.isnan(intervals(replicates, WHO % 4, ONE)).all()
+    assert np.isnan(intervals(replicates[:0], WHO, ONE)).all()
+
+
+@pytest.mark.parametrize("name", list(TRUTH))
+def test_the_family_of_simulated_units_is_found(name):
+    """At least 90 %, by BIC; 60 units, of which 90 % less two standard errors is 50."""
+    found = select(fit_all(X, simulated(name, 60), STRENGTH_MODELS))
+    family = SATURATING if name in SATURATING else (name,)
+    assert np.isin(found, family).sum() >= 50
+
+
+@pytest.mark.parametrize("name", ["linear", "power", "gaussian"])
+def test_parameters_are_unbiased_and_covered(name):
+    """80 units: 95 % covered less three standard errors is 88 %."""
+    y, truth = simulated(name, 80, seed=1), np.array(TRUTH[name])
+    estimate = tuning.fit(X, y, name).values
+    assert (np.abs(np.median(estimate, axis=0) / truth - 1) < 0.05).all()
+    replicates = bootstrap(X, y, WHO, ONE, name, n_bootstrap=200)
+    low, high = intervals(replicates, WHO, ONE)
+    covered = ((low <= truth) & (truth <= high)).mean(axis=0)
+    assert (covered >= 0.86).all()
+    width = np.median(high - low, axis=0) / np.std(estimate, axis=0)
+    assert ((width > 3) & (width < 6)).all()
