@@ -26,7 +26,8 @@ class Subject(ABC):
     values that an option may have, where it is a choice), sets `self.sites` and
     `self.default_sites` in its constructor, and implements `respond`. If it has weights it
     overrides `weights_hash`. If it is recurrent it states in `times` when a region responds whose
-    sites are its steps: start of the first and length of each in ms, and their number.
+    sites are its steps: start of the first and length of each in ms, and their number. Options
+    that only say where weights come from, which `weights_hash` stands for, are `hashed_otherwise`.
 
     It follows Brain-Score's BrainModel interface structurally: `identifier`, `visual_degrees`,
     `start_recording`, `start_task`, `look_at`.
@@ -43,6 +44,7 @@ class Subject(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
     times: ClassVar[Mapping[str, Timing]] = {}
+    hashed_otherwise: ClassVar[tuple[str, ...]] = ()
 
     sites: Mapping[str, Site]
     default_sites: tuple[str, ...]
@@ -90,7 +92,8 @@ class Subject(ABC):
     def identifier(self) -> str:
         """The name and a hash of weights, options, preprocessing and training stimuli."""
         training = None if self.training is None else self.training.content
-        digest = content_hash(self.name, self.options, self.weights_hash, training)
+        options = {k: v for k, v in self.options.items() if k not in self.hashed_otherwise}
+        digest = content_hash(self.name, options, self.weights_hash, training)
         return f"{self.name}-{digest[:8]}"
 
     @property

@@ -53,6 +53,7 @@ class TrainedSubject(FeatureSubject):
     """
 
     architecture: ClassVar[str]
+    hashed_otherwise = ("weights", "seed")
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,
         "weights": UNTRAINED,
