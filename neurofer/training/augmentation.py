@@ -8,6 +8,7 @@ from pydantic import Field
 from torch.nn import functional
 
 from neurofer.training.strict import Strict
+from neurofer.training.world import sent
 
 
 class ImageAugmentation(Strict):
@@ -56,10 +57,10 @@ def augment_images(
 
     def uniform(limit: float, *shape: int) -> torch.Tensor:
         values = random.uniform(-limit, limit, (count, *shape)).astype(np.float32)
-        return torch.from_numpy(values[part]).to(device)
+        return sent(values[part], device)
 
     def chance(probability: float) -> torch.Tensor:
-        return torch.from_numpy(random.random(count)[part] < probability).to(device)
+        return sent(random.random(count)[part] < probability, device)
 
     images = images.float()
     angle, zoom = torch.deg2rad(uniform(ranges.roll)), 1 + uniform(ranges.zoom)
@@ -70,8 +71,10 @@ def augment_images(
         torch.stack([cosine * mirror, -sine, shift[:, 0]], 1),
         torch.stack([sine * mirror, cosine, shift[:, 1]], 1),
     ]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    # In bfloat16 the grid would be off by up to half a pixel of 224.
+    with torch.autocast(device.type, enabled=False):
+        grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+        images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     contrast = 1 + uniform(ranges.contrast, 1, 1, 1)
     colour = 1 + uniform(ranges.colour, images.shape[1], 1, 1)
     brightness = 255 * uniform(ranges.brightness, 1, 1, 1)

@@ -28,7 +28,7 @@ from neurofer.training.recipe import Recipe
 from neurofer.training.strict import Strict
 from neurofer.training.targets import AnyTarget
 from neurofer.training.verification import verification_auc
-from neurofer.training.world import World
+from neurofer.training.world import World, sent
 
 
 class Network(Strict):
@@ -149,7 +149,7 @@ class Task:
         if recipe.augmentation is not None:
             random = np.random.default_rng((recipe.seed, 1, step))
             images = augment_images(images, recipe.augmentation, random, part, len(positions))
-        targets = self.targets[positions[part]].to(device)
+        targets = sent(self.targets[positions[part]].numpy(), device)
         seen = self._seen(images).contiguous(memory_format=torch.channels_last)
         if recipe.contrast is None:
             outputs, features = net(seen).float(), None

@@ -147,6 +147,14 @@ def test_every_range_changes_images_and_differs_between_them(name: str) -> None:
     assert found.max() <= 255
 
 
+def test_reduced_precision_of_the_network_does_not_move_pixels() -> None:
+    images = torch.rand(2, 3, 24, 24) * 255
+    expected = augment_images(images, ImageAugmentation(), np.random.default_rng(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = augment_images(images, ImageAugmentation(), np.random.default_rng(0))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def test_a_share_is_changed_as_in_the_whole_batch() -> None:
     images = torch.rand(8, 3, 24, 24) * 255
     ranges = ImageAugmentation(cover=0.5, gray=0.3)
