@@ -2,7 +2,7 @@
 
 CIAO shows maps of Grad-CAM++ over faces (Barros and Sciutti 2022, Figure 3). With the part of the
 face that every pixel of a rendered image shows, the same maps become numbers: a part's share of a
-map, and its density, the share over the part of the image that it covers. A map that is the same
+map, and its density, the share over the part of what is seen that it covers. A map that is the same
 everywhere has a density of 1 on every part. Maps are coarse (7 x 7 places in CORnet-S), so that
 what lies on a small part also lies on its neighbours.
 """
@@ -45,6 +45,7 @@ def run(
     *,
     subject: str,
     layer: str = "last convolution",
+    seen: np.ndarray | None = None,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -56,12 +57,14 @@ def run(
         stimuli: rendered, for their part masks.
         subject: identifier of whose maps they are.
         layer: what was explained.
+        seen: (n, H, W) bool, the pixels that the subject sees, where it sees a crop (of
+            `grad_cam.seen_pixels`); areas are parts of these. Default: all.
         n_bootstrap: resamples of an interval.
         seed: of the resampling.
 
     Returns:
-        By head, with the entry "all", and part: share (mean over images), area (mean part of the
-        image), density = share / area, NaN for a part that no image shows, each but area with
+        By head, with the entry "all", and part: share (mean over images), area (mean part of what
+        is seen), density = share / area, NaN for a part that no image shows, each but area with
         `_low` and `_high` (95 % bootstrap over identities, over series where identities are fewer
         than five; `interval` says which; areas are taken as known). n images by head, n_empty of
         them left out because their map is 0 everywhere.
@@ -71,7 +74,8 @@ def run(
             finite, or all empty.
     """
     order = np.argsort(stimuli.table["stimulus_id"].to_numpy().astype(str), kind="stable")
-    share, area = part_shares(np.asarray(maps)[order], _masks(stimuli, order), GROUPS)
+    shown = None if seen is None else np.asarray(seen)[order]
+    share, area = part_shares(np.asarray(maps)[order], _masks(stimuli, order), GROUPS, shown)
     table = stimuli.table.iloc[order].reset_index(drop=True)
     names = np.array(list(GROUPS))
     responses = Responses(share, table, names, names, layer)
@@ -112,7 +116,10 @@ def _by_head(responses: Responses, area: np.ndarray, n_bootstrap: int, seed: int
 
 
 def part_shares(
-    maps: np.ndarray, parts: np.ndarray, groups: Mapping[str, Sequence[str]] = GROUPS
+    maps: np.ndarray,
+    parts: np.ndarray,
+    groups: Mapping[str, Sequence[str]] = GROUPS,
+    seen: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of each map, and of each image, that lies on each group of parts.
 
@@ -120,6 +127,7 @@ def part_shares(
         maps: (n, H, W), finite, at least 0; only proportions within a map count.
         parts: (n, H, W) labels of `neurofer.faces.PARTS`.
         groups: group -> its parts.
+        seen: (n, H, W) bool, pixels that count in the areas; some of every image. Default: all.
 
     Returns:
         shares (n, groups), NaN for a map that is 0 everywhere, and areas (n, groups); where the
@@ -132,10 +140,11 @@ def part_shares(
     >>> {name: (s, a) for name, s, a in zip(GROUPS, shares[0], areas[0]) if a}
     {'nose': (0.75, 0.5), 'background': (0.25, 0.5)}
     """
-    if maps.ndim != 3 or maps.shape != parts.shape:
+    seen = np.ones(parts.shape, bool) if seen is None else seen
+    if maps.ndim != 3 or not maps.shape == parts.shape == seen.shape:
         raise NeuroferError(
-            f"maps {maps.shape} and part masks {parts.shape} must both be (n, H, W), of the same "
-            "images at the same size"
+            f"maps {maps.shape}, part masks {parts.shape} and what is seen {seen.shape} must be "
+            "(n, H, W), of the same images at the same size"
         )
     if not np.isfinite(maps).all() or (maps < 0).any():
         raise NeuroferError("maps must be finite and nowhere negative")
@@ -143,12 +152,12 @@ def part_shares(
     for number, members in enumerate(groups.values()):
         group_of[[PARTS[part] for part in members]] = number
     shares, areas = np.empty((2, len(maps), len(groups)))
-    for k, (one, labels) in enumerate(zip(maps, parts, strict=True)):
+    for k, (one, labels, shown) in enumerate(zip(maps, parts, seen, strict=True)):
         of = group_of[labels].ravel()
         weight = np.bincount(of, one.ravel().astype(np.float64), len(groups) + 1)
         total = weight.sum()
         shares[k] = weight[:-1] / total if total > 0 else np.nan
-        areas[k] = np.bincount(of, minlength=len(groups) + 1)[:-1] / of.size
+        areas[k] = np.bincount(of[shown.ravel()], minlength=len(groups) + 1)[:-1] / shown.sum()
     return shares, areas
 
 

@@ -53,7 +53,7 @@ def density_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             marker={"symbol": marker_of(name, {}, k), "color": colour_of(name, {}, k), "size": 9},
             customdata=np.stack([100 * cell["share"], 100 * cell["area"]], 1),
             hovertemplate="%{x:.2f} (%{customdata[0]:.1f} % of the map on "
-            "%{customdata[1]:.1f} % of the image)",
+            "%{customdata[1]:.1f} % of what is seen)",
         )
     figure.add_annotation(
         {"text": "as everywhere", "x": 1, "yref": "paper", "y": 1},
@@ -70,7 +70,7 @@ def density_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     height = 240 + len(parts) * max(30, 16 * len(results))
     style(figure, title="Where the answer comes from", note=note, height=height)
     figure.update_annotations(font={"size": SMALL, "color": GREY})
-    figure.update_xaxes(title_text="Share of saliency / share of the image", rangemode="tozero")
+    figure.update_xaxes(title_text="Share of saliency / share of what is seen", rangemode="tozero")
     figure.update_yaxes(
         tickvals=list(range(len(parts))), ticktext=parts, range=[len(parts) - 0.5, -0.5]
     )

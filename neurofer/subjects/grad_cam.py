@@ -84,6 +84,16 @@ def saliency_maps(
     return np.concatenate(found)
 
 
+def seen_pixels(subject: FeatureSubject, stimuli: StimulusSet) -> np.ndarray:
+    """Return which pixels of images a subject sees, (n, H, W) bool: all, or those of its crop."""
+    if not isinstance(subject, TrainedSubject | FaceNetSubject):
+        raise NeuroferError(f"{type(subject).__name__} has no maps; see saliency_maps")
+    height, width = stimuli.image(0).shape[:2]
+    boxes = _boxes(subject, stimuli, height, width)
+    seen: np.ndarray = place_maps(torch.ones(len(boxes), 1, 1), boxes, (height, width)).numpy() > 0
+    return seen
+
+
 def class_maps(
     net: nn.Module,
     seen: torch.Tensor,

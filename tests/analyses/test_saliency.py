@@ -71,6 +71,16 @@ def test_a_map_that_is_the_same_everywhere_has_a_density_of_one(stimuli: Stimulu
     assert {"nose", "mouth", "eyes"} <= set(result["part"].to_numpy()[seen[-1]])
 
 
+def test_of_a_crop_only_what_is_seen_counts(stimuli: StimulusSet) -> None:
+    """A map that is the same everywhere in a crop has a density of one there, none outside."""
+    seen = np.zeros((len(stimuli), 64, 64), bool)
+    seen[:, 16:48, 16:48] = True
+    result = run(seen.astype(float), stimuli, subject="crop", seen=seen, n_bootstrap=50)
+    there = result["area"].to_numpy() > 0
+    np.testing.assert_allclose(result["density"].to_numpy()[there], 1)
+    np.testing.assert_allclose(result["area"].sum("part"), 1)
+
+
 def test_a_map_on_the_mouth_alone_is_all_mouth(stimuli: StimulusSet) -> None:
     on_mouth = np.isin(masks(stimuli), [PARTS["lips"], PARTS["mouth"]]).astype(float)
     result = run(on_mouth, stimuli, subject="mouth", n_bootstrap=50).sel(head="all")
@@ -130,7 +140,7 @@ def test_empty_maps_are_left_out_and_counted(stimuli: StimulusSet, noise: np.nda
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda maps: maps[:, :32], r"maps \(105, 32, 64\) and part masks \(105, 64, 64\)"),
+        (lambda maps: maps[:, :32], r"maps \(105, 32, 64\), part masks \(105, 64, 64\)"),
         (lambda maps: -maps, "nowhere negative"),
         (lambda maps: np.where(maps > 1, np.nan, maps), "must be finite"),
     ],

@@ -20,6 +20,7 @@ from neurofer.subjects.grad_cam import (
     last_layer,
     place_maps,
     saliency_maps,
+    seen_pixels,
 )
 from neurofer.subjects.networks import ARCHITECTURES, make_network
 
@@ -270,6 +271,8 @@ class RandomExpressionNet(FaceNetSubject):
 def test_a_pretrained_face_network_is_explained_within_its_crop() -> None:
     stimuli: StimulusSet = load_stimuli("bfs", seeds=[1], size=96).take([0, 1])
     found = saliency_maps(RandomExpressionNet(), stimuli, ["b", "c"])
+    seen = seen_pixels(RandomExpressionNet(), stimuli)
+    assert (found[~seen] == 0).all()
     assert stimuli.landmarks is not None
     for one, face in zip(found, stimuli.landmarks, strict=True):
         box = crop_box(face, 1.75)
@@ -278,6 +281,12 @@ def test_a_pretrained_face_network_is_explained_within_its_crop() -> None:
         inside = (x >= box[0]) & (y >= box[1]) & (x <= box[2]) & (y <= box[3])
         assert (one[~inside] == 0).all()
         assert one[inside].max() > 0
+    for one, face in zip(seen, stimuli.landmarks, strict=True):
+        box = crop_box(face, 1.75)
+        assert box is not None
+        clipped = np.clip(box, 0, 96)
+        area = (clipped[2] - clipped[0]) * (clipped[3] - clipped[1])
+        assert one.sum() == pytest.approx(area, rel=0.05)
 
 
 def test_the_layer_of_a_pretrained_face_network_can_be_named() -> None:
