@@ -4,11 +4,12 @@
 # make check   formatting, lint, types, import layers
 # make bench   benchmarks against the peers, side by side in one run
 # make figures makes the pictures of the README again
+# make weights trains the shipped compact networks again, on the CPU (about two hours)
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup report test check bench figures clean
+.PHONY: setup report test check bench figures weights clean
 
 setup: $(STAMP) browser
 	$(BIN)/neurofer weights fetch vgg16-bsds
@@ -59,6 +60,21 @@ figures: setup
 	$(BIN)/neurofer stimuli ramp bfs-l-full --where head=human --out docs/strengths.png
 	$(BIN)/neurofer stimuli sheet ferg-sim --set images=2 --rows head --cell 84 --out docs/ferg-sim.png
 	$(BIN)/neurofer stimuli sheet avatars-2d --rows head --out docs/avatars-2d.png
+
+# Stopped at any point, it goes on there; the folder of marks is removed when all are made.
+ENCODERS := vgg-identity-compact prior-knowledge-compact
+DECISIONS := $(foreach e,vgg pk,ciao-$(e)-decision-compact ciao-$(e)-decision-ciao-compact)
+COMPACT := $(ENCODERS) $(DECISIONS) cornet-s-compact siamese-compact \
+	$(foreach k,identity identity-1 identity-3,resnet-50-$(k)-compact)
+MADE := build/weights
+
+$(DECISIONS:%=$(MADE)/%): $(ENCODERS:%=$(MADE)/%)
+$(COMPACT:%=$(MADE)/%): $(MADE)/%: | setup
+	$(BIN)/neurofer train $* --out neurofer/subjects/weights/$*.safetensors --threads 1 --resume
+	@mkdir -p $(MADE) && touch $@
+
+weights: $(COMPACT:%=$(MADE)/%)
+	rm -r $(MADE)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

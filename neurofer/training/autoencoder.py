@@ -59,7 +59,7 @@ class TaskRecipe(Recipe):
     Attributes:
         data: images of 96 x 96.
         width: scales the channels of all networks.
-        generator_width: of the generator, where it is to differ.
+        store_generator: whether the weight file holds the generator beside the encoder.
         weights: of the parts of the loss.
         perceptual: the trunk of the identity part, such as "vgg16-bsds".
     """
@@ -68,7 +68,7 @@ class TaskRecipe(Recipe):
     compile: Literal[False] = False
     data: ImageData
     width: float = Field(default=1.0, gt=0)
-    generator_width: float | None = Field(default=None, gt=0)
+    store_generator: bool = True
     weights: Weights = Weights()
     perceptual: str = "vgg16-bsds"
     augmentation: ImageAugmentation | None = None
@@ -77,10 +77,10 @@ class TaskRecipe(Recipe):
 class AdversarialAutoencoder(nn.Module):
     """Encoder, generator and three critics: of images, of latent vectors, of affect."""
 
-    def __init__(self, *, width: float = 1.0, generator_width: float | None = None) -> None:
+    def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()
         self.encoder = Encoder(width=width)
-        self.generator = Generator(width=generator_width or width)
+        self.generator = Generator(width=width)
         self.image_critic = ImageCritic(width=width)
         self.latent_critic = LatentCritic(1)
         self.affect_critic = LatentCritic(2)
@@ -123,8 +123,7 @@ class Task:
 
     def net(self) -> nn.Module:
         """Return a new autoencoder with its critics."""
-        recipe = self.recipe
-        return AdversarialAutoencoder(width=recipe.width, generator_width=recipe.generator_width)
+        return AdversarialAutoencoder(width=self.recipe.width)
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of the critics, and those of encoder and generator."""
@@ -228,14 +227,15 @@ class Task:
         return {"reconstruction_error": round(total / len(source), 4)}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
-        """Write encoder and generator in half precision; the critics have done their work."""
+        """Write the encoder, and the generator where it is wanted, in half precision.
+
+        The critics have done their work.
+        """
+        stored = ("encoder.", "generator.") if self.recipe.store_generator else ("encoder.",)
         tensors = {
-            key: value.half()
-            for key, value in net.state_dict().items()
-            if key.startswith(("encoder.", "generator."))
+            key: value.half() for key, value in net.state_dict().items() if key.startswith(stored)
         }
-        options = {"width": self.recipe.width, "generator_width": self.recipe.generator_width}
-        network = {"name": "prior-knowledge", "options": options, "size": SIZE}
+        network = {"name": "prior-knowledge", "options": {"width": self.recipe.width}, "size": SIZE}
         save_tensors(path, tensors, {**about, "network": network})
 
 
