@@ -53,7 +53,8 @@ def fit_and_answer(
         test: (m, units) activity to be decoded.
         decoder: one of `DECODERS`.
         penalty: weight of the squared norm of the weights; 1 / C of the logistic regression and
-            of the support vector machine, ignored by "nearest-mean".
+            of the support vector machine, of the identity that is added to the covariance, in
+            units of its mean variance, for "lda"; ignored by "nearest-mean".
 
     Raises:
         NeuroferError: the decoder is unknown, there is one class only, or no unit varies.
@@ -136,6 +137,14 @@ def _svm(train: np.ndarray, classes: np.ndarray, test: np.ndarray, penalty: floa
     return np.asarray(SVC(kernel="linear", C=1 / penalty).fit(train, classes).predict(test))
 
 
+def _lda(train: np.ndarray, classes: np.ndarray, test: np.ndarray, penalty: float) -> np.ndarray:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    # (1 - s) S + s m I is, but for its size, S + penalty m I with s = penalty / (1 + penalty).
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=penalty / (1 + penalty))
+    return np.asarray(model.fit(train, classes).predict(test))
+
+
 def _nearest_mean(
     train: np.ndarray, classes: np.ndarray, test: np.ndarray, penalty: float
 ) -> np.ndarray:
@@ -148,6 +157,7 @@ def _nearest_mean(
 DECODERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]] = {
     "ridge": _ridge,
     "logistic": _logistic,
+    "lda": _lda,
     "svm": _svm,
     "nearest-mean": _nearest_mean,
 }

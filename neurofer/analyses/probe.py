@@ -1,92 +1,105 @@
-"""Probe: how much of the expression a linear decoder reads from a population, by unseen people.
+"""Probe: how much of a column of the stimuli a linear decoder reads from a population.
 
-Whoever is tested is in no training part, and the decoder's penalty is chosen inside the training
-part, again between people. Raw pixels and a network with random weights belong beside every probe:
-they say how hard the stimuli are.
+By default the expression, of people that the decoder has never seen; or the identity, the head or
+any other column, on views, sessions or heads that it has never seen. The decoder's penalty is
+chosen inside the training part, again between people (views, heads). Raw pixels and a network with
+random weights belong beside every probe: they say how hard the stimuli are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.decoders import TIE, UNDEFINED, largest_unit
-from neurofer.analyses.inputs import ALL, Responses, read_responses, sorted_expressions, sorted_like
+from neurofer.analyses.decoders import largest_unit
+from neurofer.analyses.folds import DEALT, IDENTITY, IMAGE, check_classes, groups_of, make_folds
+from neurofer.analyses.inputs import ALL, Responses, read_responses
+from neurofer.analyses.nested import PATHS, RIDGE, nested_answers, permuted
+from neurofer.analyses.probe_summary import (
+    VARIABLES,
+    accuracies,
+    confusions,
+    permuted_chance,
+    summarise,
+    target_values,
+)
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
-from neurofer.analyses.statistics import proportion_interval
-from neurofer.analyses.transfer import confusion_matrix
+from neurofer.analyses.ridge import gram_matrix
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.table import VIEWS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RIDGE, ARGMAX = "ridge", "argmax"
-# Relative to the mean variance that a training presentation contributes; half-decades.
-PENALTIES = 10.0 ** np.arange(-5, 1.01, 0.5)
-INNER_FOLDS = 3
-# Dimension of the result -> its accuracy, the number behind it, how its interval was made.
-_VARIABLES = {
-    "view": ("accuracy", "n", "interval"),
-    "expression": (
-        "accuracy_by_expression",
-        "accuracy_by_expression_n",
-        "accuracy_by_expression_interval",
-    ),
-}
-_BLOCK = 4096  # units that are turned to float64 at once
+ARGMAX = "argmax"
 
 
 def run(
     recording: xr.DataArray,
-    site: str | None = None,
+    site: str | Sequence[str] | None = None,
     *,
+    target: str = "expression",
+    by: str = IDENTITY,
     decoder: str = RIDGE,
     folds: int = 5,
+    n_permutations: int = 0,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Return how many expressions are read correctly, over all images, by view and by expression.
+    """Return how much of a column is read correctly: over all images, by view, value and fold.
 
     Args:
         recording: presentation x neuroid.
-        site: the site; None if the recording has one only.
-        decoder: "ridge", fitted to other people (least squares on the expressions, the largest
-            answers; the penalty that is best for three parts of the training people, the largest
-            of equals); or "argmax" over the labelled units of the site: nothing is fitted.
-        folds: into how many parts people are dealt, each tested once; not more than people.
+        site: one site or several; None for all of the recording.
+        target: the column that is read: "expression", "identity" (with its head), "head", another.
+        by: what training, tuning and test never share: "identity", dealt into `folds`; "image",
+            likewise; or another column ("view", "head", "session", "expression"), of which one
+            value after the other is left out.
+        decoder: "ridge" (least squares on the values, the largest answers), "logistic", "lda"
+            (shrunk covariance), each with the penalty that is best for three parts of its training
+            part, the largest of equals; or "argmax" over the labelled units: nothing is fitted.
+        folds: of "identity" and "image", each tested once; not more than there are.
+        n_permutations: of the labels, each probed as the labels were; 0 for none.
         n_bootstrap: resamples of an interval.
-        seed: of the dealing and the resampling.
+        seed: of the dealing, the permutations and the resampling.
 
     Returns:
-        accuracy (view) and accuracy_by_expression (expression), both with the entry "all", in
-        percent, with `_low`, `_high` (95 % over identities) and `n` or `_n`; confusion
-        (expression, answer); shown, answered (presentation); penalty (fold), NaN for "argmax".
-        `attrs["chance"]` is that of the expressions shown.
+        accuracy (site, view), accuracy_by_category (site, category), accuracy_by_fold (site, fold),
+        the first two with the entry "all", in percent, with `_low`, `_high` (95 % over
+        identities), `_n` or `n` and `_interval` or `interval`; confusion (site, shown_category,
+        answer); shown (presentation); answered (site, presentation); penalty (site, fold), NaN for
+        "argmax". With permutations: chance (site), their mean, `_low` and `_high` (their central
+        95 %), p (site). `attrs["chance"]` is 100 / the number of values shown; `permuted` says
+        what was shuffled, `shares` what training and test have in common.
 
     Raises:
-        NeuroferError: an unknown decoder, fewer than three people or two expressions to fit to,
-            or a site without labels for "argmax".
+        NeuroferError: an unknown column, site or decoder; fewer than two groups or values; a value
+            that a fold tests and cannot train; no unit that varies; or a site without labels for
+            "argmax".
     """
-    if decoder not in (RIDGE, ARGMAX):
-        raise unknown_choice("decoder", decoder, (RIDGE, ARGMAX))
-    responses = read_responses(recording, site, undefined=decoder == ARGMAX)
-    shown = responses.column("expression")
-    if decoder == RIDGE:
-        answers, penalties = held_out_answers(
-            responses.activity, shown, responses.identity, folds=folds, seed=seed
+    if decoder not in (*PATHS, ARGMAX):
+        raise unknown_choice("decoder", decoder, (*PATHS, ARGMAX))
+    sites, found = _sites(recording, site), []
+    for name in sites:
+        one, responses = _of_site(
+            recording, name, target, by, decoder, folds, n_permutations, n_bootstrap, seed
         )
-    else:
-        answers, penalties = _largest(responses), np.full(1, np.nan)
-    result = _summarise(responses, shown, answers, n_bootstrap, seed)
-    result["penalty"] = ("fold", penalties)
-    result.attrs.update(chance=100 / len(np.unique(shown)), n_tested=len(shown))
-    options = {"decoder": decoder, "folds": folds, "n_bootstrap": n_bootstrap, "seed": seed}
+        found.append(one)
+    shown = target_values(responses, target, joined=decoder != ARGMAX)
+    result = _stacked(found, [name or ALL for name in sites])
+    result.update(confusions(shown, result["answered"].to_numpy(), target))
+    result["shown"] = ("presentation", shown)
+    result.attrs.update(target=target, n_units=int(result["n_units"].sum()))
+    options = {
+        "target": target, "by": by, "decoder": decoder, "folds": folds,
+        "n_permutations": n_permutations, "n_bootstrap": n_bootstrap, "seed": seed,
+    }  # fmt: skip
+    responses = replace(responses, site=", ".join(name or "" for name in sites))
     return with_provenance(result, "probe", recording, responses, options)
 
 
@@ -103,196 +116,166 @@ def held_out_answers(
         seed: of the dealing.
 
     Raises:
-        NeuroferError: fewer than three people or two classes.
+        NeuroferError: fewer than two people or classes, or a class that one person alone shows.
     """
-    names, index = np.unique(classes, return_inverse=True)
-    n_people = len(np.unique(people))
-    if n_people < 3 or len(names) < 2 or folds < 2:
+    names, labels = _numbered(classes, "classes")
+    groups = {IDENTITY: people, IMAGE: np.arange(len(people))}
+    made = make_folds(groups, IDENTITY, folds=folds, seed=seed)
+    check_classes(made, classes, "class", IDENTITY)
+    answers, penalties = nested_answers(gram_matrix(activity), labels[None], made)
+    return names[answers[0]], penalties[0]
+
+
+def _sites(recording: xr.DataArray, site: str | Sequence[str] | None) -> list[str | None]:
+    if site is not None:
+        names = [site] if isinstance(site, str) else list(site)
+        if not names:
+            raise NeuroferError("site=() names no site: give at least one, or None for all")
+        return list(dict.fromkeys(names))
+    if "site" not in recording.coords:
+        return [None]
+    return list(dict.fromkeys(recording["site"].to_numpy().astype(str).tolist()))
+
+
+def _numbered(values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    names, labels = np.unique(values, return_inverse=True)
+    if len(names) < 2:
         raise NeuroferError(
-            f"a probe is fitted to some people, tuned on others and tested on a third part: "
-            f"{n_people} identities, {len(names)} expressions and folds={folds} are too few "
-            "(at least 3, 2 and 2)"
+            f"{what}: only {names[0]!r} is shown, and one value is too few to be told apart"
         )
-    targets = np.eye(len(names))[index.ravel()]
-    gram = gram_matrix(activity)
-    dealt = deal(people, min(folds, n_people), seed)
-    answers = np.empty(len(classes), dtype=names.dtype)
-    penalties = np.empty(dealt.max() + 1)
-    for fold in range(len(penalties)):
-        training, tested = np.flatnonzero(dealt != fold), np.flatnonzero(dealt == fold)
-        best = _best_penalty(gram, targets, people, training, seed)
-        scores = kernel_ridge_scores(gram, targets, training, tested, PENALTIES[[best]])[0]
-        answers[tested] = names[scores.argmax(axis=1)]
-        penalties[fold] = PENALTIES[best]
-    return answers, penalties
+    return names, labels.ravel()
 
 
-def deal(people: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return (n,) the fold of each presentation; a person's presentations are in one fold.
-
-    >>> folds = deal(np.array(["a", "b", "a", "c"]), 3, seed=0)
-    >>> bool(folds[0] == folds[2])
-    True
-    """
-    names, index = np.unique(people, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (order % folds)[index.ravel()]
-
-
-def gram_matrix(activity: np.ndarray) -> np.ndarray:
-    """Return (n, n) float64 inner products of presentations, each unit centred over all."""
-    n, units = activity.shape
-    gram = np.zeros((n, n))
-    for start in range(0, units, _BLOCK):
-        block = activity[:, start : start + _BLOCK].astype(np.float64)
-        block -= block.mean(axis=0)
-        gram += block @ block.T
-    return gram
+def _of_site(
+    recording: xr.DataArray, site: str | None, target: str, by: str, decoder: str, *options: int
+) -> tuple[xr.Dataset, Responses]:
+    """Return the result of one site, and what it was read from without its activity."""
+    responses = read_responses(recording, site, undefined=decoder == ARGMAX)
+    if decoder == ARGMAX:
+        result = _argmax(responses, target, *options[2:])
+    else:
+        result = _probed(responses, target, by, decoder, *options)
+    result["n_units"] = ((), responses.activity.shape[1])
+    return result, replace(responses, activity=responses.activity[:, :0].copy())
 
 
-def kernel_ridge_scores(
-    gram: np.ndarray,
-    targets: np.ndarray,
-    training: np.ndarray,
-    tested: np.ndarray,
-    penalties: np.ndarray,
-) -> np.ndarray:
-    """Return (penalties, tested, classes) scores of ridge regression in its dual form.
-
-    With an unpenalised intercept; a penalty of 1 is the training part's mean squared distance from
-    its centre, so that units may be on any scale. One eigendecomposition serves all penalties.
-
-    Args:
-        gram: (n, n) inner products.
-        targets: (n, classes).
-        training: indices of the presentations that are fitted to.
-        tested: indices of those that are answered.
-        penalties: of the squared norm of the weights, relative, an image.
-    """
-    within, across = gram[np.ix_(training, training)], gram[np.ix_(tested, training)]
-    mean = within.mean(axis=0)
-    across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()
-    within = within - mean - mean[:, None] + mean.mean()
-    offset = targets[training].mean(axis=0)
-    values, vectors = np.linalg.eigh(within)
-    rotated = vectors.T @ (targets[training] - offset)
-    seen = across @ vectors
-    added = penalties * np.trace(within)
-    values = np.maximum(values, 0)
-    return np.stack([seen @ (rotated / (values + one)[:, None]) for one in added]) + offset
+def _stacked(found: list[xr.Dataset], sites: list[str]) -> xr.Dataset:
+    """Return the results of several sites as one, `site` the first dimension of each variable."""
+    first = found[0]
+    data = {
+        name: (("site", *variable.dims), np.stack([one[name] for one in found]), variable.attrs)
+        for name, variable in first.data_vars.items()
+    }
+    return xr.Dataset(data, first.coords, first.attrs).assign_coords(site=sites)
 
 
-def _best_penalty(
-    gram: np.ndarray, targets: np.ndarray, people: np.ndarray, training: np.ndarray, seed: int
-) -> int:
-    """Return the index of the penalty that answers most people of the training part correctly."""
-    among = people[training]
-    dealt = deal(among, min(INNER_FOLDS, len(np.unique(among))), seed + 1)
-    correct = np.zeros(len(PENALTIES))
-    for fold in range(dealt.max() + 1):
-        fitted, asked = training[dealt != fold], training[dealt == fold]
-        scores = kernel_ridge_scores(gram, targets, fitted, asked, PENALTIES)
-        correct += (scores.argmax(axis=2) == targets[asked].argmax(axis=1)).sum(axis=1)
-    return int(np.flatnonzero(correct == correct.max())[-1])
+def _probed(
+    responses: Responses,
+    target: str,
+    by: str,
+    decoder: str,
+    folds: int,
+    n_permutations: int,
+    n_bootstrap: int,
+    seed: int,
+) -> xr.Dataset:
+    values = target_values(responses, target)
+    names, labels = _numbered(values, f"target={target!r}")
+    groups = groups_of(responses, by)
+    made = make_folds(groups, by, folds=folds, seed=seed, images=groups[IMAGE])
+    check_classes(made, values, target, by)
+    shuffled, how = permuted(labels, responses.identity, groups[by], n_permutations, seed)
+    gram = gram_matrix(responses.activity)
+    answers, penalties = nested_answers(gram, np.vstack([labels[None], shuffled]), made, decoder)
+    fold_of = np.empty(len(labels), dtype=np.int64)
+    for k, fold in enumerate(made):
+        fold_of[fold.tested] = k
+    result = summarise(responses, target, values, names[answers[0]], n_bootstrap, seed)
+    held_out = {fold.name: fold_of == k for k, fold in enumerate(made)}
+    result = result.assign_coords(fold=list(held_out))
+    result.update(accuracies("fold", held_out, result, responses, n_bootstrap, seed))
+    result["penalty"] = ("fold", penalties[0])
+    if n_permutations:
+        result.update(
+            permuted_chance((answers == np.vstack([labels[None], shuffled])).mean(axis=1))
+        )
+    people = responses.identity
+    shared = any(np.isin(people[f.tested], people[f.training]).any() for f in made)
+    tuned_by = ", ".join(dict.fromkeys(fold.tuned_by for fold in made))
+    return result.assign_attrs(
+        by=by,
+        tuned_by=tuned_by,
+        permuted=how if n_permutations else "",
+        shares=IDENTITY if shared else "",
+    )
 
 
-def _largest(responses: Responses) -> np.ndarray:
+def _argmax(responses: Responses, target: str, n_bootstrap: int, seed: int) -> xr.Dataset:
     labelled = responses.unit != ""
     if not labelled.any():
         raise NeuroferError(
             f"the units of site {responses.site!r} have no labels, so that the largest names no "
-            f"expression: use decoder={RIDGE!r} or another site"
+            f"{target}: use decoder={RIDGE!r} or another site"
         )
-    return largest_unit(responses.activity[:, labelled], responses.unit[labelled])
-
-
-def _summarise(
-    responses: Responses, shown: np.ndarray, answers: np.ndarray, n_bootstrap: int, seed: int
-) -> xr.Dataset:
-    view = responses.column("view") if "view" in responses.stimuli else np.full(len(shown), "")
-    views = sorted_like([name for name in np.unique(view) if name], VIEWS)
-    expressions = sorted_expressions(shown)
-    columns = [*sorted_expressions({*shown, *answers} - {TIE, UNDEFINED}), TIE, UNDEFINED]
-    data: dict[str, Any] = {
-        "confusion": (
-            ("shown_expression", "answer"),
-            confusion_matrix(shown, answers, expressions, columns),
-        ),
-        "shown": ("presentation", shown),
-        "answered": ("presentation", answers),
-    }
-    for of, values, entries in (("view", view, views), ("expression", shown, expressions)):
-        rows = [*(values == entry for entry in entries), np.ones(len(shown), bool)]
-        cells = [_cell(responses, answers == shown, part, n_bootstrap, seed) for part in rows]
-        name, count, method = _VARIABLES[of]
-        percent = 100 * np.array([cell[:3] for cell in cells])
-        for k, suffix in enumerate(("", "_low", "_high")):
-            data[name + suffix] = (of, percent[:, k], {"units": "%"})
-        data[count] = (of, np.array([cell[3] for cell in cells]))
-        data[method] = (of, np.array([cell[4] for cell in cells]))
-    coords = {
-        "view": [*views, ALL],
-        "expression": [*expressions, ALL],
-        "shown_expression": expressions,
-        "answer": columns,
-        "stimulus_id": ("presentation", responses.column("stimulus_id")),
-    }
-    return xr.Dataset(data, coords)
-
-
-def _cell(
-    responses: Responses, correct: np.ndarray, rows: np.ndarray, n_bootstrap: int, seed: int
-) -> tuple[float, float, float, int, str]:
-    """Return accuracy, low, high (as proportions), n and how the interval was made."""
-    interval = proportion_interval(
-        correct[rows],
-        responses.column("head")[rows],
-        responses.identity[rows],
-        responses.series[rows],
-        n_bootstrap=n_bootstrap,
-        seed=seed,
-    )
-    return (
-        float(correct[rows].mean()),
-        interval.low,
-        interval.high,
-        int(rows.sum()),
-        interval.method,
-    )
+    values = target_values(responses, target, joined=False)
+    answers = largest_unit(responses.activity[:, labelled], responses.unit[labelled])
+    result = summarise(responses, target, values, answers, n_bootstrap, seed)
+    result = result.assign_coords(fold=[ALL])
+    everything = {ALL: np.ones(len(values), bool)}
+    result.update(accuracies("fold", everything, result, responses, n_bootstrap, seed))
+    result["penalty"] = ("fold", np.full(1, np.nan))
+    return result.assign_attrs(by="", tuned_by="", permuted="", shares="")
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return accuracy by view and by expression: of, n, accuracy, low, high, interval, chance."""
+    """Return accuracy by site, view, value and held-out part: n, accuracy, low, high, chance.
+
+    Accuracies are in percent, to one decimal; `chance` is that of the permutations where there
+    are any, and `p` theirs.
+    """
     rows = []
-    for dim, (name, count, method) in _VARIABLES.items():
-        for entry in result[dim].to_numpy().tolist():
-            if dim == "expression" and entry == ALL:
+    for site in result["site"].to_numpy().tolist():
+        for dim, name in VARIABLES.items():
+            if dim == "fold" and result.attrs["by"] in ("", *DEALT):
                 continue
-            cell = result.sel({dim: entry})
-            rows.append(
-                {
-                    "of": entry,
-                    "n": int(cell[count]),
-                    "accuracy": round(float(cell[name]), 1),
-                    "low": round(float(cell[f"{name}_low"]), 1),
-                    "high": round(float(cell[f"{name}_high"]), 1),
-                    "interval": str(cell[method].item()),
-                    "chance": round(float(result.attrs["chance"]), 1),
-                }
-            )
+            for entry in result[dim].to_numpy().tolist():
+                if dim == "view" or entry != ALL:
+                    rows.append(_row(result.sel({"site": site, dim: entry}), dim, name))
     return pd.DataFrame(rows)
 
 
-def figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return bars of accuracy over all images, by subject."""
-    from neurofer.analyses.probe_figures import accuracy_figure
+def _row(cell: xr.Dataset, dim: str, name: str) -> dict[str, Any]:
+    count, method = ("n", "interval") if dim == "view" else (f"{name}_n", f"{name}_interval")
+    percent = {
+        key: round(float(cell[name + suffix]), 1)
+        for key, suffix in (("accuracy", ""), ("low", "_low"), ("high", "_high"))
+    }
+    overall = dim == "view" and cell["view"].item() == ALL
+    chance = float(cell["chance"]) if "chance" in cell and overall else cell.attrs["chance"]
+    row = {
+        "site": str(cell["site"].item()),
+        "of": str(cell[dim].item()),
+        "n": int(cell[count]),
+        **percent,
+        "interval": str(cell[method].item()),
+        "chance": round(float(chance), 1),
+    }
+    return {**row, "p": float(cell["p"]) if overall else np.nan} if "p" in cell else row
 
-    return accuracy_figure(results)
+
+def figure(results: Mapping[str, xr.Dataset], *, view: str = "") -> Figure:
+    """Return accuracy as "bars" or by layer ("layers"), or a "confusion" matrix a subject.
+
+    By default lines where a result has several sites, else bars.
+    """
+    from neurofer.analyses.probe_figures import draw
+
+    return draw(results, view)
 
 
 ANALYSIS = Analysis(
     name="probe",
-    summary="expressions that a linear decoder reads in unseen people, by view and expression",
+    summary="what a linear decoder reads, by site: expression, identity or head, unseen people",
     run=run,
     table=table,
     figure=figure,

@@ -1,8 +1,8 @@
-"""The figure of the probe: a bar a subject, the chance level, the people behind it."""
+"""Figures of the probe: bars a subject, curves by layer, confusion matrices, data efficiency."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,27 +11,52 @@ import xarray as xr
 from neurofer.analyses.figures import (
     GREY,
     OTHER_COLOURS,
+    PALE,
+    SEQUENTIAL,
     SMALL,
     check_results,
+    colour_of,
     data_of,
     error_bars,
+    grid,
+    marker_of,
     span,
     style,
 )
 from neurofer.analyses.inputs import ALL
+from neurofer.errors import unknown_choice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 PALE_BLUE = OTHER_COLOURS[6]  # error bars must be seen on it
+_MOST_CELLS = 15  # values of a confusion matrix whose counts can be written into it
+_READ = {"expression": "Expressions", "identity": "Identities", "head": "Heads"}
+
+
+def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
+    """Return one of `DRAWINGS`, or that which suits the results where `view` is "".
+
+    Raises:
+        NeuroferError: an unknown view, or no results.
+    """
+    results = check_results(results)
+    if not view:
+        view = "layers" if any(one.sizes["site"] > 1 for one in results.values()) else "bars"
+    if view not in DRAWINGS:
+        raise unknown_choice("view", view, DRAWINGS)
+    return DRAWINGS[view](results)
 
 
 def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return horizontal bars of accuracy over all images, the first subject at the top."""
     from plotly.graph_objects import Figure
 
-    results = check_results(results)
-    cells = [one.sel(view=ALL) for one in results.values()]
+    cells, names = [], []
+    for name, result in results.items():
+        for site in result["site"].to_numpy().tolist():
+            cells.append(result.sel(site=site, view=ALL))
+            names.append(name if result.sizes["site"] == 1 else f"{name}, {site}")
     value, low, high = (
         np.array([float(cell[f"accuracy{suffix}"]) for cell in cells])
         for suffix in ("", "_low", "_high")
@@ -39,14 +64,14 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     figure = Figure()
     figure.add_bar(
         x=value,
-        y=list(results),
+        y=names,
         orientation="h",
         error_x=error_bars(value, low, high),
         marker={"color": PALE_BLUE, "line": {"width": 0}},
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         showlegend=False,
     )
-    chance = float(np.mean([one.attrs["chance"] for one in results.values()]))
+    chance = _chance(results)
     figure.add_vline(x=chance, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         {"text": f"chance {chance:.1f} %", "x": chance, "yref": "paper", "y": 1},
@@ -54,15 +79,201 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         yanchor="bottom",
         showarrow=False,
     )
-    images = span([one.attrs["n_tested"] for one in results.values()])
-    people = span([one.attrs["n_identities"] for one in results.values()])
-    note = (
-        f"n = {images} images of {people} people; no decoder has seen who it is tested on; "
-        f"error bars: 95 %, over people<br>{data_of(results)}"
-    )
-    style(figure, title="Expressions read correctly", note=note, height=260 + 34 * len(results))
+    style(figure, title=_title(results), note=_note(results), height=260 + 34 * len(names))
     figure.update_annotations(font={"size": SMALL, "color": GREY})
     figure.update_xaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(bargap=0.35)
     return figure
+
+
+def layer_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return accuracy over the sites of each subject, one line a subject.
+
+    A subject with one site (pixels) is a dashed line across; the grey band holds 95 % of the
+    permutations, where there are any. Subjects whose sites differ are aligned by position.
+    """
+    from plotly.graph_objects import Figure
+
+    layered = {name: one for name, one in results.items() if one.sizes["site"] > 1}
+    sites = [one["site"].to_numpy().tolist() for one in layered.values()]
+    longest = max(sites, key=len, default=[""])
+    shared = all(one == longest for one in sites)
+    ticks = longest if shared else [str(k + 1) for k in range(len(longest))]
+    figure, last = Figure(), len(ticks) - 1
+    _add_chance(figure, results, last)
+    for k, (name, result) in enumerate(results.items()):
+        colour = colour_of("", {}, k)
+        cell = result.sel(view=ALL)
+        value, low, high = (
+            cell[f"accuracy{suffix}"].to_numpy() for suffix in ("", "_low", "_high")
+        )
+        if name not in layered:
+            figure.add_scatter(
+                name=name,
+                x=[-0.3, last + 0.3],
+                y=[value[0]] * 2,
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": "dash"},
+                hovertemplate=f"{name}: %{{y:.1f}} %<extra></extra>",
+            )
+            continue
+        # Side by side, so that no error bar hides another.
+        shift = 0.05 * (k - (len(results) - 1) / 2)
+        figure.add_scatter(
+            name=name,
+            x=np.arange(len(value)) + shift,
+            y=value,
+            error_y={**error_bars(value, low, high), "color": colour},
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"symbol": marker_of("", {}, k), "size": 9},
+            customdata=cell["site"].to_numpy(),
+            hovertemplate=f"{name}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
+        )
+    style(figure, title=f"{_title(results)}, by layer", note=_note(results), height=560)
+    figure.update_annotations(font={"size": SMALL, "color": GREY})
+    figure.update_xaxes(
+        tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.3, last + 0.3],
+        title_text="Layer" if shared else "Layer, counted from the first", tickangle=-30,
+    )  # fmt: skip
+    figure.update_yaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
+    return figure
+
+
+def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return the confusion matrix of each subject, in percent, of the site that is read best."""
+    best = {}
+    for name, result in results.items():
+        site = result["site"].to_numpy()[result["accuracy"].sel(view=ALL).to_numpy().argmax()]
+        best[f"{name}, {site}"] = result.sel(site=site)
+    figure, places = grid(list(best), columns=2)
+    for place, (name, result) in zip(places, best.items(), strict=True):
+        counts = result["confusion"]
+        percent = 100 * counts / counts.sum("answer")
+        written = max(percent.shape) <= _MOST_CELLS
+        figure.add_heatmap(
+            x=percent["answer"].to_numpy(),
+            y=percent["shown_category"].to_numpy(),
+            z=percent.to_numpy(),
+            zmin=0,
+            zmax=100,
+            texttemplate="%{z:.0f}" if written else None,
+            textfont={"size": SMALL},
+            colorscale=SEQUENTIAL,
+            colorbar={"ticksuffix": " %", "thickness": 14, "len": 0.6},
+            showscale=place == places[0],
+            hovertemplate=f"{name}<br>shown %{{y}}, answered %{{x}}: %{{z:.1f}} %<extra></extra>",
+            row=place[0],
+            col=place[1],
+        )
+    note = f"percent of the images of a value, at the site that is read best<br>{_note(results)}"
+    rows = places[-1][0]
+    style(figure, title=f"{_title(results)} and not", note=note, height=160 + 400 * rows)
+    figure.update_yaxes(autorange="reversed", title_text="Shown")
+    figure.update_xaxes(title_text="Answered", tickangle=-45)
+    return figure
+
+
+def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return accuracy over the number of training images, one line a subject and site."""
+    from plotly.graph_objects import Figure
+
+    results, figure, k = check_results(results), Figure(), 0
+    for name, result in results.items():
+        for site in result["site"].to_numpy().tolist():
+            cell, colour = result.sel(site=site), colour_of("", {}, k)
+            value, low, high = (
+                cell[f"accuracy{suffix}"].to_numpy() for suffix in ("", "_low", "_high")
+            )
+            label = name if result.sizes["site"] == 1 else f"{name}, {site}"
+            figure.add_scatter(
+                name=label,
+                x=cell["trained_with"].to_numpy() * 1.02 ** (k - 1),
+                y=value,
+                error_y={**error_bars(value, low, high), "color": colour},
+                mode="lines+markers",
+                line={"color": colour, "width": 2, "dash": "solid" if k < 8 else "dot"},
+                marker={"symbol": marker_of("", {}, k), "size": 9},
+                customdata=cell["images"].to_numpy(),
+                hovertemplate=f"{label}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
+            )
+            k += 1
+    _add_chance_line(figure, _chance(results))
+    draws = span([one.attrs["draws"] for one in results.values()])
+    note = f"mean of {draws} draws of training images; {_note(results)}"
+    style(figure, title=f"{_title(results)}, by training images", note=note, height=520)
+    figure.update_annotations(font={"size": SMALL, "color": GREY})
+    longest = max(results.values(), key=lambda one: one.sizes["images"])
+    figure.update_xaxes(
+        type="log", title_text="Training images of a value", ticktext=_levels(longest),
+        tickvals=longest["trained_with"].to_numpy(),
+    )  # fmt: skip
+    figure.update_yaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def _levels(result: xr.Dataset) -> list[str]:
+    """Return the numbers of training images; of "all" the mean number."""
+    pairs = zip(result["images"].to_numpy(), result["trained_with"].to_numpy(), strict=True)
+    return [f"all ({mean:.0f})" if images == ALL else images for images, mean in pairs]
+
+
+def _add_chance(figure: Figure, results: Mapping[str, xr.Dataset], last: int) -> None:
+    """Add chance: a line, and the band of the permutations."""
+    shuffled = [one for one in results.values() if "chance_low" in one]
+    if shuffled:
+        low = min(float(one["chance_low"].min()) for one in shuffled)
+        high = max(float(one["chance_high"].max()) for one in shuffled)
+        figure.add_hrect(y0=low, y1=high, fillcolor=PALE, line_width=0, layer="below")
+    _add_chance_line(figure, _chance(results))
+
+
+def _add_chance_line(figure: Figure, chance: float) -> None:
+    figure.add_hline(y=chance, line={"color": GREY, "dash": "dot", "width": 1.5})
+    figure.add_annotation(
+        {"text": f"chance {chance:.1f} %", "xref": "paper", "x": 1, "y": chance},
+        xanchor="right",
+        yanchor="bottom",
+        showarrow=False,
+    )
+
+
+def _chance(results: Mapping[str, xr.Dataset]) -> float:
+    return float(np.mean([one.attrs["chance"] for one in results.values()]))
+
+
+def _title(results: Mapping[str, xr.Dataset]) -> str:
+    targets = list(dict.fromkeys(one.attrs["target"] for one in results.values()))
+    read = _READ.get(targets[0], targets[0].capitalize()) if len(targets) == 1 else "What is"
+    return f"{read} read correctly"
+
+
+def _note(results: Mapping[str, xr.Dataset]) -> str:
+    """Return n, what training and test never share, the error bars and the data."""
+    images = span([one.attrs["n_tested"] for one in results.values()])
+    people = span([one.attrs["n_identities"] for one in results.values()])
+    apart = {
+        "identity": "no decoder has seen who it is tested on",
+        "image": "no decoder has seen an image that it is tested on",
+        "": "nothing is fitted",
+    }
+    columns = dict.fromkeys(one.attrs["by"] for one in results.values())
+    said = "; ".join(
+        apart.get(by, f"no decoder has seen the {by} that it is tested on") for by in columns
+    )
+    band = any("chance_low" in one for one in results.values())
+    shuffled = "; grey band: 95 % of permutations" if band else ""
+    return (
+        f"n = {images} images of {people} people; {said}; error bars: 95 %, over people{shuffled}"
+        f"<br>{data_of(results)}"
+    )
+
+
+DRAWINGS: dict[str, Callable[[Mapping[str, xr.Dataset]], Figure]] = {
+    "bars": accuracy_figure,
+    "layers": layer_figure,
+    "confusion": confusion_figure,
+}
+"""The views of a probe by name."""

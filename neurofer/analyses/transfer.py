@@ -59,7 +59,7 @@ def run(
         recording: presentation x neuroid.
         site: the site that is read out; None if the recording has one only.
         decoder: "argmax" over the labelled units of the site, or one that is fitted here: "ridge",
-            "logistic", "svm", "nearest-mean".
+            "logistic", "lda", "svm", "nearest-mean".
         train: for fitted decoders, the presentations that they are fitted to, as columns and
             values; {"head": "human"} by default. Whoever is tested is never trained on: an
             identity of the training part is answered by a decoder fitted to its other identities.

@@ -1,0 +1,163 @@
+"""Nested cross-validation of a linear decoder, for the labels shown and for permuted ones at once.
+
+Whatever the labels, a fold's parts and their decompositions are the same: a thousand permutations
+cost a thousand products of matrices, each with a penalty that its own training part has chosen.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from neurofer.analyses.decoders import DECODERS
+from neurofer.analyses.folds import Fold
+from neurofer.analyses.ridge import PENALTIES, RidgePath, span_coordinates
+from neurofer.errors import unknown_choice
+
+RIDGE = "ridge"
+_COLUMNS = 1024  # of targets that are worked on at once
+
+
+class _Path(Protocol):
+    """A decoder between two parts: answers by penalty and labelling."""
+
+    def answers(self, labels: np.ndarray, n_classes: int, penalties: np.ndarray) -> np.ndarray:
+        """Return (penalties, labellings, tested) answers to (labellings, training) labels."""
+
+
+class _Ridge:
+    def __init__(self, gram: np.ndarray, training: np.ndarray, tested: np.ndarray) -> None:
+        self._path = RidgePath(gram, training, tested)
+
+    def answers(self, labels: np.ndarray, n_classes: int, penalties: np.ndarray) -> np.ndarray:
+        size = max(1, _COLUMNS // n_classes)
+        found = []
+        for start in range(0, len(labels), size):
+            some = labels[start : start + size]
+            targets = (some.T[..., None] == np.arange(n_classes)).astype(np.float64)
+            scores = self._path.scores(targets.reshape(len(targets), -1), penalties)
+            by_class = scores.reshape(*scores.shape[:2], len(some), n_classes)
+            found.append(by_class.argmax(axis=3).transpose(0, 2, 1))
+        return np.concatenate(found, axis=1)
+
+
+class _Library:
+    """A decoder of scikit-learn on coordinates of the span of the training part."""
+
+    def __init__(
+        self, decoder: str, gram: np.ndarray, training: np.ndarray, tested: np.ndarray
+    ) -> None:
+        self._fit = DECODERS[decoder]
+        self._train, self._test = span_coordinates(gram, training, tested)
+        # Losses are summed over images: a penalty is relative to their number, as that of ridge.
+        self._size = len(training) if decoder == "logistic" else 1
+
+    def answers(self, labels: np.ndarray, n_classes: int, penalties: np.ndarray) -> np.ndarray:
+        found = [[self._one(one, penalty) for one in labels] for penalty in penalties]
+        return np.array(found, dtype=np.int64)
+
+    def _one(self, labels: np.ndarray, penalty: float) -> np.ndarray:
+        if (labels == labels[0]).all():
+            return np.full(len(self._test), labels[0])
+        return self._fit(self._train, labels, self._test, penalty * self._size)
+
+
+# By decade, and from where logistic regression converges; scikit-learn fits each one by itself.
+_FEWER = PENALTIES[::2]
+PATHS = (RIDGE, "logistic", "lda")
+
+
+def grid(decoder: str) -> np.ndarray:
+    """Return the penalties that a decoder chooses from.
+
+    Raises:
+        NeuroferError: the decoder is unknown.
+    """
+    if decoder not in PATHS:
+        raise unknown_choice("decoder", decoder, PATHS)
+    return PENALTIES if decoder == RIDGE else _FEWER
+
+
+def nested_answers(
+    gram: np.ndarray, labels: np.ndarray, folds: list[Fold], decoder: str = RIDGE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (labellings, n) answers to presentations, and the (labellings, folds) penalties.
+
+    The penalty of a fold answers most of its training presentations correctly, each part answered
+    from the others; the largest of equals. A class that a training part lacks is not answered.
+
+    Args:
+        gram: (n, n) inner products of presentations.
+        labels: (labellings, n) whole numbers from 0: the classes, and permutations of them.
+        folds: each presentation is tested in at most one; -1 is the answer where in none.
+        decoder: one of `PATHS`.
+    """
+    penalties, n_classes = grid(decoder), int(labels.max()) + 1
+    answers = np.full(labels.shape, -1, dtype=np.int64)
+    chosen = np.empty((len(labels), len(folds)))
+    for f, fold in enumerate(folds):
+        correct = np.zeros((len(penalties), len(labels)))
+        for part in np.unique(fold.parts):
+            fitted, asked = fold.training[fold.parts != part], fold.training[fold.parts == part]
+            if len(fitted) < 2:
+                continue  # nothing can be fitted, so nothing tuned
+            given = _path(decoder, gram, fitted, asked).answers(
+                labels[:, fitted], n_classes, penalties
+            )
+            correct += (given == labels[:, asked]).sum(axis=2)
+        # The last of equals, seen from the end.
+        best = len(penalties) - 1 - correct[::-1].argmax(axis=0)
+        chosen[:, f] = penalties[best]
+        path = _path(decoder, gram, fold.training, fold.tested)
+        for value in np.unique(best):
+            rows = np.flatnonzero(best == value)
+            asked = labels[np.ix_(rows, fold.training)]
+            given = path.answers(asked, n_classes, penalties[[value]])[0]
+            answers[np.ix_(rows, fold.tested)] = given
+    return answers, chosen
+
+
+def permuted(
+    labels: np.ndarray, identity: np.ndarray, domain: np.ndarray, n: int, seed: int
+) -> tuple[np.ndarray, str]:
+    """Return (n, len(labels)) permutations that keep what is not asked, and in words which.
+
+    Labels that vary within identities are shuffled there. Identities themselves are shuffled
+    within the values of the column that splits. Labels that belong to an identity as a whole
+    (its head) are shuffled between identities.
+
+    Args:
+        labels: (n,) whole numbers.
+        identity: (n,) names.
+        domain: (n,) values of the column that splits.
+        n: number of permutations.
+        seed: of the shuffling.
+    """
+    generator = np.random.default_rng(seed)
+    people, person = np.unique(identity, return_inverse=True)
+    pairs = len(np.unique(np.stack([person.ravel(), labels]), axis=1).T)
+    if pairs > len(people):
+        return _within(labels, person.ravel(), n, generator), "within identities"
+    if len(np.unique(labels)) == len(people):
+        blocks = np.unique(domain, return_inverse=True)[1].ravel()
+        return _within(labels, blocks, n, generator), "within the values of the split"
+    first = np.unique(person, return_index=True)[1]
+    shuffled = generator.permuted(np.tile(labels[first], (n, 1)), axis=1)
+    return shuffled[:, person.ravel()], "between identities"
+
+
+def _within(
+    labels: np.ndarray, blocks: np.ndarray, n: int, generator: np.random.Generator
+) -> np.ndarray:
+    places = np.argsort(blocks, kind="stable")
+    drawn = np.argsort(blocks + generator.random((n, len(blocks))), axis=1)
+    shuffled = np.empty((n, len(labels)), dtype=labels.dtype)
+    shuffled[:, places] = labels[drawn]
+    return shuffled
+
+
+def _path(decoder: str, gram: np.ndarray, training: np.ndarray, tested: np.ndarray) -> _Path:
+    if decoder == RIDGE:
+        return _Ridge(gram, training, tested)
+    return _Library(decoder, gram, training, tested)

@@ -1,0 +1,152 @@
+"""What a probe's answers amount to: accuracies by view, value and fold, confusions, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurofer.analyses.decoders import TIE, UNDEFINED
+from neurofer.analyses.inputs import (
+    ALL,
+    Responses,
+    sorted_expressions,
+    sorted_heads,
+    sorted_like,
+    strength_name,
+)
+from neurofer.analyses.statistics import proportion_interval
+from neurofer.analyses.transfer import confusion_matrix
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.stimuli.table import VIEWS
+
+IDENTITY = "identity"
+# Dimension of the result -> its accuracy; beside it `_n`, the number, and `_interval`, how made.
+VARIABLES = {
+    "view": "accuracy",
+    "category": "accuracy_by_category",
+    "fold": "accuracy_by_fold",
+}
+
+
+def target_values(responses: Responses, target: str, *, joined: bool = True) -> np.ndarray:
+    """Return (n,) values to be read, as strings; identities with their heads if `joined`.
+
+    Raises:
+        NeuroferError: there is no such column, or it has no value in some presentations.
+    """
+    if target not in responses.stimuli:
+        raise unknown_choice("target", target, responses.stimuli.columns, "the recording")
+    if target == IDENTITY and joined:
+        return responses.identity
+    values = responses.column(target)
+    if values.dtype.kind == "f":
+        return np.array([strength_name(value) for value in values])
+    values = values.astype(str)
+    if (values == "").any():
+        raise NeuroferError(
+            f"target={target!r}: {(values == '').sum()} of {len(values)} presentations have no "
+            f"value there, such as {responses.column('stimulus_id')[values == ''][0]!r}; leave "
+            "them out first"
+        )
+    return values
+
+
+def in_order(target: str, values: Any) -> list[str]:
+    """Return the distinct values of a column in the order of tables and figures."""
+    if target == "expression":
+        return sorted_expressions(values)
+    if target == "head":
+        return sorted_heads(values)
+    return sorted_like(values, VIEWS if target == "view" else ())
+
+
+def summarise(
+    responses: Responses,
+    target: str,
+    shown: np.ndarray,
+    answers: np.ndarray,
+    n_bootstrap: int,
+    seed: int,
+) -> xr.Dataset:
+    """Return the accuracies of one site by view and category, and every answer."""
+    view = responses.column("view") if "view" in responses.stimuli else np.full(len(shown), "")
+    views = in_order("view", [name for name in np.unique(view) if name])
+    categories = in_order(target, shown)
+    everything = {ALL: np.ones(len(shown), bool)}
+    of = {
+        "view": {name: view == name for name in views} | everything,
+        "category": {name: shown == name for name in categories} | everything,
+    }
+    coords = {
+        "view": list(of["view"]),
+        "category": list(of["category"]),
+        "stimulus_id": ("presentation", responses.column("stimulus_id")),
+        "identity": ("presentation", responses.identity),
+        "head": ("presentation", responses.column("head")),
+    }
+    data = {
+        "answered": ("presentation", answers),
+        "correct": ("presentation", answers == shown),
+    }
+    result = xr.Dataset(data, coords, {"chance": 100 / len(categories), "n_tested": len(shown)})
+    for dim, rows in of.items():
+        result.update(accuracies(dim, rows, result, responses, n_bootstrap, seed))
+    return result
+
+
+def confusions(shown: np.ndarray, answered: np.ndarray, target: str) -> xr.Dataset:
+    """Return confusion (site, shown_category, answer), counts, of (n,) values, (sites, n) answers.
+
+    "tie" and "undefined" are columns where they were answered.
+    """
+    rows = in_order(target, shown)
+    special = [name for name in (TIE, UNDEFINED) if (answered == name).any()]
+    columns = [*in_order(target, {*shown, *answered.ravel()} - {TIE, UNDEFINED}), *special]
+    counts = np.stack([confusion_matrix(shown, one, rows, columns) for one in answered])
+    coords = {"shown_category": rows, "answer": columns}
+    return xr.Dataset({"confusion": (("site", *coords), counts)}, coords)
+
+
+def accuracies(
+    dim: str,
+    groups: Mapping[str, np.ndarray],
+    result: xr.Dataset,
+    responses: Responses,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the variables of accuracy along a dimension, of groups of presentations."""
+    correct, cells = result["correct"].to_numpy(), []
+    for rows in groups.values():
+        interval = proportion_interval(
+            correct[rows],
+            responses.column("head")[rows],
+            responses.identity[rows],
+            responses.series[rows],
+            n_bootstrap=n_bootstrap,
+            seed=seed,
+        )
+        cells.append((correct[rows].mean(), interval.low, interval.high))
+        cells[-1] += (int(rows.sum()), interval.method)  # type: ignore[assignment]
+    name = VARIABLES[dim]
+    count, method = ("n", "interval") if dim == "view" else (f"{name}_n", f"{name}_interval")
+    value, low, high, n, made = zip(*cells, strict=True)
+    percent = {name: value, f"{name}_low": low, f"{name}_high": high}
+    found: dict[str, Any] = {
+        key: (dim, 100 * np.array(column), {"units": "%"}) for key, column in percent.items()
+    }
+    return {**found, count: (dim, np.array(n)), method: (dim, np.array(made))}
+
+
+def permuted_chance(accuracy: np.ndarray) -> dict[str, Any]:
+    """Return what permutations say, of (1 + n) accuracies of which the first is observed."""
+    shuffled = accuracy[1:]
+    low, high = np.quantile(shuffled, [0.025, 0.975])
+    values = {"chance": shuffled.mean(), "chance_low": low, "chance_high": high}
+    made: dict[str, Any] = {name: ((), 100 * v, {"units": "%"}) for name, v in values.items()}
+    # The labels as they were are one of the permutations (Phipson & Smyth 2010).
+    p = (1 + (shuffled >= accuracy[0] - 1e-12).sum()) / (1 + len(shuffled))
+    return {**made, "p": ((), p)}
