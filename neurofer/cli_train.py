@@ -11,6 +11,9 @@ import typer
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe of `neurofer recipes` or a YAML file.")],
     out: Annotated[Path, typer.Option(help="The weight file to write, .safetensors.")],
+    start: Annotated[
+        str, typer.Option(help="Weights to start from: a shipped file's name or a path.")
+    ] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
     ] = False,
@@ -28,10 +31,12 @@ def train(
     On SIGTERM a checkpoint is written; the same command with --resume goes on from it.
     """
     from neurofer.training import read_recipe
+    from neurofer.training.recipe import starting_from
     from neurofer.training.train import train as run
 
+    stated = read_recipe(recipe)
     result = run(
-        read_recipe(recipe),
+        starting_from(stated, start) if start else stated,
         out,
         resume=resume,
         device=device,

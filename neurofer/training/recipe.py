@@ -144,6 +144,21 @@ def _shipped() -> Traversable:
     return files("neurofer.training") / "recipes"
 
 
+def starting_from(recipe: Recipe, start: str) -> Recipe:
+    """Return a recipe whose network starts from other weights, by name or path.
+
+    Raises:
+        NeuroferError: its task does not start from weights.
+    """
+    values = recipe.model_dump()
+    if "network" not in values:
+        raise NeuroferError(
+            f"start={start!r}: recipe {recipe.name} of the task {recipe.task!r} starts from nothing"
+        )
+    values["network"]["start"] = start
+    return make_recipe(values, where=f"recipe {recipe.name}")
+
+
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """Check a mapping and return it as the recipe of its task; the errors are `read_recipe`'s."""
     task = values.get("task")

@@ -5,7 +5,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import HEADS
 from neurofer.training import list_recipes, make_recipe, read_recipe
-from neurofer.training.recipe import merge
+from neurofer.training.recipe import merge, starting_from
 
 GOOD = {"name": "x", "task": "landmarks", "steps": 3, "data": {"identities": 2}}
 
@@ -129,3 +129,12 @@ def test_what_was_said_of_another_kind_is_not_inherited():
 def test_what_is_wrong_with_a_base_is_said(tmp_path, files, message):
     with pytest.raises(NeuroferError, match=message):
         read_recipe(write(tmp_path, **files))
+
+
+def test_a_recipe_can_start_from_other_weights() -> None:
+    stated = read_recipe("ciao-vgg-decision")
+    started = starting_from(stated, "mine.safetensors")
+    assert started.model_dump()["network"]["start"] == "mine.safetensors"
+    assert started.name == stated.name
+    with pytest.raises(NeuroferError, match=r"start='mine'.*heatmap.*starts from nothing"):
+        starting_from(read_recipe("heatmap"), "mine")
