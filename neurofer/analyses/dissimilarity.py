@@ -1,45 +1,12 @@
-"""Dissimilarities, their comparison, their noise ceiling and their picture; on plain arrays.
-
-Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
-Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553).
-"""
+"""Dissimilarities of models, bootstrap over clusters of stimuli, and pictures; on plain arrays."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-
 import numpy as np
 
+from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, WHITENED, compare_present
 from neurofer.analyses.statistics import resample
-from neurofer.errors import NeuroferError
-
-DISTANCES = {
-    "correlation": "1 - Pearson correlation over units",
-    "euclidean": "squared Euclidean distance over the number of units",
-}
-COMPARISONS = ("spearman", "kendall", "tau-a", "rho-a", "cosine", "corr")
-
-
-def dissimilarities(
-    patterns: np.ndarray, distance: str = "correlation", names: Sequence[str] | None = None
-) -> np.ndarray:
-    """Return the (n, n) dissimilarities of (n, units) patterns.
-
-    Raises:
-        NeuroferError: patterns are constant over units, or of fewer than two units, so that they
-            have no correlation.
-    """
-    from rsatoolbox.data import Dataset
-    from rsatoolbox.rdm import calc_rdm
-
-    patterns = np.asarray(patterns, np.float64)
-    if distance == "correlation":
-        _check_patterns(patterns, names)
-    rdm = calc_rdm(Dataset(patterns), method=distance).get_matrices()[0]
-    # Equal patterns differ by rounding, of either sign; as ranks, that would be a geometry.
-    rdm[np.abs(rdm) < 1e-10 * np.abs(rdm).max(initial=0.0)] = 0.0
-    return np.maximum(rdm, 0.0)
+from neurofer.errors import unknown_choice
 
 
 def model_dissimilarities(values: np.ndarray) -> np.ndarray:
@@ -52,29 +19,6 @@ def model_dissimilarities(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "iuf":
         return np.abs(values[:, None] - values[None, :]).astype(np.float64)
     return (values[:, None] != values[None, :]).astype(np.float64)
-
-
-def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
-    """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs)."""
-    from rsatoolbox.rdm import compare
-
-    return np.asarray(compare(vector[None], models, method=comparison))[0]
-
-
-def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
-    """Return the lower and upper noise ceiling of (raters, pairs) dissimilarities.
-
-    Lower: the mean similarity of each rater with the mean of the others; upper: with the mean of
-    all. For rank comparisons the mean is over ranks. Nili et al. 2014.
-    """
-    from rsatoolbox.inference import boot_noise_ceiling
-    from rsatoolbox.rdm import RDMs
-
-    with warnings.catch_warnings():
-        # rsatoolbox notes that its ceiling of tau is based on mean ranks.
-        warnings.simplefilter("ignore")
-        low, high = boot_noise_ceiling(RDMs(raters), method=comparison)
-    return float(low), float(high)
 
 
 def bootstrap_similarities(
@@ -126,6 +70,9 @@ class WeightedSimilarity:
 
     def __init__(self, vector: np.ndarray, models: np.ndarray, comparison: str) -> None:
         """Prepare (pairs,) dissimilarities and (models, pairs) for any weights."""
+        if comparison in WHITENED or comparison not in COMPARISONS:
+            choices = [name for name in COMPARISONS if name not in WHITENED]
+            raise unknown_choice("comparison", comparison, choices, "a bootstrap over clusters")
         self.comparison = comparison
         # Neighbours in rank are then neighbours in memory.
         order = np.argsort(vector, kind="stable")
@@ -145,9 +92,9 @@ class WeightedSimilarity:
         ]
         if any(np.count_nonzero(size) < 2 for size in sizes):
             return None
-        if self.comparison in ("kendall", "tau-a"):
+        if self.comparison in TAUS:
             vector, *models = (np.repeat(one, counts) for one in self.vectors)
-            return similarities(vector, np.stack(models), self.comparison)
+            return compare_present(vector[None], np.stack(models), self.comparison, None)[0]
         scores = self._scores(sizes)
         weighted = weights * scores[0][self.places[0]]
         products = np.array(
@@ -192,21 +139,3 @@ def classical_mds(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, flo
 def upper(rdm: np.ndarray) -> np.ndarray:
     """Return the (n (n - 1) / 2,) dissimilarities above the diagonal, row by row."""
     return rdm[np.triu_indices(len(rdm), 1)]
-
-
-def _check_patterns(patterns: np.ndarray, names: Sequence[str] | None) -> None:
-    if patterns.shape[1] < 2:
-        raise NeuroferError(
-            f"a correlation needs at least two units and the site has {patterns.shape[1]}: use "
-            "distance='euclidean' or another site"
-        )
-    # float32 activity that varies by less than this part of its size is constant up to rounding.
-    constant = np.ptp(patterns, axis=1) <= 1e-6 * np.abs(patterns).max(axis=1)
-    if constant.any():
-        where = np.flatnonzero(constant)
-        named = [str(i) if names is None else names[i] for i in where[:3]]
-        raise NeuroferError(
-            f"{len(where)} of {len(patterns)} patterns are constant over units and have no "
-            f"correlation ({', '.join(named)}{', ...' if len(where) > 3 else ''}): use "
-            "distance='euclidean', or leave those stimuli out"
-        )

@@ -15,17 +15,14 @@ import xarray as xr
 
 from neurofer.analyses.conditions import column_values, identity_patterns, make_conditions
 from neurofer.analyses.dissimilarity import (
-    COMPARISONS,
-    DISTANCES,
     bootstrap_similarities,
-    dissimilarities,
     model_dissimilarities,
-    noise_ceiling,
-    similarities,
     upper,
 )
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.rdm import DISTANCES, dissimilarities
+from neurofer.analyses.rdm_compare import COMPARISONS, noise_ceiling, similarities
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import (
     NO_INTERVAL,

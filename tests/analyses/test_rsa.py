@@ -14,17 +14,14 @@ from rsatoolbox.rdm.rdms import get_categorical_rdm
 
 from neurofer.analyses import rsa
 from neurofer.analyses.dissimilarity import (
-    COMPARISONS,
-    DISTANCES,
     WeightedSimilarity,
     bootstrap_similarities,
     classical_mds,
-    dissimilarities,
     model_dissimilarities,
-    noise_ceiling,
-    similarities,
     upper,
 )
+from neurofer.analyses.rdm import dissimilarities
+from neurofer.analyses.rdm_compare import noise_ceiling, similarities
 from neurofer.errors import NeuroferError
 from neurofer.simulation import (
     coding_units,
@@ -32,6 +29,9 @@ from neurofer.simulation import (
     norm_referenced_units,
     simulated_faces,
 )
+
+COMPARISONS = ("spearman", "kendall", "tau-a", "rho-a", "cosine", "corr")
+DISTANCES = ("correlation", "euclidean")
 
 
 @pytest.fixture(scope="module")

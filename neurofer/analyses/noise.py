@@ -1,0 +1,170 @@
+"""The noise covariance of many units from few residuals, shrunk, and never as a matrix of units.
+
+A shrunk covariance is D + b R'R, with a diagonal D and the residuals R (Ledoit & Wolf 2004, J.
+Multivar. Anal. 88:365, towards the identity; Schaefer & Strimmer 2005, Stat. Appl. Genet. Mol.
+Biol. 4:32, towards the diagonal). By Woodbury's identity its inverse needs a matrix of residuals
+by residuals only: 25,000 units, whose covariance would take 5 GB, take as much as their activity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurofer.errors import NeuroferError, unknown_choice
+
+SHRINKAGES = {
+    "diagonal": "towards the variances of the units (rsatoolbox's shrinkage_diag)",
+    "identity": "towards one variance for all units (Ledoit & Wolf, rsatoolbox's shrinkage_eye)",
+}
+# Numbers in a block of units: 16 MB of float64.
+BLOCK = 2**21
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The inverse of a noise covariance: 1/D - (R/D)' core (R/D).
+
+    Attributes:
+        variance: (units,) the diagonal D.
+        residuals: (n, units) R, before its mean is subtracted.
+        mean: (units,) of the residuals.
+        core: (n, n).
+        shrinkage: how much of the covariance is the target, from 0 to 1.
+    """
+
+    variance: np.ndarray
+    residuals: np.ndarray
+    mean: np.ndarray
+    core: np.ndarray
+    shrinkage: float
+
+    def precision(self) -> np.ndarray:
+        """Return the (units, units) inverse covariance, as rsatoolbox takes it."""
+        scaled = self.scaled_residuals(slice(None))
+        return np.diag(1 / self.variance) - scaled.T @ self.core @ scaled
+
+    def scaled_residuals(self, columns: slice) -> np.ndarray:
+        """Return (n, columns) centred residuals over D, in float64."""
+        centred = self.residuals[:, columns].astype(np.float64) - self.mean[columns]
+        return centred / self.variance[columns]
+
+
+def shrunk_noise(
+    residuals: np.ndarray, shrinkage: str = "diagonal", *, freedom: int | None = None
+) -> Noise:
+    """Return the noise of units from (n, units) residuals.
+
+    Args:
+        residuals: of presentations from the mean of their condition.
+        shrinkage: one of `SHRINKAGES`.
+        freedom: degrees of freedom, n less the number of conditions; None: n - 1.
+
+    Raises:
+        NeuroferError: there are fewer than two residuals or degrees of freedom, or one is not
+            finite, a unit does not vary, or nothing is shrunk and the covariance has no inverse.
+    """
+    if shrinkage not in SHRINKAGES:
+        raise unknown_choice("shrinkage", shrinkage, SHRINKAGES)
+    residuals = np.asarray(residuals)
+    n, units = residuals.shape
+    freedom = n - 1 if freedom is None else freedom
+    if n < 2 or freedom < 1:
+        raise NeuroferError(
+            f"{n} residuals with {freedom} degrees of freedom give no noise: conditions must be "
+            "presented more than once"
+        )
+    mean, squares, fourth, gram = _moments(residuals, shrinkage == "diagonal", freedom)
+    variance = squares / freedom
+    row = np.diag(gram)
+    if shrinkage == "identity":
+        of_s = (gram**2).sum() / n**2
+        average = row.sum() / n / units
+        spread = of_s - units * average**2
+        part = min(spread, ((row**2).mean() - of_s) / n) / spread if spread > 0 else 1.0
+        variance = np.full(units, part * average * n / freedom)
+    else:
+        square = (gram**2).sum() / (n - 1) ** 2 - units * (freedom / (n - 1)) ** 2
+        error = ((row**2).sum() - fourth) / (n - 1) - square
+        part = float(np.clip(n / freedom**2 * error / square, 0, 1)) if square > 0 else 1.0
+        variance = part * variance
+    if part <= 0:
+        raise NeuroferError(
+            "the shrinkage came out as 0, so that the covariance may have no inverse: use "
+            f"shrinkage={'identity' if shrinkage == 'diagonal' else 'diagonal'!r} or other units"
+        )
+    rest = (1 - part) / freedom
+    core = np.zeros((n, n))
+    if rest > 0:
+        # `gram` is of R for the identity and of R / std for the diagonal; both are R D^-1 R'.
+        scaled = gram / (variance[0] if shrinkage == "identity" else part)
+        core = np.linalg.inv(np.eye(n) / rest + scaled)
+    return Noise(variance, residuals, mean, core, float(part))
+
+
+def gram(
+    parts: Iterable[tuple[slice, list[tuple[np.ndarray, np.ndarray]]]], noise: Noise | None
+) -> np.ndarray:
+    """Return the sum over pairs of left (n, units) times inverse noise times right (n, units)'.
+
+    Args:
+        parts: blocks of units: their columns, and (left, right) of every pair in float64.
+        noise: of the units; None: the identity.
+    """
+    total: np.ndarray | float = 0.0
+    sides: list[list[np.ndarray]] = []
+    for columns, pairs in parts:
+        for k, (left, right) in enumerate(pairs):
+            if noise is None:
+                # The same array on both sides is half the work.
+                total = total + left @ right.T
+                continue
+            total = total + (left / noise.variance[columns]) @ right.T
+            scaled = noise.scaled_residuals(columns)
+            found = [left @ scaled.T, right @ scaled.T]
+            if len(sides) <= k:
+                sides.append(found)
+            else:
+                sides[k] = [a + b for a, b in zip(sides[k], found, strict=True)]
+    if noise is not None:
+        for left, right in sides:
+            total = total - left @ noise.core @ right.T
+    return np.asarray(total)
+
+
+def blocks(activity: np.ndarray) -> Iterator[slice]:
+    """Yield slices of units whose activity in float64 fills a block."""
+    step = max(16, BLOCK // len(activity))
+    for start in range(0, activity.shape[1], step):
+        yield slice(start, start + step)
+
+
+def _moments(
+    residuals: np.ndarray, standardise: bool, freedom: int
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    """Return means, sums of squares, the sum of fourth powers, and the Gram matrix of rows."""
+    n, units = residuals.shape
+    mean, squares, fourth = np.empty(units), np.empty(units), 0.0
+    gram = np.zeros((n, n))
+    for columns in blocks(residuals):
+        block = residuals[:, columns].astype(np.float64)
+        mean[columns] = block.mean(axis=0)
+        block -= mean[columns]
+        squares[columns] = np.einsum("ij,ij->j", block, block)
+        _check_units(squares[columns], columns)
+        if standardise:
+            block /= np.sqrt(squares[columns] / freedom)
+            fourth += float((block**4).sum())
+        gram += block @ block.T
+    return mean, squares, fourth, gram
+
+
+def _check_units(squares: np.ndarray, columns: slice) -> None:
+    bad = np.flatnonzero(~(squares > 0))
+    if len(bad):
+        raise NeuroferError(
+            f"{len(bad)} units have residuals that do not vary or are not finite (the first is "
+            f"number {columns.start + int(bad[0])}): leave those units out"
+        )

@@ -1,0 +1,228 @@
+"""Similarities of dissimilarities: plain, whitened, partial, and the noise ceiling of raters.
+
+The numbers are those of rsatoolbox (Nili et al. 2014, PLOS Comput. Biol. 10:e1003553; Diedrichsen
+et al. 2021, Neurons Behav. Data Anal. Theory 5:3 for the whitened ones), which the tests hold
+them to. Vectors hold the n (n - 1) / 2 dissimilarities above the diagonal, row by row.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from neurofer.errors import NeuroferError, unknown_choice
+
+COMPARISONS = (
+    "spearman", "kendall", "tau-a", "rho-a", "cosine", "corr", "cosine_cov", "corr_cov",
+)  # fmt: skip
+RANKED = ("spearman", "rho-a", "kendall", "tau-a")
+TAUS = ("kendall", "tau-a")
+WHITENED = ("cosine_cov", "corr_cov")
+
+
+def compare(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndarray:
+    """Return (a, b) similarities of (a, pairs) dissimilarities with (b, pairs).
+
+    Args:
+        vectors: (a, pairs).
+        others: (b, pairs).
+        comparison: one of `COMPARISONS`; "kendall" is tau-b, "corr" Pearson's r, and "corr_cov"
+            and "cosine_cov" are whitened by the covariance of dissimilarities of independent,
+            equally noisy patterns.
+
+    Raises:
+        NeuroferError: the comparison is unknown, the vectors differ in length or are no RDM's
+            (whitened), or one is constant or not finite.
+    """
+    if comparison not in COMPARISONS:
+        raise unknown_choice("comparison", comparison, COMPARISONS)
+    vectors, others = np.atleast_2d(vectors), np.atleast_2d(others)
+    if vectors.shape[1] != others.shape[1]:
+        raise NeuroferError(
+            f"{vectors.shape[1]} dissimilarities cannot be compared with {others.shape[1]}: both "
+            "must be of the same conditions"
+        )
+    for one in (vectors, others):
+        _check(one, comparison)
+    present = None
+    if comparison in WHITENED:
+        present = np.ones((n_conditions(vectors.shape[1]),) * 2, bool)
+    return compare_present(vectors, others, comparison, present)
+
+
+def compare_present(
+    vectors: np.ndarray, others: np.ndarray, comparison: str, present: np.ndarray | None
+) -> np.ndarray:
+    """Return `compare`'s similarities, unchecked, of RDMs in which pairs may be absent.
+
+    Args:
+        vectors: (a, pairs that are present).
+        others: (b, pairs that are present).
+        comparison: one of `COMPARISONS`.
+        present: (n, n) truth values, symmetric, which pairs are; whitened comparisons need it.
+    """
+    if comparison in TAUS:
+        from rsatoolbox.rdm import compare as reference
+
+        return np.asarray(reference(vectors, others, method=comparison))
+    a, b = (_comparable(one, comparison, present) for one in (vectors, others))
+    products = a @ b.T
+    if comparison == "rho-a":
+        n = vectors.shape[1]
+        return 12 * products / (n**3 - n)
+    norms = [np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (a, b)]
+    return products / norms[0][:, None] / norms[1]
+
+
+def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
+    """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs)."""
+    return compare(vector[None], models, comparison)[0]
+
+
+def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
+    """Return the lower and upper noise ceiling of (raters, pairs) dissimilarities.
+
+    Lower: the mean similarity of each rater with the mean of the others; upper: with the mean of
+    all. For rank comparisons the mean is over ranks. Nili et al. 2014.
+    """
+    from rsatoolbox.inference import boot_noise_ceiling
+    from rsatoolbox.rdm import RDMs
+
+    with warnings.catch_warnings():
+        # rsatoolbox notes that its ceiling of tau is based on mean ranks.
+        warnings.simplefilter("ignore")
+        low, high = boot_noise_ceiling(RDMs(raters), method=comparison)
+    return float(low), float(high)
+
+
+def residuals(vectors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    """Return what is left of (a, pairs) after linear regression on (k, pairs) and a constant.
+
+    Raises:
+        NeuroferError: nothing is left of a vector: the nuisance explains it wholly.
+    """
+    vectors = np.atleast_2d(np.asarray(vectors, np.float64))
+    nuisance = np.atleast_2d(np.asarray(nuisance, np.float64))
+    design = np.vstack([np.ones(nuisance.shape[1]), nuisance]).T
+    weights, *_ = np.linalg.lstsq(design, vectors.T, rcond=None)
+    left = vectors - (design @ weights).T
+    spread = vectors - vectors.mean(axis=1, keepdims=True)
+    explained = np.einsum("ij,ij->i", left, left) <= 1e-20 * np.einsum("ij,ij->i", spread, spread)
+    if explained.any():
+        raise NeuroferError(
+            f"number {int(np.argmax(explained))} of {len(vectors)} RDMs is a linear function of "
+            "the nuisance, so that nothing of it is left to compare: leave out one of them"
+        )
+    return left
+
+
+def semipartial_similarities(
+    vectors: np.ndarray, models: np.ndarray, nuisance: np.ndarray, comparison: str = "kendall"
+) -> np.ndarray:
+    """Return (a, models) similarities of RDMs with what the nuisance leaves of the models.
+
+    The models' dissimilarities are regressed linearly on the nuisance's and the residuals compared
+    with the data: with Kendall's tau, the semipartial tau of Schwartz et al. 2023, J. Neurosci.
+    43:4291. The data are left whole.
+
+    Args:
+        vectors: (a, pairs) of the data.
+        models: (models, pairs).
+        nuisance: (k, pairs), such as those of pixels, landmarks or views.
+        comparison: one of `COMPARISONS`.
+    """
+    return compare(vectors, residuals(models, nuisance), comparison)
+
+
+def partial_similarities(
+    vectors: np.ndarray, models: np.ndarray, nuisance: np.ndarray, comparison: str = "spearman"
+) -> np.ndarray:
+    """Return (a, models) partial correlations given the nuisance: both sides are regressed on it.
+
+    Args:
+        vectors: (a, pairs) of the data.
+        models: (models, pairs).
+        nuisance: (k, pairs), such as those of pixels, landmarks or views.
+        comparison: "corr" (Pearson) or "spearman" (of the ranks of all three).
+    """
+    if comparison not in ("corr", "spearman"):
+        raise unknown_choice("comparison", comparison, ("corr", "spearman"), "partial correlation")
+    sides = [np.atleast_2d(one) for one in (vectors, models, nuisance)]
+    for one in sides:
+        _check(one, comparison)
+    if comparison == "spearman":
+        sides = [_ranks(one) for one in sides]
+    return compare(residuals(sides[0], sides[2]), residuals(sides[1], sides[2]), "corr")
+
+
+def n_conditions(pairs: int) -> int:
+    """Return the number of conditions that make so many pairs.
+
+    >>> n_conditions(6)
+    4
+    """
+    n = round((1 + np.sqrt(1 + 8 * pairs)) / 2)
+    if n * (n - 1) // 2 != pairs or pairs == 0:
+        raise NeuroferError(
+            f"{pairs} dissimilarities are those of no RDM: n conditions have n (n - 1) / 2"
+        )
+    return n
+
+
+def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None) -> np.ndarray:
+    """Return vectors whose products, normalised, are the similarities."""
+    vectors = np.asarray(vectors, np.float64)
+    if comparison in RANKED:
+        vectors = _ranks(vectors)
+    if comparison not in ("cosine", "cosine_cov"):
+        vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    if comparison in WHITENED:
+        if present is None:
+            raise NeuroferError(f"comparison={comparison!r} needs to know which pairs are present")
+        vectors = _whitened(vectors, present)
+    return vectors
+
+
+def _ranks(vectors: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(vectors, axis=1))
+
+
+def _whitened(vectors: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return (a, n * n) vectors whose products are those of RDMs whitened by their covariance.
+
+    They are second moments: the RDMs, over -2, less the best sum of a row's and a column's term.
+    Without absent pairs that is double centring, and the product linear CKA (Diedrichsen 2021).
+    """
+    n = len(present)
+    above = np.triu(present, 1)
+    moments = np.zeros((len(vectors), n, n))
+    moments[:, above] = -0.5 * vectors
+    moments += moments.transpose(0, 2, 1)
+    off = present & ~np.eye(n, dtype=bool)
+    system = 0.5 * off + np.diag(0.5 * off.sum(axis=1) + 1)
+    terms = np.linalg.solve(system, moments.sum(axis=2).T).T
+    moments -= 0.5 * (terms[:, :, None] + terms[:, None, :])
+    # The diagonal is present: there the RDM is 0.
+    moments[:, ~(off | np.eye(n, dtype=bool))] = 0
+    return moments.reshape(len(vectors), -1)
+
+
+def _check(vectors: np.ndarray, comparison: str) -> None:
+    if not np.isfinite(vectors).all():
+        raise NeuroferError("an RDM holds dissimilarities that are not finite: leave out the pairs")
+    if vectors.shape[1] < 2:
+        raise NeuroferError(
+            f"{vectors.shape[1]} dissimilarities are too few to be compared: give 4 conditions"
+        )
+    if comparison in ("cosine", "cosine_cov"):
+        flat = ~vectors.any(axis=1)
+    else:
+        flat = np.ptp(vectors, axis=1) == 0
+    if flat.any():
+        raise NeuroferError(
+            f"number {int(np.argmax(flat))} of {len(vectors)} RDMs is constant, so that nothing "
+            "can be similar to it: leave it out"
+        )

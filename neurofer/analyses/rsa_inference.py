@@ -1,0 +1,212 @@
+"""Models against the RDMs of many subjects: bootstrap over stimuli and subjects, and tests.
+
+The variance over stimuli and subjects is the dual bootstrap's, by rsatoolbox's own formula, and
+the tests are those that Schuett et al. 2023 (eLife 12:e82566) found to hold their level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from neurofer.analyses.rdm_compare import COMPARISONS, compare, noise_ceiling
+from neurofer.analyses.rsa_resamples import Replicates, bootstrap, draws
+from neurofer.analyses.statistics import CONFIDENCE
+from neurofer.errors import NeuroferError, unknown_choice
+
+RESAMPLED = ("both", "stimuli", "subjects")
+CORRECTIONS = {"holm": "holm", "benjamini-hochberg": "fdr_bh", "none": None}
+FEWEST_CONDITIONS = 4
+
+
+def evaluate_models(
+    rdms: np.ndarray,
+    models: Mapping[str, np.ndarray],
+    comparison: str = "corr",
+    *,
+    resample: str = "both",
+    n_bootstrap: int = 1000,
+    correction: str = "holm",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Evaluate fixed models on the RDMs of subjects, with what varies drawn again and again.
+
+    Args:
+        rdms: (subjects, n, n), all of the same n conditions in the same order.
+        models: name -> (n, n).
+        comparison: one of `COMPARISONS`.
+        resample: "both" (the conclusion is for other stimuli and other subjects), "stimuli" or
+            "subjects". One subject has its stimuli drawn only.
+        n_bootstrap: resamples.
+        correction: of p-values for several models or pairs of them: "holm",
+            "benjamini-hochberg" or "none".
+        seed: of the resampling.
+
+    Returns:
+        similarity (model), the mean over subjects, with `_low` and `_high` (95 %, t with the
+        bootstrap's standard error) and `_se`; similarity_each (subject, model); p_zero (model),
+        one-sided, and p_difference (model, other), two-sided, by t tests, each with `_corrected`;
+        noise_ceiling_low and _high; n_subjects and n_stimuli. Not for cosines, which are above
+        zero without any likeness: p_zero, and `attrs["p_zero"]` says so. With one subject there is
+        no noise ceiling, and `attrs["noise_ceiling"]` says so.
+
+    Raises:
+        NeuroferError: a choice is unknown, shapes do not fit, there are fewer than four
+            conditions, an RDM or model is constant or not finite, there is one subject for a
+            resampling of subjects, or a model is constant in more than half of the resamples.
+    """
+    _check_choices(comparison, resample, correction)
+    names, subjects, predictions = _vectors(rdms, models)
+    n = np.shape(rdms)[1]
+    if resample == "subjects" and len(subjects) < 2:
+        raise NeuroferError("resample='subjects' needs two subjects at least: use 'stimuli'")
+    kinds = RESAMPLED if resample == "both" and len(subjects) > 1 else (resample,)
+    if len(subjects) == 1:
+        kinds = ("stimuli",)
+    each = compare(subjects, predictions, comparison)
+    stimulus_draws, subject_draws = draws(n, len(subjects), n_bootstrap, seed)
+    found = bootstrap(subjects, predictions, comparison, kinds, stimulus_draws, subject_draws)
+    short = len(found[kinds[0]].evaluations)
+    if short < max(n_bootstrap / 2, 2):
+        raise NeuroferError(
+            f"only {short} of {n_bootstrap} resamples of the {n} conditions have dissimilarities "
+            "that vary in every model and subject: use more conditions, or leave out the models "
+            "that are constant over most of them"
+        )
+    variances = _variances(found, n, len(subjects))
+    freedom = {"both": min(n, len(subjects)), "stimuli": n, "subjects": len(subjects)}[kinds[0]] - 1
+    result = _inference(names, each, variances, freedom, comparison, correction)
+    result = result.assign(n_subjects=len(subjects), n_stimuli=n)
+    result.attrs.update(
+        comparison=comparison,
+        resampled="stimuli and subjects" if kinds[0] == "both" else kinds[0],
+        correction=correction,
+        n_bootstrap=n_bootstrap,
+        n_valid=short,
+        seed=seed,
+        noise_ceiling=f"over {len(subjects)} subjects",
+    )
+    if len(subjects) == 1:
+        return result.assign_attrs(noise_ceiling="not computed: one subject")
+    low, high = noise_ceiling(subjects, comparison)
+    return result.assign(noise_ceiling_low=low, noise_ceiling_high=high)
+
+
+def correct(p: np.ndarray, correction: str) -> np.ndarray:
+    """Return p-values corrected for their number, by statsmodels.
+
+    >>> correct(np.array([0.01, 0.04]), "holm").tolist()
+    [0.02, 0.04]
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    if correction not in CORRECTIONS:
+        raise unknown_choice("correction", correction, CORRECTIONS)
+    method = CORRECTIONS[correction]
+    return np.array(p) if method is None or len(p) == 0 else multipletests(p, method=method)[1]
+
+
+def _check_choices(comparison: str, resample: str, correction: str) -> None:
+    for name, value, choices in (
+        ("comparison", comparison, COMPARISONS),
+        ("resample", resample, RESAMPLED),
+        ("correction", correction, CORRECTIONS),
+    ):
+        if value not in choices:
+            raise unknown_choice(name, value, choices)
+
+
+def _vectors(
+    rdms: np.ndarray, models: Mapping[str, np.ndarray]
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    rdms = np.asarray(rdms, np.float64)
+    if rdms.ndim != 3 or rdms.shape[1] != rdms.shape[2] or len(rdms) == 0:
+        raise NeuroferError(f"rdms are (subjects, n, n), and these are {rdms.shape}")
+    n = rdms.shape[1]
+    if n < FEWEST_CONDITIONS:
+        raise NeuroferError(
+            f"{n} conditions are too few to be drawn again and again: at least "
+            f"{FEWEST_CONDITIONS} are needed"
+        )
+    if not models:
+        raise NeuroferError("models={} leaves nothing to evaluate: name at least one")
+    for name, model in models.items():
+        if np.shape(model) != (n, n):
+            raise NeuroferError(
+                f"model {name!r} has the shape {np.shape(model)}, and the data are of {n} "
+                f"conditions: give the model of the same ones, ({n}, {n})"
+            )
+        if not np.isfinite(np.asarray(model, float)[np.triu_indices(n, 1)]).all():
+            raise NeuroferError(f"model {name!r} holds dissimilarities that are not finite")
+    pairs = np.triu_indices(n, 1)
+    predictions = np.stack([np.asarray(model, np.float64)[pairs] for model in models.values()])
+    return list(models), rdms[:, pairs[0], pairs[1]], predictions
+
+
+def _variances(
+    found: Mapping[str, Replicates], n_stimuli: int, n_subjects: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (models,) variances and those of (pairs of models,) differences."""
+    from rsatoolbox.util.inference_util import extract_variances
+
+    if "both" in found:
+        # The order of rsatoolbox: both, subjects, stimuli.
+        order = ("both", "subjects", "stimuli")
+        covariance = np.stack([found[kind].covariance() for kind in order])
+        numbers = {"n_rdm": n_subjects, "n_pattern": n_stimuli}
+    elif "stimuli" in found:
+        covariance, numbers = found["stimuli"].covariance(), {"n_pattern": n_stimuli}
+    else:
+        covariance, numbers = found["subjects"].covariance(), {"n_rdm": n_subjects}
+    own, difference, _ = extract_variances(covariance, nc_included=True, **numbers)
+    return own, difference
+
+
+def _inference(
+    names: list[str],
+    each: np.ndarray,
+    variances: tuple[np.ndarray, np.ndarray],
+    freedom: int,
+    comparison: str,
+    correction: str,
+) -> xr.Dataset:
+    from scipy.stats import t
+
+    # The smallest variance is rsatoolbox's.
+    tiny = np.finfo(float).eps
+    error, of_difference = (np.sqrt(np.maximum(one, tiny)) for one in variances)
+    found = each.mean(axis=0)
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    first, second = np.triu_indices(len(names), 1)
+    p_pairs = 2 * t.sf(np.abs(found[first] - found[second]) / of_difference, freedom)
+    result = xr.Dataset(
+        {
+            "similarity": ("model", found),
+            "similarity_low": ("model", found - half),
+            "similarity_high": ("model", found + half),
+            "similarity_se": ("model", error),
+            "similarity_each": (("subject", "model"), each),
+            "p_difference": (("model", "other"), _square(p_pairs, len(names))),
+            "p_difference_corrected": (
+                ("model", "other"),
+                _square(correct(p_pairs, correction), len(names)),
+            ),
+        },
+        coords={"model": names, "other": names},
+        attrs={"freedom": freedom, "p_zero": "t test, one-sided"},
+    )
+    if comparison in ("cosine", "cosine_cov"):
+        note = "not computed: a cosine of distances is above zero without any likeness"
+        return result.assign_attrs(p_zero=note)
+    p_zero = t.sf(found / error, freedom)
+    return result.assign(
+        p_zero=("model", p_zero), p_zero_corrected=("model", correct(p_zero, correction))
+    )
+
+
+def _square(upper: np.ndarray, n: int) -> np.ndarray:
+    square = np.ones((n, n))
+    square[np.triu_indices(n, 1)] = upper
+    return np.minimum(square, square.T)
