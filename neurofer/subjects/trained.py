@@ -48,17 +48,20 @@ class TrainedSubject(FeatureSubject):
             `neurofer weights add`), or "untrained".
         seed: of untrained weights.
         width: scales the channels of an untrained network; a weight file brings its own.
+        size: of what an untrained network sees, in pixels; 0 for that of its paper. A weight file
+            brings its own.
         layer: which site is pooled; the one before the last layer by default.
         precision: "float32", or "bfloat16" for twice the speed where the processor has it.
     """
 
     architecture: ClassVar[str]
-    hashed_otherwise = ("weights", "seed")
+    hashed_otherwise = ("weights", "seed", "size")
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,
         "weights": UNTRAINED,
         "seed": 0,
         "width": 1.0,
+        "size": 0,
         "layer": "",
         "precision": "float32",
     }
@@ -122,7 +125,7 @@ class TrainedSubject(FeatureSubject):
         self._source = UNTRAINED
         self.preprocessing = Preprocessing()
         if self.options["weights"] == UNTRAINED:
-            self.size = ARCHITECTURES[self.architecture].size
+            self.size = self.options["size"] or ARCHITECTURES[self.architecture].size
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.options["seed"])
                 outputs = 1 if ARCHITECTURES[self.architecture].tower else _OUTPUTS
@@ -142,9 +145,15 @@ class TrainedSubject(FeatureSubject):
                     f"{self.options['weights']} holds the network {about['network']['name']!r}; "
                     f"subject {self.name!r} needs {self.architecture!r}"
                 )
+            if self.options["size"] not in (0, self.size):
+                raise NeuroferError(
+                    f"size={self.options['size']}, but {self.options['weights']} sees {self.size} "
+                    f"pixels: leave size out, or pass weights={UNTRAINED!r} as well"
+                )
             self._take_options(about["network"]["options"])
             self.training_images |= trained_on(about)
             labels = tuple(about["outputs"]) if "outputs" in about else None
+        self.options["size"] = self.size
         self._hash = tensors_hash(self.net.state_dict())
         self.net = self.net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return labels
