@@ -37,7 +37,7 @@ class Encoder(nn.Module):
             layers[f"relu{number}"] = nn.ReLU()
         self.convolutions = nn.Sequential(layers)
         self.latent = nn.Linear(channels[-1] * 36, LATENT)
-        initialise(self, width)
+        initialise(self)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the representation, (n, 512, 6, 6) at width 1."""
@@ -66,7 +66,7 @@ class Generator(nn.Module):
         layers += [nn.Conv2d(channels[4], channels[5], 5, padding=2), nn.ReLU()]
         layers += [nn.Conv2d(channels[5], 3, 5, padding=2), nn.Tanh()]
         self.decode = nn.Sequential(*layers)
-        initialise(self, width)
+        initialise(self)
 
     def forward(self, latent: torch.Tensor, affect: torch.Tensor) -> torch.Tensor:
         """Return images in (-1, 1)."""
@@ -87,7 +87,7 @@ class ImageCritic(nn.Module):
         hidden = max(1, round(width * 1024))
         self.hidden = nn.Linear(d * 36, hidden)
         self.real = nn.Linear(hidden, 1)
-        initialise(self, width)
+        initialise(self)
 
     def forward(self, images: torch.Tensor, affect: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
@@ -120,18 +120,26 @@ class LatentCritic(nn.Module):
         return outputs
 
 
-def initialise(module: nn.Module, width: float = 1.0) -> None:
-    """Draw weights from a normal distribution of 0.02, cut at two deviations; biases are 0.
-
-    Of a narrower network they are larger by the root of `width`, for a unit then sums fewer inputs:
-    otherwise activity fades from layer to layer and nothing is learned.
-    """
-    deviation = 0.02 / width**0.5
+def initialise(module: nn.Module) -> None:
+    """Draw weights from a normal distribution of 0.02, cut at two deviations; biases are 0."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.trunc_normal_(layer.weight, 0.0, deviation, -2 * deviation, 2 * deviation)
+            nn.init.trunc_normal_(layer.weight, 0.0, 0.02, -0.04, 0.04)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def initialise_by_inputs(module: nn.Module) -> None:
+    """Draw weights after He et al. 2015: activity then keeps its size from layer to layer.
+
+    From the published weights it fades, and a narrow network learns nothing for thousands of steps.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            inputs = layer.weight[0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):  # every stride-th value is an input
+                inputs = layer.weight[:, 0].numel() // (layer.stride[0] * layer.stride[1])
+            nn.init.normal_(layer.weight, 0.0, (2 / inputs) ** 0.5)
 
 
 def _halve(inputs: int, outputs: int) -> nn.Sequential:

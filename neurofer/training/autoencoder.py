@@ -26,6 +26,7 @@ from neurofer.subjects.prior_knowledge import (
     Generator,
     ImageCritic,
     LatentCritic,
+    initialise_by_inputs,
 )
 from neurofer.subjects.tensors import save_tensors
 from neurofer.subjects.trunk import load_trunk
@@ -59,6 +60,8 @@ class TaskRecipe(Recipe):
     Attributes:
         data: images of 96 x 96.
         width: scales the channels of all networks.
+        initial: the weights that encoder and generator start from, as published (a normal
+            distribution of 0.02) or by the number of inputs (He et al. 2015).
         store_generator: whether the weight file holds the generator beside the encoder.
         weights: of the parts of the loss.
         perceptual: the trunk of the identity part, such as "vgg16-bsds".
@@ -68,6 +71,7 @@ class TaskRecipe(Recipe):
     compile: Literal[False] = False
     data: ImageData
     width: float = Field(default=1.0, gt=0)
+    initial: Literal["published", "by-inputs"] = "published"
     store_generator: bool = True
     weights: Weights = Weights()
     perceptual: str = "vgg16-bsds"
@@ -123,7 +127,11 @@ class Task:
 
     def net(self) -> nn.Module:
         """Return a new autoencoder with its critics."""
-        return AdversarialAutoencoder(width=self.recipe.width)
+        net = AdversarialAutoencoder(width=self.recipe.width)
+        if self.recipe.initial == "by-inputs":
+            initialise_by_inputs(net.encoder)
+            initialise_by_inputs(net.generator)
+        return net
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of the critics, and those of encoder and generator."""

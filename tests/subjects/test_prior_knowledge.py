@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import torch
 
-from neurofer.subjects.prior_knowledge import Encoder, Generator, ImageCritic, LatentCritic
+from neurofer.subjects.prior_knowledge import (
+    Encoder,
+    Generator,
+    ImageCritic,
+    LatentCritic,
+    initialise_by_inputs,
+)
 
 
 def count(module: torch.nn.Module) -> int:
@@ -55,3 +61,18 @@ def test_padding_is_that_of_same_with_stride_2() -> None:
     image[0, 0, 3, 3], image[0, 0, 4, 4] = 0, 1
     with torch.no_grad():
         assert first(image)[0, 0].nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+
+
+def test_activity_keeps_its_size_by_inputs_and_fades_as_published() -> None:
+    torch.manual_seed(0)
+    net, images = Encoder(width=0.25), torch.randn(4, 3, 96, 96)
+    with torch.no_grad():
+        faded = net.features(images).square().mean().sqrt()
+        initialise_by_inputs(net)
+        kept = net.features(images).square().mean().sqrt()
+        generator = Generator(width=0.25)
+        initialise_by_inputs(generator)
+        made = generator(2 * torch.rand(8, 50) - 1, torch.zeros(8, 2))
+    assert faded < 0.05
+    assert 0.5 < kept < 2
+    assert made.std(0).mean() > 0.1  # images that differ where their vectors do
