@@ -122,7 +122,6 @@ class MiniXceptionSubject(NamingSubject):
     classes = CLASSES
     gray = True
     crop_size = 64
-    gray = True
     # FER2013 shows faces cut tightly: among 1.3 to 2.5, on the rendered faces of seeds 11 to 15, 21
     # to 25 and 31 to 35, it names the most expressions (85 %) at 1.5; at 2.15 little over half.
     crop_width = 1.5
