@@ -1,4 +1,4 @@
-"""The command line: `neurofer stimuli | subjects | weights | recipes | train | run | report`."""
+"""The command line: `neurofer stimuli | subjects | weights | neurons | train | run | report`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from neurofer import (
     __version__,
     cli_check,
+    cli_neurons,
     cli_stimuli,
     cli_study,
     cli_subjects,
@@ -31,6 +32,7 @@ cli_stimuli.app.command("check")(cli_check.check)
 app.add_typer(cli_stimuli.app, name="stimuli")
 app.add_typer(cli_subjects.app, name="subjects")
 app.add_typer(cli_weights.app, name="weights")
+app.add_typer(cli_neurons.app, name="neurons")
 app.command("recipes")(cli_train.recipes)
 app.command("train")(cli_train.train)
 app.command("run")(cli_study.run)

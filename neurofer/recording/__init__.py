@@ -1,6 +1,7 @@
 """Recordings: one forward pass to all sites, in one xarray layout."""
 
 from neurofer.recording.layout import check_recording
+from neurofer.recording.neurons import read_neurons
 from neurofer.recording.record import record
 from neurofer.recording.sites import Batch, Recordable, Site
 from neurofer.recording.steps import nearest_steps, record_steps, step_bins
@@ -14,6 +15,7 @@ __all__ = [
     "check_recording",
     "load_recording",
     "nearest_steps",
+    "read_neurons",
     "record",
     "record_steps",
     "save_recording",

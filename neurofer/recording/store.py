@@ -41,19 +41,7 @@ def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
     Raises:
         NeuroferError: the file is missing, truncated or no recording.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise NeuroferError(f"there is no recording at {path}")
-    try:
-        with xr.open_dataset(path, engine=_engine()) as dataset:
-            loaded = dataset.load()
-    except NeuroferError:
-        raise
-    except Exception as error:  # the netCDF libraries raise OSError, RuntimeError, ValueError, ...
-        raise NeuroferError(
-            f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
-            "record again"
-        ) from error
+    loaded = open_netcdf(path)
     if "activity" not in loaded:
         raise NeuroferError(f"{path} holds no variable 'activity': it is no recording")
     array = loaded["activity"]
@@ -67,6 +55,27 @@ def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
     for coord in array.coords.values():
         coord.encoding = {}
     return check_recording(array)
+
+
+def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Return all that a netCDF file holds, in memory.
+
+    Raises:
+        NeuroferError: the file is missing or cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NeuroferError(f"there is no recording at {path}")
+    try:
+        with xr.open_dataset(path, engine=_engine()) as dataset:
+            return dataset.load()
+    except NeuroferError:
+        raise
+    except Exception as error:  # the netCDF libraries raise OSError, RuntimeError, ValueError, ...
+        raise NeuroferError(
+            f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
+            "record again"
+        ) from error
 
 
 class RecordingStore:
