@@ -118,7 +118,7 @@ def gram(
     for columns, pairs in parts:
         for k, (left, right) in enumerate(pairs):
             if noise is None:
-                # The same array on both sides is half the work.
+                # numpy does half the work where both sides are the same array.
                 total = total + left @ right.T
                 continue
             total = total + (left / noise.variance[columns]) @ right.T

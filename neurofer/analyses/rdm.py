@@ -50,8 +50,8 @@ def dissimilarities(
     makers: dict[str, Callable[[], np.ndarray]] = {
         "correlation": lambda: _correlation(patterns, names, centre=False),
         "centred-correlation": lambda: _correlation(patterns, names, centre=True),
-        "euclidean": lambda: _euclidean(patterns, None),
-        "mahalanobis": lambda: _euclidean(patterns, noise),
+        "euclidean": lambda: _euclidean(patterns, names, None),
+        "mahalanobis": lambda: _euclidean(patterns, names, noise),
         "poisson": lambda: _poisson(patterns, names),
     }
     if distance not in makers:
@@ -60,7 +60,7 @@ def dissimilarities(
         needs = "needs noise=shrunk_noise(residuals)" if noise is None else "takes no noise"
         raise NeuroferError(f"distance={distance!r} {needs}")
     patterns = np.asarray(patterns)
-    _check_finite(patterns, names)
+    _check_shape(patterns)
     rdm = makers[distance]()
     # Equal patterns differ by rounding, of either sign; as ranks, that would be a geometry.
     rdm[np.abs(rdm) < 1e-10 * np.abs(rdm).max(initial=0.0)] = 0.0
@@ -92,15 +92,17 @@ def crossnobis(
             finite.
     """
     activity, condition = np.asarray(activity), np.asarray(condition)
+    _check_shape(activity)
     counts, cell = _cells(condition, np.asarray(fold), names)
-    _check_finite(activity, None)
 
     def parts() -> Iterator[tuple[slice, Pairs]]:
         for columns in blocks(activity):
             yield columns, _fold_pairs(activity[:, columns], cell, counts)
 
+    products = gram(parts(), noise)
+    _check_finite(activity, np.diag(products), None)
     n_products = 1 if len(counts) == 2 else len(counts)
-    return _distances(gram(parts(), noise)) / n_products / activity.shape[1]
+    return _distances(products) / n_products / activity.shape[1]
 
 
 def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[np.ndarray, int]:
@@ -131,28 +133,39 @@ def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[np
 
 
 def _correlation(patterns: np.ndarray, names: Sequence[str] | None, *, centre: bool) -> np.ndarray:
-    _check_patterns(patterns, names)
-    means = patterns.mean(axis=1, dtype=np.float64)
+    n, units = patterns.shape
+    # One pass: the means of the first units are near those of all, so that little is left of them
+    # to be taken from the products afterwards, and little rounded.
+    near = patterns[:, next(blocks(patterns))].mean(axis=1, dtype=np.float64)
+    sums = np.zeros(n)
 
     def parts() -> Iterator[tuple[slice, Pairs]]:
         for columns in blocks(patterns):
-            block = patterns[:, columns].astype(np.float64)
-            block -= means[:, None]
+            block = patterns[:, columns] - near[:, None]
             if centre:
                 block -= block.mean(axis=0)
+            np.add(sums, block.sum(axis=1), out=sums)
             yield columns, [(block, block)]
 
     products = gram(parts(), None)
-    norms = np.sqrt(np.diag(products))
-    if not norms.all():
+    products -= np.outer(sums, sums) / units
+    squares = np.diag(products)
+    _check_finite(patterns, squares, names)
+    if not centre:
+        suspicious = squares <= 1e-11 * (squares + units * (near + sums / units) ** 2)
+        _check_patterns(patterns, np.flatnonzero(suspicious), names)
+    elif (squares <= 0).any():
         raise NeuroferError("all patterns are equal: their mean leaves nothing to correlate")
+    norms = np.sqrt(squares)
     # Symmetric to the last digit: what is rounded differently would be ranked differently.
     rdm = 1 - products / np.outer(norms, norms)
     np.fill_diagonal(rdm, 0)
     return rdm
 
 
-def _euclidean(patterns: np.ndarray, noise: Noise | None) -> np.ndarray:
+def _euclidean(
+    patterns: np.ndarray, names: Sequence[str] | None, noise: Noise | None
+) -> np.ndarray:
     def parts() -> Iterator[tuple[slice, Pairs]]:
         for columns in blocks(patterns):
             block = patterns[:, columns].astype(np.float64)
@@ -160,7 +173,9 @@ def _euclidean(patterns: np.ndarray, noise: Noise | None) -> np.ndarray:
             block -= block.mean(axis=0)
             yield columns, [(block, block)]
 
-    return _distances(gram(parts(), noise)) / patterns.shape[1]
+    products = gram(parts(), noise)
+    _check_finite(patterns, np.diag(products), names)
+    return _distances(products) / patterns.shape[1]
 
 
 def _poisson(patterns: np.ndarray, names: Sequence[str] | None) -> np.ndarray:
@@ -177,7 +192,9 @@ def _poisson(patterns: np.ndarray, names: Sequence[str] | None) -> np.ndarray:
             block /= 1 + PRIOR_WEIGHT
             yield columns, [(block, np.log(block))]
 
-    return _distances(gram(parts(), None)) / patterns.shape[1]
+    products = gram(parts(), None)
+    _check_finite(patterns, np.diag(products), names)
+    return _distances(products) / patterns.shape[1]
 
 
 def _distances(products: np.ndarray) -> np.ndarray:
@@ -230,28 +247,34 @@ def _fold_pairs(block: np.ndarray, cell: np.ndarray, counts: np.ndarray) -> Pair
     ]
 
 
-def _check_finite(patterns: np.ndarray, names: Sequence[str] | None) -> None:
+def _check_shape(patterns: np.ndarray) -> None:
     if patterns.ndim != 2 or 0 in patterns.shape:
         raise NeuroferError(f"patterns are (conditions, units), and these are {patterns.shape}")
-    # A sum is not finite where a summand is not; float64 keeps large ones from overflowing.
+
+
+def _check_finite(patterns: np.ndarray, squares: np.ndarray, names: Sequence[str] | None) -> None:
+    """Name the patterns that are not finite where a sum over them is not."""
+    if np.isfinite(squares).all():
+        return
     bad = np.flatnonzero(~np.isfinite(patterns.sum(axis=1, dtype=np.float64)))
-    if len(bad):
-        units = int((~np.isfinite(patterns[bad])).any(axis=0).sum())
-        raise NeuroferError(
-            f"{len(bad)} patterns hold activity that is not finite, in {units} units "
-            f"({_named(bad, names)}): drop those units or patterns, or fill them"
-        )
+    units = int((~np.isfinite(patterns[bad])).any(axis=0).sum())
+    raise NeuroferError(
+        f"{len(bad)} patterns hold activity that is not finite, in {units} units "
+        f"({_named(bad, names)}): drop those units or patterns, or fill them"
+    )
 
 
-def _check_patterns(patterns: np.ndarray, names: Sequence[str] | None) -> None:
+def _check_patterns(
+    patterns: np.ndarray, suspicious: np.ndarray, names: Sequence[str] | None
+) -> None:
     if patterns.shape[1] < 2:
         raise NeuroferError(
             f"a correlation needs at least two units and the site has {patterns.shape[1]}: use "
             "distance='euclidean' or another site"
         )
     # float32 activity that varies by less than this part of its size is constant up to rounding.
-    low, high = patterns.min(axis=1), patterns.max(axis=1)
-    constant = np.flatnonzero(high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high)))
+    low, high = patterns[suspicious].min(axis=1), patterns[suspicious].max(axis=1)
+    constant = suspicious[high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))]
     if len(constant):
         raise NeuroferError(
             f"{len(constant)} of {len(patterns)} patterns are constant over units and have no "
