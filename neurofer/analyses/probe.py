@@ -24,6 +24,7 @@ from neurofer.analyses.probe_summary import (
     VARIABLES,
     accuracies,
     confusions,
+    numbered,
     permuted_chance,
     summarise,
     target_values,
@@ -118,7 +119,7 @@ def held_out_answers(
     Raises:
         NeuroferError: fewer than two people or classes, or a class that one person alone shows.
     """
-    names, labels = _numbered(classes, "classes")
+    names, labels = numbered(classes, "classes")
     groups = {IDENTITY: people, IMAGE: np.arange(len(people))}
     made = make_folds(groups, IDENTITY, folds=folds, seed=seed)
     check_classes(made, classes, "class", IDENTITY)
@@ -135,15 +136,6 @@ def _sites(recording: xr.DataArray, site: str | Sequence[str] | None) -> list[st
     if "site" not in recording.coords:
         return [None]
     return list(dict.fromkeys(recording["site"].to_numpy().astype(str).tolist()))
-
-
-def _numbered(values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    names, labels = np.unique(values, return_inverse=True)
-    if len(names) < 2:
-        raise NeuroferError(
-            f"{what}: only {names[0]!r} is shown, and one value is too few to be told apart"
-        )
-    return names, labels.ravel()
 
 
 def _of_site(
@@ -180,7 +172,7 @@ def _probed(
     seed: int,
 ) -> xr.Dataset:
     values = target_values(responses, target)
-    names, labels = _numbered(values, f"target={target!r}")
+    names, labels = numbered(values, f"target={target!r}")
     groups = groups_of(responses, by)
     made = make_folds(groups, by, folds=folds, seed=seed, images=groups[IMAGE])
     check_classes(made, values, target, by)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.figures import (
@@ -211,6 +212,39 @@ def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     )  # fmt: skip
     figure.update_yaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
     figure.update_layout(showlegend=True)
+    return figure
+
+
+def kappa_figure(pairs: pd.DataFrame, results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return the matrix of error consistencies of pairs of subjects, as `consistency_table`."""
+    from plotly.graph_objects import Figure
+
+    names = list(dict.fromkeys([*pairs["one"], *pairs["other"]]))
+    matrix = np.full((len(names), len(names)), np.nan)
+    text = np.full(matrix.shape, "", dtype=object)
+    for row in pairs.itertuples():
+        place = names.index(row.other), names.index(row.one)
+        matrix[place] = row.kappa
+        text[place] = "undefined"
+        if np.isfinite(row.kappa):
+            text[place] = f"{row.kappa:.2f}<br>{row.kappa_low:.2f} to {row.kappa_high:.2f}"
+    figure = Figure()
+    figure.add_heatmap(
+        x=names[:-1],
+        y=names[1:],
+        z=matrix[1:, :-1],
+        text=text[1:, :-1],
+        texttemplate="%{text}",
+        textfont={"size": SMALL},
+        zmin=0,
+        zmax=1,
+        colorscale=SEQUENTIAL,
+        colorbar={"title": {"text": "kappa"}, "thickness": 14, "len": 0.6},
+        hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
+    )
+    note = f"0: no more than two accuracies make by chance; 1: all<br>{_note(results)}"
+    style(figure, title="Errors in common", note=note, height=260 + 70 * len(names))
+    figure.update_yaxes(autorange="reversed")
     return figure
 
 

@@ -54,6 +54,20 @@ def target_values(responses: Responses, target: str, *, joined: bool = True) -> 
     return values
 
 
+def numbered(values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct values, and (n,) the number of each value among them.
+
+    Raises:
+        NeuroferError: there is only one.
+    """
+    names, labels = np.unique(values, return_inverse=True)
+    if len(names) < 2:
+        raise NeuroferError(
+            f"{what}: only {names[0]!r} is shown, and one value is too few to be told apart"
+        )
+    return names, labels.ravel()
+
+
 def in_order(target: str, values: Any) -> list[str]:
     """Return the distinct values of a column in the order of tables and figures."""
     if target == "expression":

@@ -1,17 +1,14 @@
-"""The probe: its ridge against the primal form and scikit-learn, its splits, its claims."""
+"""The probe: what it reads of simulated units, what it must not, and what it refuses."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from neurofer.analyses import analyse, probe
-from neurofer.analyses.decoders import ridge_scores
+from neurofer.analyses import ANALYSES, analyse, probe
 from neurofer.analyses.folds import deal
-from neurofer.analyses.ridge import gram_matrix, kernel_ridge_scores
 from neurofer.errors import NeuroferError
+from neurofer.simulation import coding_units, join, noise_units, simulated_faces
 
 
 @pytest.fixture(scope="module")
@@ -29,36 +26,6 @@ def problem():
         ]
     )
     return activity, classes, people
-
-
-@pytest.mark.parametrize("units", [5, 40])
-def test_the_dual_form_is_ridge_regression(problem, units):
-    activity, classes, _ = problem
-    activity = activity[:, :units]
-    targets = np.eye(3)[np.unique(classes, return_inverse=True)[1]]
-    training, tested = np.arange(0, 100), np.arange(100, 144)
-    gram = gram_matrix(activity)
-    penalties = np.array([1e-3, 0.1, 10])
-    found = kernel_ridge_scores(gram, targets, training, tested, penalties)
-    centred = activity[training] - activity[training].mean(axis=0)
-    for scores, penalty in zip(found, penalties, strict=True):
-        absolute = penalty * (centred**2).sum()
-        expected = ridge_scores(activity[training], targets[training], activity[tested], absolute)
-        np.testing.assert_allclose(scores, expected, atol=1e-9)
-        from sklearn.linear_model import Ridge
-
-        model = Ridge(alpha=absolute).fit(activity[training], targets[training])
-        np.testing.assert_allclose(scores, model.predict(activity[tested]), atol=1e-8)
-
-
-@given(st.lists(st.integers(0, 9), min_size=3, max_size=40), st.integers(2, 6), st.integers(0, 50))
-@settings(max_examples=50, deadline=None)
-def test_nobody_is_in_two_folds_and_folds_are_even(numbers, folds, seed):
-    people = np.array([f"p{k}" for k in numbers])
-    dealt = deal(people, folds, seed)
-    assert all(len(np.unique(dealt[people == name])) == 1 for name in np.unique(people))
-    sizes = np.bincount([dealt[people == name][0] for name in np.unique(people)], minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
 
 
 def test_who_is_tested_changes_no_answer_by_their_labels(problem):
@@ -133,3 +100,121 @@ def test_mistakes_are_named(recording):
         analyse("probe", few, site="coding")
     with pytest.raises(NeuroferError, match="folds=1 are too few"):
         analyse("probe", recording, site="coding", folds=1)
+
+
+@pytest.fixture(scope="module")
+def views():
+    """Twelve people in seven expressions and three views, units that code one column each."""
+    faces = simulated_faces(heads=("human",), n_identities=12, strengths=(0.5, 1.0))
+    shown = faces.table["strength"] != 0.5
+    recording = join(
+        coding_units(faces, "expression", 30, noise=0.05).assign_coords(
+            site=("neuroid", np.full(30, "expression"))
+        ),
+        coding_units(faces, "identity", 30, noise=0.05, seed=2).assign_coords(
+            site=("neuroid", np.full(30, "identity"))
+        ),
+        noise_units(faces, 30),
+    )
+    recording = recording.isel(presentation=np.flatnonzero(shown))
+    n = recording.sizes["presentation"]
+    names = np.array(["frontal", "half-left", "half-right"])[np.arange(n) % 3]
+    return recording.assign_coords(view=("presentation", names))
+
+
+@pytest.mark.parametrize("decoder", ["ridge", "logistic", "lda"])
+@pytest.mark.parametrize(
+    ("target", "by", "site", "other"),
+    [
+        ("expression", "identity", "expression", "identity"),
+        ("expression", "view", "expression", "identity"),
+        ("identity", "expression", "identity", "expression"),
+        ("identity", "view", "identity", "expression"),
+    ],
+)
+def test_a_planted_code_is_read_whole_and_another_not(views, decoder, target, by, site, other):
+    options = {"target": target, "by": by, "decoder": decoder, "n_bootstrap": 30}
+    if decoder != "ridge":
+        views = views.isel(presentation=slice(0, 63))  # nine people, for time
+    result = analyse("probe", views, site=[site, other], **options)
+    found = result["accuracy"].sel(view="all").values
+    assert found[0] == 100
+    assert found[1] < 2 * result.attrs["chance"] + 5
+    assert result.attrs["shares"] == ("" if by == "identity" else "identity")
+    held_out = result["fold"].values.tolist()
+    assert held_out == (list("12345") if by == "identity" else sorted(np.unique(views[by])))
+    assert int(result["accuracy_by_fold_n"][0].sum()) == views.sizes["presentation"]
+
+
+def test_heads_are_left_out_one_by_one(recording):
+    result = analyse("probe", recording, site="coding", by="head", n_bootstrap=30)
+    assert result["fold"].values.tolist() == ["cartoon", "human", "monkey"]
+    correct = result["answered"].values[0] == result["shown"].values
+    for head in result["fold"].values:
+        expected = 100 * correct[result["head"].values == head].mean()
+        assert float(result["accuracy_by_fold"].sel(fold=head)) == pytest.approx(expected)
+    rows = ANALYSES["probe"].table(result)
+    assert rows["of"].tolist()[-3:] == ["cartoon", "human", "monkey"]
+
+
+def test_sites_of_one_call_are_those_of_several(views):
+    together = analyse("probe", views, n_permutations=3, n_bootstrap=30)
+    assert together["site"].values.tolist() == ["expression", "identity", "noise"]
+    alone = analyse("probe", views, site="identity", n_permutations=3, n_bootstrap=30)
+    for name in alone.data_vars:
+        if "site" in alone[name].dims:
+            expected = alone[name].sel(site="identity").values
+            np.testing.assert_array_equal(together[name].sel(site="identity").values, expected)
+
+
+def test_labels_shuffled_within_identity_are_read_at_chance(views):
+    result = analyse("probe", views, n_permutations=99, n_bootstrap=30)
+    noise, coded = result.sel(site="noise"), result.sel(site="expression")
+    for one in (noise, coded):
+        assert float(one["chance_low"]) < result.attrs["chance"] < float(one["chance_high"])
+    assert float(noise["chance_low"]) <= float(noise["accuracy"][0]) <= float(noise["chance_high"])
+    assert float(coded["p"]) == pytest.approx(1 / 100)
+    assert float(noise["p"]) > 0.05
+    assert result.attrs["permuted"] == "within identities"
+
+
+def test_what_cannot_be_probed_is_refused(views):
+    broken = views.copy(deep=True)
+    broken.values[3, 5] = np.nan
+    with pytest.raises(NeuroferError, match="1 of 30 units of site 'expression' hold activity"):
+        analyse("probe", broken, site="expression")
+    with pytest.raises(NeuroferError, match="no unit varies"):
+        analyse("probe", views * 0 + 1, site="expression")
+    constant = views.copy(deep=True)
+    constant.values[:, :10] = 7.1
+    left = views.isel(neuroid=slice(10, None))
+    a, b = (analyse("probe", one, site="expression", n_bootstrap=30) for one in (constant, left))
+    np.testing.assert_array_equal(a["answered"].values, b["answered"].values)
+    one_each = views.isel(presentation=np.arange(7) * 8)  # of another person each
+    assert len(np.unique(one_each["expression"])) == 7
+    with pytest.raises(NeuroferError, match="of which it has nothing to train with"):
+        analyse("probe", one_each, site="expression")
+    with pytest.raises(NeuroferError, match="by='expression' tests expression"):
+        analyse("probe", views, site="expression", by="expression")
+    with pytest.raises(NeuroferError, match="target='mood'"):
+        analyse("probe", views, site="expression", target="mood")
+    with pytest.raises(NeuroferError, match="by='mood'"):
+        analyse("probe", views, site="expression", by="mood")
+    with pytest.raises(NeuroferError, match="one value is too few"):
+        analyse("probe", views, site="expression", target="head")
+    with pytest.raises(NeuroferError, match="no site"):
+        analyse("probe", views, site=[])
+
+
+def test_views_of_the_figure(views):
+    result = analyse("probe", views, n_permutations=9, n_bootstrap=30)
+    pixels = analyse("probe", views, site="noise", n_bootstrap=30)
+    layers = ANALYSES["probe"].figure({"net": result, "pixels": pixels})
+    assert [line.mode for line in layers.data] == ["lines+markers", "lines"]
+    assert layers.layout.xaxis.ticktext == ("expression", "identity", "noise")
+    assert "permutations" in layers.layout.title.text
+    matrix = ANALYSES["probe"].figure({"net": result}, view="confusion")
+    assert matrix.layout.annotations[0].text == "net, expression"
+    np.testing.assert_array_equal(np.array(matrix.data[0].z, float), 100 * np.eye(7))
+    with pytest.raises(NeuroferError, match="view='pie'"):
+        ANALYSES["probe"].figure({"net": result}, view="pie")
