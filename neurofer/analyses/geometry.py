@@ -1,0 +1,274 @@
+"""Geometry of identity and expression: are they coded along other directions, and alike on heads?
+
+Schwartz, O'Nell, Saxe and Anzellotti (2023, Brain Sci. 13:296) found that features which
+distinguish identities and features which distinguish expressions become more orthogonal layer by
+layer, by congruence coefficients. Norm-referenced transfer (Stettler, Lappe, Taubert and Giese,
+section 3) assumes that an expression moves the pattern along the same direction on every head.
+What a feature is here: see `geometry_measures.distinguishing` and `geometry_measures.aligned`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurofer.analyses.geometry_design import Design, read_design
+from neurofer.analyses.geometry_measures import FEWEST_FOR_CKA, ROUNDING, cka, pattern_gram
+from neurofer.analyses.geometry_site import interval, of_site
+from neurofer.analyses.inputs import Responses, read_responses
+from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.registry import Analysis
+from neurofer.analyses.statistics import NO_INTERVAL
+from neurofer.errors import NeuroferError, unknown_choice
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+FEATURES = ("means", "differences")
+EVERY = "all units"  # the site of a recording that names none
+
+
+def run(
+    recording: xr.DataArray,
+    site: str | Sequence[str] | None = None,
+    *,
+    features: str = "means",
+    n_bootstrap: int = 1000,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Return the geometry of identity and expression at every site.
+
+    Congruence, overlap and alignment are of the expressions that every identity shows, each at the
+    greatest strength that all of them show; the participation ratio and CKA of all presentations.
+
+    Args:
+        recording: presentation x neuroid.
+        site: one or several sites; None takes all, in the order of the recording.
+        features: "means" of identities and of expressions, or their pairwise "differences".
+        n_bootstrap: resamples of identities within heads.
+        n_permutations: of the conditions of a head (congruence, overlap: directions as random as
+            the patterns' covariance allows), and of the names of expressions (alignment).
+        seed: of both.
+
+    Returns:
+        By site: congruence (mean absolute Tucker coefficient of all pairs of an identity and an
+        expression; n_pairs), overlap (mean squared cosine of the principal angles between the
+        subspaces) and angle (the smallest of them, degrees), each with the mean and central 95 %
+        of `_chance`; participation_ratio; cka and cka_debiased (site, other_site). With two heads
+        and a neutral: alignment (site, pair), the mean over expressions of `cosine` (site, pair,
+        expression), with `_chance` and, from split halves of identities, `_ceiling` (Spearman-Brown
+        corrected; NaN for a head of one identity); reliability (site, head); mean_alignment (site)
+        over pairs. `_low` and `_high`: 95 % over identities, estimate -+ t SE of the bootstrap, or
+        NaN where identities are fewer than five or a head has one (`interval` says so).
+        `attrs["not_measured"]` says what is missing and why.
+
+    Raises:
+        NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
+            varies, identities share fewer than two expressions, or stimuli are fewer than four.
+    """
+    if features not in FEATURES:
+        raise unknown_choice("features", features, FEATURES)
+    read = [read_responses(recording, one) for one in _sites(recording, site)]
+    design = read_design(read[0])
+    grams, sizes = zip(*(_gram(one) for one in read), strict=True)
+    names = [one.site or EVERY for one in read]
+    draws = design.draws(n_bootstrap, seed)
+    found = [
+        of_site(
+            design,
+            gram,
+            ROUNDING * size,
+            differences=features == "differences",
+            draws=draws,
+            n_permutations=n_permutations,
+            seed=seed,
+        )
+        for gram, size in zip(grams, sizes, strict=True)
+    ]
+    data = {
+        name: (("site", *one.dims), np.stack([each[name].to_numpy() for each in found]))
+        for name, one in found[0].data_vars.items()
+    }
+    result = xr.Dataset(data, {"site": names, **found[0].coords})
+    result = result.merge(_similarities(design, grams, names, draws))
+    result.attrs = {
+        "n_units": sum(one.activity.shape[1] for one in read),
+        "n_expressions": len(design.expressions),
+        "n_heads": len(design.heads),
+        "interval": NO_INTERVAL if draws is None else "bootstrap over identities",
+        "not_measured": _not_measured(design, result),
+    }
+    options = {
+        "features": features,
+        "n_bootstrap": n_bootstrap,
+        "n_permutations": n_permutations,
+        "seed": seed,
+    }
+    joint = replace(read[0], site=", ".join(names))
+    return with_provenance(result, "geometry", recording, joint, options)
+
+
+def compare(
+    first: xr.DataArray, second: xr.DataArray, *, n_bootstrap: int = 1000, seed: int = 0
+) -> xr.Dataset:
+    """Return linear CKA between the sites of two recordings of the same stimuli.
+
+    Args:
+        first: presentation x neuroid.
+        second: of the same `stimulus_id`, in any order.
+        n_bootstrap: resamples of identities within heads.
+        seed: of the resampling.
+
+    Returns:
+        cka and cka_debiased (site, other_site) with `_low` and `_high`, as of `run`.
+
+    Raises:
+        NeuroferError: the recordings are of different stimuli, or as `run`.
+    """
+    read = [[read_responses(one, site) for site in _sites(one, None)] for one in (first, second)]
+    ids = [one[0].column("stimulus_id") for one in read]
+    if not np.array_equal(ids[0], ids[1]):
+        missing = len(set(ids[0].tolist()) ^ set(ids[1].tolist()))
+        raise NeuroferError(
+            f"the recordings show {len(ids[0])} and {len(ids[1])} stimuli, {missing} of them in "
+            "one only: select the shared ones with recording.sel before CKA"
+        )
+    grams, others = ([_gram(one)[0] for one in sites] for sites in read)
+    names, other_names = ([one.site or EVERY for one in sites] for sites in read)
+    design = read_design(read[0][0])
+    draws = design.draws(n_bootstrap, seed)
+    result = _similarities(design, grams, names, draws, others, other_names)
+    result.attrs["other_subject"] = str(second.attrs.get("subject", "not stated"))
+    joint = replace(read[0][0], site=", ".join(names))
+    options = {"n_bootstrap": n_bootstrap, "seed": seed}
+    return with_provenance(result, "geometry.compare", first, joint, options)
+
+
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """Return a row a site and measure: value, low, high, chance, ceiling, what it is of, n."""
+    rows = []
+    for site in result["site"].to_numpy().tolist():
+        cell = result.sel(site=site)
+        for name in ("congruence", "overlap", "angle", "participation_ratio", "mean_alignment"):
+            if name in cell:
+                rows.append(_row(site, name, "", cell))
+        for pair in cell["pair"].to_numpy().tolist() if "pair" in cell.dims else []:
+            rows.append(_row(site, "alignment", pair, cell.sel(pair=pair)))
+        for other in cell["other_site"].to_numpy().tolist():
+            if other != site:
+                for name in ("cka", "cka_debiased"):
+                    rows.append(_row(site, name, other, cell.sel(other_site=other)))
+    return pd.DataFrame(rows).assign(
+        n_identities=result.attrs["n_identities"], interval=result.attrs["interval"]
+    )
+
+
+def figure(results: Mapping[str, xr.Dataset], *, view: str = "layers") -> Figure:
+    """Return curves over sites ("layers"), alignment head x head ("heads") or CKA ("cka")."""
+    from neurofer.analyses.geometry_figures import VIEWS
+
+    if view not in VIEWS:
+        raise unknown_choice("view", view, VIEWS)
+    return VIEWS[view](results)
+
+
+def _row(site: str, measure: str, of: str, cell: xr.Dataset) -> dict[str, Any]:
+    columns = {"value": "", "low": "_low", "high": "_high", "chance": "_chance"}
+    columns |= {"chance_low": "_chance_low", "chance_high": "_chance_high", "ceiling": "_ceiling"}
+    values = {
+        column: round(float(cell[measure + suffix]), 3) if measure + suffix in cell else np.nan
+        for column, suffix in columns.items()
+    }
+    return {"site": site, "measure": measure, "of": of, **values}
+
+
+def _sites(recording: xr.DataArray, site: str | Sequence[str] | None) -> list[str | None]:
+    if site is None:
+        if not isinstance(recording, xr.DataArray) or "site" not in recording.coords:
+            return [None]
+        return list(dict.fromkeys(recording["site"].to_numpy().astype(str).tolist()))
+    chosen: list[str | None] = [site] if isinstance(site, str) else list(site)
+    if not chosen:
+        raise NeuroferError("site=() names no site: name one or several, or None for all")
+    return chosen
+
+
+def _gram(responses: Responses) -> tuple[np.ndarray, float]:
+    """Return the inner products of a site's patterns, and their mean squared length."""
+    n = len(responses.activity)
+    if n < FEWEST_FOR_CKA:
+        raise NeuroferError(
+            f"{n} stimuli have no geometry; the recording needs at least {FEWEST_FOR_CKA}"
+        )
+    gram, size = pattern_gram(responses.activity)
+    if not np.trace(gram) > ROUNDING * n * size:
+        raise NeuroferError(
+            f"no unit of site {responses.site!r} varies with the stimulus: it has no geometry; "
+            "leave it out with the option site"
+        )
+    return gram, size
+
+
+def _similarities(
+    design: Design,
+    grams: Sequence[np.ndarray],
+    names: Sequence[str],
+    draws: np.ndarray | None,
+    others: Sequence[np.ndarray] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return CKA of all sites with all others, or with each other."""
+    right = grams if others is None else others
+    found = np.full((2, 3, len(grams), len(right)), np.nan)
+    for i, j in np.ndindex(len(grams), len(right)):
+        if others is None and j < i:
+            found[:, :, i, j] = found[:, :, j, i]
+            continue
+        for k, debiased in enumerate((False, True)):
+            value = float(cka(grams[i], right[j], debiased=debiased)[0])
+            replicates = None
+            if draws is not None:
+                replicates = cka(
+                    grams[i], right[j], debiased=debiased, cluster=design.cluster, counts=draws
+                )
+            found[k, :, i, j] = interval(value, replicates, design.head, (-1.0 * debiased, 1.0))
+    data = {
+        f"{name}{suffix}": (("site", "other_site"), found[k, b])
+        for k, name in enumerate(("cka", "cka_debiased"))
+        for b, suffix in enumerate(("", "_low", "_high"))
+    }
+    return xr.Dataset(data, {"site": list(names), "other_site": list(other_names or names)})
+
+
+def _not_measured(design: Design, result: xr.Dataset) -> str:
+    """Say which measures are missing or undefined at some site, and why."""
+    missing = []
+    if "alignment" not in result:
+        why = "one head only" if len(design.heads) < 2 else "identities share no neutral"
+        missing.append(f"alignment: {why}")
+    for name in ("congruence", "alignment"):
+        if name in result:
+            undefined = np.isnan(result[name].to_numpy().reshape(result.sizes["site"], -1))
+            where = result["site"].to_numpy()[undefined.any(axis=1)].tolist()
+            if where:
+                missing.append(
+                    f"{name} at {', '.join(where)}: identities or expressions leave no difference"
+                )
+    if "alignment_ceiling" in result and np.isnan(result["alignment_ceiling"].to_numpy()).any():
+        missing.append("ceiling: a head has one identity, or tells no expressions")
+    return "; ".join(missing)
+
+
+ANALYSIS = Analysis(
+    name="geometry",
+    summary="congruence of identity and expression, dimension, CKA, and alignment across heads",
+    run=run,
+    table=table,
+    figure=figure,
+)
