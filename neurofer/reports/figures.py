@@ -70,6 +70,8 @@ def _figure(spec: FigureSpec, outcome: StudyOutcome) -> Figure:
     stimuli = spec.stimuli or item.stimuli[0]
     subjects = spec.subjects or item.subjects
     keys = [ResultKey(item.name, stimuli, subject) for subject in subjects]
+    for other in map(outcome.study.analysis, spec.beside):
+        keys += [ResultKey(other.name, stimuli, subject) for subject in other.subjects]
     results = {
         outcome.study.label(key.subject): outcome.results[key]
         for key in keys
@@ -85,10 +87,11 @@ def _figure(spec: FigureSpec, outcome: StudyOutcome) -> Figure:
 def _caption(spec: FigureSpec, stimuli: str, outcome: StudyOutcome) -> str:
     """Return the study's words, then what every figure must say: the data, their kind and n."""
     shown = outcome.descriptions[stimuli]
+    names = (spec.analysis, *spec.beside)
     heads = listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
     data = (
         f"Data: `{shown.identifier}`, {shown.n} {shown.kind} images, identities: {heads}. "
-        f"Results: `results/{spec.analysis}.{stimuli}.*.csv`."
+        f"Results: {listed(f'`results/{name}.{stimuli}.*.csv`' for name in names)}."
     )
     return " ".join(part for part in (spec.caption, data) if part)
 

@@ -147,7 +147,10 @@ class TableSpec(StudyPart):
 
 
 class FigureSpec(StudyPart):
-    """A figure of an analysis on one set of stimuli, for some of its subjects (all by default)."""
+    """A figure of an analysis on one set of stimuli, for some of its subjects (all by default).
+
+    `beside` names further analyses of that kind, whose subjects are drawn in the same figure.
+    """
 
     name: str
     title: str
@@ -155,9 +158,10 @@ class FigureSpec(StudyPart):
     stimuli: str | None = None
     subjects: Names = ()
     caption: str = ""
+    beside: Names = ()
     options: dict[str, Any] = Field(default_factory=dict)
 
-    _names = field_validator("subjects", mode="before")(_as_names)
+    _names = field_validator("subjects", "beside", mode="before")(_as_names)
 
 
 class Study(StudyPart):
@@ -308,6 +312,9 @@ def _check(study: Study) -> None:
     _unique("figures", [figure.name for figure in study.figures])
     for figure in study.figures:
         _check_place(study, figure.analysis, figure.stimuli, figure.subjects, figure.name)
+        shown = figure.stimuli or study.analysis(figure.analysis).stimuli[0]
+        for name in figure.beside:
+            _check_place(study, name, shown, (), f"'beside' of {figure.name}")
 
 
 def _check_claim(study: Study, claim: ClaimSpec) -> None:

@@ -16,7 +16,7 @@ from neurofer.analyses.provenance import PROVENANCE
 from neurofer.errors import NeuroferError
 
 # What an analysis needs besides its defaults to take the recording of these tests.
-OPTIONS: dict[str, dict] = {"rsa": {"site": "coding"}, "probe": {"site": "coding"}}
+OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
 
 

@@ -102,18 +102,20 @@ def test_mistakes_are_named(recording):
         analyse("probe", recording, site="coding", folds=1)
 
 
+def as_site(recording, site):
+    n = recording.sizes["neuroid"]
+    names = {"site": np.full(n, site), "neuroid_id": np.array([f"{site}.{k}" for k in range(n)])}
+    return recording.assign_coords({name: ("neuroid", value) for name, value in names.items()})
+
+
 @pytest.fixture(scope="module")
 def views():
     """Twelve people in seven expressions and three views, units that code one column each."""
     faces = simulated_faces(heads=("human",), n_identities=12, strengths=(0.5, 1.0))
     shown = faces.table["strength"] != 0.5
     recording = join(
-        coding_units(faces, "expression", 30, noise=0.05).assign_coords(
-            site=("neuroid", np.full(30, "expression"))
-        ),
-        coding_units(faces, "identity", 30, noise=0.05, seed=2).assign_coords(
-            site=("neuroid", np.full(30, "identity"))
-        ),
+        as_site(coding_units(faces, "expression", 30, noise=0.05), "expression"),
+        as_site(coding_units(faces, "identity", 30, noise=0.05, seed=2), "identity"),
         noise_units(faces, 30),
     )
     recording = recording.isel(presentation=np.flatnonzero(shown))

@@ -13,6 +13,7 @@ from neurofer.reports import Report, run_study
 from neurofer.reports import figures as figures_module
 from neurofer.reports.figures import FigureError
 from neurofer.reports.numbers import interval, measured
+from neurofer.studies.run import compute_study
 from tests.studies import lab
 from tests.studies.test_run import assert_traces
 
@@ -162,6 +163,16 @@ def test_without_a_browser_there_is_html_and_a_word_what_to_install(
     assert (report.folder / "report.html").is_file()
     assert (report.folder / "figures" / "by-head.html").is_file()
     assert not (report.folder / "report.pdf").exists()
+
+
+def test_a_figure_may_show_several_analyses(folder: Path) -> None:
+    again = "  - {name: again, analysis: transfer, stimuli: toy, subjects: bad}\nclaims:"
+    figure = FIGURE.replace("caption", "subjects: good, beside: again, caption")
+    (folder / "toy.yaml").write_text(lab.STUDY.replace("claims:", again, 1) + figure)
+    made, failures = figures_module.make_figures(compute_study(folder / "toy.yaml"))
+    assert not failures
+    assert list(made[0].plot.data[0].x) == ["Good", "Bad"]
+    assert "`results/transfer.toy.*.csv` and `results/again.toy.*.csv`" in made[0].caption
 
 
 @needs_chromium
