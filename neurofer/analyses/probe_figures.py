@@ -205,7 +205,7 @@ def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     note = f"mean of {draws} draws of training images; {_note(results)}"
     style(figure, title=f"{_title(results)}, by training images", note=note, height=520)
     figure.update_annotations(font={"size": SMALL, "color": GREY})
-    longest = max(results.values(), key=lambda one: one.sizes["images"])
+    longest = max(results.values(), key=lambda one: one.sizes["images"]).isel(site=0)
     figure.update_xaxes(
         type="log", title_text="Training images of a value", ticktext=_levels(longest),
         tickvals=longest["trained_with"].to_numpy(),
