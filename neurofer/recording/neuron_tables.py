@@ -93,6 +93,8 @@ def _long(data: pd.DataFrame) -> Trials:
         f"{used['repeat'][i]!r} is there already"
         for i in used.index[again]
     ]
+    if used.empty:
+        raise NeuroferError(f"no response of the table can be used: {'; '.join(aside[:3])}")
     return _cube(used[~again], aside, "time" in data)
 
 

@@ -190,7 +190,11 @@ def test_ids_are_text(tmp_path):
         (_wide, {"columns": {"nueron": "cell"}}, "did you mean 'neuron'"),
         (_wide, {"trials": "average"}, "trials='average' is unknown"),
         (lambda: _wide()[["stimulus_id"]], {}, "no column of numbers"),
-        (lambda: _long().assign(response="x"), {}, "nothing of 'rates' can be used"),
+        (
+            lambda: _long().assign(response="x"),
+            {},
+            "no response of the table can be used: line 2: no response",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, make, options, message):
