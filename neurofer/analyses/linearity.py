@@ -24,6 +24,8 @@ from neurofer.analyses.inputs import (
     sorted_heads,
     strength_name,
 )
+from neurofer.analyses.linearity_models import isotonic_r2, kendall, norm_index
+from neurofer.analyses.linearity_population import population
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 FEWEST_LEVELS = 3
 # float32 activity that varies by less than this part of a unit's scale is constant up to rounding.
 CONSTANT = 1e-6
-MEASURES = ("r2", "slope", "monotonicity", "spearman", "chord_deviation")
+MEASURES = (
+    "r2", "slope", "monotonicity", "spearman", "chord_deviation", "isotonic", "kendall", "norm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ def run(
     recording: xr.DataArray,
     site: str | None = "nre",
     *,
+    saturation: str = "quadratic",
+    mixed: str = "population",
+    alpha: float = 0.05,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -68,18 +75,27 @@ def run(
         recording: presentation x neuroid; every identity needs its neutral and at least two
             strengths of an expression.
         site: the site whose units are measured; None if the recording has one only.
+        saturation: "quadratic" tests every unit's curvature (`linearity_models.curvature_test`);
+            "naka-rushton" adds how much less AICc that function has than the line.
+        mixed: "population" fits mean activity ~ strength x head with identity as random intercept
+            (`linearity_models.mixed_model`), "none" does not.
+        alpha: of the tests of single units, which are not corrected for their number.
         n_bootstrap: resamples of an interval.
         seed: of the resampling.
 
     Returns:
-        slope, intercept, r2, monotonicity, spearman, chord_deviation and constant (series,
-        neuroid) as `fit_series` defines them. Medians by head, with the entry "all": median_r2 and
-        the like, over the series of the expression that a unit is labelled with or, on a site
-        without labels, over the medians of all units in each series (`attrs["over"]` says which),
-        with `_low` and `_high` (95 % bootstrap over identities, over series where identities are
-        fewer than five; `interval` says which), n values and n_constant of them constant. On a
+        slope, intercept, r2, monotonicity, spearman, kendall, chord_deviation, isotonic, norm and
+        constant (series, neuroid) as `fit_series` defines them. Medians by head, with the entry
+        "all": median_r2 and the like, over the series of the expression that a unit is labelled
+        with or, on a site without labels, over the medians of all units in each series
+        (`attrs["over"]` says which), with `_low` and `_high` (95 % bootstrap over identities, over
+        series where identities are fewer than five; `interval` says which), n values and
+        n_constant of them constant. On a
         labelled site readout (head, expression, strength): the mean activity of the matching unit,
-        with readout_n identities and, where these are at least five, an interval over them.
+        with readout_n identities and, where these are at least five, an interval over them. By
+        neuroid unit_slope, curvature, slope_p, curvature_p, saturation, test_status and verdict on
+        the tested_expression; by shape (verdict) shape_n and shape_fraction of the units, with
+        Wilson's interval; by term mixed_coefficient and mixed_p; `attrs["mixed_status"]`.
 
     Raises:
         NeuroferError: the site does not exist, activity is not finite, an identity lacks its
@@ -97,7 +113,10 @@ def run(
     if _matching(series, responses.unit).any():
         result = result.merge(_readout(series, responses.unit, n_bootstrap, seed))
     result.attrs["over"] = _over(_matching(series, responses.unit))
-    options = {"n_bootstrap": n_bootstrap, "seed": seed}
+    shape = population(responses, series, saturation=saturation, mixed=mixed, alpha=alpha)
+    result = result.merge(shape).assign_attrs(shape.attrs)
+    options = {"saturation": saturation, "mixed": mixed, "alpha": alpha}
+    options |= {"n_bootstrap": n_bootstrap, "seed": seed}
     return with_provenance(result, "linearity", recording, responses, options)
 
 
@@ -110,9 +129,11 @@ def fit_series(
     the steps from each strength to the next over the sum of their sizes, 1 for increasing, -1 for
     decreasing activity. spearman: rank correlation. chord_deviation: the greatest distance from
     the chord between the weakest and the strongest stimulus, over the range of the activity; 0 on
-    the chord, at most 1. constant: whether the activity does not vary with strength at all. Such a
-    unit follows strength as badly as can be, and says so instead of 0 / 0: r2, slope, monotonicity
-    and spearman are 0 and chord_deviation is 1.
+    the chord, at most 1. isotonic: r2 over that of the best monotone function, rising or falling:
+    1 where nothing monotone is better than a line. kendall: tau-b. norm: (full - neutral) /
+    (|full| + |neutral|). constant: whether the activity does not vary with strength at all. Such a
+    unit follows strength as badly as can be, and says so instead of 0 / 0: r2, slope, monotonicity,
+    spearman, kendall, isotonic and norm are 0 and chord_deviation is 1.
 
     Args:
         strength: (k,) increasing.
@@ -146,8 +167,19 @@ def fit_series(
         "monotonicity": np.divide(z[-1], travelled, out=np.zeros_like(total), where=live),
         "spearman": np.where(constant, 0.0, _rank_correlation(x, z)),
         "chord_deviation": np.where(constant, 1.0, np.abs(z - chord).max(axis=0)),
+        "isotonic": _part(total - rest, total, isotonic_r2(z), live),
+        "kendall": np.where(constant, 0.0, kendall(x, z)),
+        "norm": np.where(constant, 0.0, norm_index(y)),
         "constant": constant,
     }
+
+
+def _part(
+    explained: np.ndarray, total: np.ndarray, best: np.ndarray, live: np.ndarray
+) -> np.ndarray:
+    """Return the R2 of the line over the best, at most 1 but for rounding; 0 where `best` is."""
+    size = total * best
+    return np.divide(explained, size, out=np.zeros_like(total), where=live & (size > 0))
 
 
 def split_series(responses: Responses) -> list[Series]:
@@ -196,13 +228,20 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False) -> Figure:
+def figure(
+    results: Mapping[str, xr.Dataset], *, normalise: bool = False, units: bool = False
+) -> Figure:
     """Return activity against strength for each expression with its chord, by head (Figure 5).
 
-    With `normalise`, the activity of every unit is divided by its activity at full strength.
+    With `normalise`, the activity of every unit is divided by its activity at full strength. With
+    `units`, its population version: how many units are linear, and how their indices spread.
     """
     from neurofer.analyses.linearity_figures import readout_figure
 
+    if units:
+        from neurofer.analyses.linearity_population_figures import population_figure
+
+        return population_figure(results)
     return readout_figure(results, normalise=normalise)
 
 

@@ -1,0 +1,122 @@
+"""Figure of the linearity of a population: how many units are linear, and how far from a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from neurofer.analyses.figures import (
+    GREY,
+    INK,
+    PALE,
+    check_results,
+    colour_of,
+    data_of,
+    error_bars,
+    span,
+    style,
+)
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+SHAPE_COLOURS = {
+    "linear": "#0072B2",
+    "saturating": "#D55E00",
+    "accelerating": "#E69F00",
+    "flat": GREY,
+    "not testable": PALE,
+}
+INDICES = {
+    "r2": "R<sup>2</sup>",
+    "isotonic": "isotonic index",
+    "chord_deviation": "chord index",
+    "norm": "norm index",
+    "spearman": "Spearman",
+    "kendall": "Kendall",
+}
+
+
+def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return for each subject the part of units with each verdict, and boxes of the indices.
+
+    An index of a unit is its median over the series of the expression on which it is tested.
+    """
+    results = check_results(results)
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=2,
+        cols=1,
+        subplot_titles=["Shape of the growth with strength", "Indices of linearity"],
+        vertical_spacing=0.2,
+    )
+    many = len(results) > 1
+    for k, (name, result) in enumerate(results.items()):
+        value, low, high = (
+            result[f"shape_fraction{suffix}"].to_numpy() for suffix in ("", "_low", "_high")
+        )
+        shapes = result["shape"].to_numpy().astype(str)
+        colour = colour_of(name, {}, k)
+        figure.add_bar(
+            name=name,
+            legendgroup=name,
+            showlegend=many,
+            x=shapes,
+            y=value,
+            error_y=error_bars(value, low, high),
+            marker={"color": colour if many else [SHAPE_COLOURS[one] for one in shapes]},
+            customdata=result["shape_n"].to_numpy(),
+            hovertemplate="%{x}: %{customdata} units, %{y:.1%}<extra></extra>",
+            row=1,
+            col=1,
+        )
+        _add_boxes(figure, name, result, colour)
+    units = span([one.attrs["n_units"] for one in results.values()])
+    alpha = {float(_option(one, "alpha")) for one in results.values()}
+    level = ", ".join(f"{100 * one:g} %" for one in sorted(alpha))
+    note = (
+        f"n = {units} units, F tests at {level}, not corrected; error bars: 95 %, Wilson, over "
+        f"units<br>boxes: quartiles over units; whiskers: 5 and 95 %<br>{data_of(results)}"
+    )
+    style(figure, title="Linearity in strength, unit by unit", note=note, height=760, top=56)
+    figure.update_yaxes(title_text="Part of the units", range=[0, 1.04], row=1, col=1)
+    figure.update_yaxes(title_text="Index", range=[-1.04, 1.04], row=2, col=1)
+    figure.add_hline(y=0, line={"color": INK, "width": 0.6}, row=2, col=1)
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(barmode="group", boxmode="group", legend=legend)
+    return figure
+
+
+def _add_boxes(figure: Figure, name: str, result: xr.Dataset, colour: str) -> None:
+    tested = result["tested_expression"].to_numpy().astype(str)
+    own = result["series_expression"].to_numpy().astype(str)[:, None] == tested
+    ends = [0.05, 0.25, 0.5, 0.75, 0.95]
+    found = []
+    for index in INDICES:
+        values = np.where(own, result[index].to_numpy(), np.nan)
+        found.append(np.quantile(np.nanmedian(values, axis=0), ends))
+    low, q1, median, q3, high = np.array(found).T
+    figure.add_box(
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+        x=list(INDICES.values()),
+        lowerfence=low,
+        q1=q1,
+        median=median,
+        q3=q3,
+        upperfence=high,
+        marker={"color": colour},
+        row=2,
+        col=1,
+    )
+
+
+def _option(result: xr.Dataset, name: str) -> float:
+    import json
+
+    return float(json.loads(result.attrs["options"])[name])
