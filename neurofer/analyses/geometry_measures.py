@@ -71,24 +71,31 @@ def cosines(uu: np.ndarray, vv: np.ndarray, uv: np.ndarray, smallest: float = 0.
     return np.clip(found, -1, 1)
 
 
-def participation_ratio(gram: np.ndarray, weights: np.ndarray | None = None) -> float:
+def participation_ratio(
+    gram: np.ndarray, *, cluster: np.ndarray | None = None, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Return (sum lambda)^2 / sum lambda^2 of the covariance of patterns: how many dimensions.
 
     It is at most n - 1 and therefore too small where presentations are few.
 
     Args:
         gram: (n, n) inner products of patterns.
-        weights: (n,) how often each counts; once by default.
+        cluster: (n,) index of each stimulus's cluster, from 0; its own by default.
+        counts: (b, clusters) how often each cluster counts; once by default.
 
-    >>> float(participation_ratio(np.eye(4)).round(6))
-    3.0
+    Returns:
+        (b,) values; NaN where patterns do not differ.
+
+    >>> participation_ratio(np.eye(4)).round(6)
+    array([3.])
     """
-    w = np.ones(len(gram)) if weights is None else np.asarray(weights, float)
-    row = gram @ w / w.sum()
-    centred = gram - row[:, None] - row[None, :] + w @ row / w.sum()
-    total = w @ np.diag(centred)
-    squares = w @ centred**2 @ w
-    return float(total**2 / squares) if squares > 0 else float("nan")
+    cluster, counts = _weights(len(gram), cluster, counts)
+    of = np.eye(counts.shape[1])[cluster]
+    rows = np.einsum("bi,ij,bj->b", counts, of.T @ gram @ of, counts, optimize=True)
+    total = counts @ (np.diag(gram) @ of) - rows / (counts @ of.sum(axis=0))
+    # The squared norm of the centred inner products is their HSIC with themselves.
+    squares = _hsic(gram, gram, cluster, counts, debiased=False)
+    return np.divide(total**2, squares, out=np.full(len(counts), np.nan), where=squares > 0)
 
 
 def cka(
@@ -127,14 +134,22 @@ def cka(
         )
     if debiased and n < FEWEST_FOR_CKA:
         raise NeuroferError(f"debiased CKA needs at least {FEWEST_FOR_CKA} stimuli, not {n}")
-    cluster = np.arange(n) if cluster is None else np.asarray(cluster)
-    counts = np.ones((1, cluster.max() + 1)) if counts is None else np.asarray(counts, float)
+    cluster, counts = _weights(n, cluster, counts)
     kl, kk, ll = (
         _hsic(a, b, cluster, counts, debiased)
         for a, b in ((first, second), (first, first), (second, second))
     )
     scale = np.sqrt(np.maximum(kk, 0) * np.maximum(ll, 0))
     return np.divide(kl, scale, out=np.full(len(counts), np.nan), where=scale > 0)
+
+
+def _weights(
+    n: int, cluster: np.ndarray | None, counts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the clusters and how often they count, by default each stimulus once."""
+    cluster = np.arange(n) if cluster is None else np.asarray(cluster)
+    counts = np.ones((1, cluster.max() + 1)) if counts is None else np.asarray(counts, float)
+    return cluster, counts
 
 
 def _hsic(
@@ -215,7 +230,7 @@ def distinguishing(
     share = weights / weights.sum()
     uu = left @ own.mean(axis=1) @ left.T
     uv = left @ np.einsum("jfi,j->if", own, share) @ right.T
-    vv = right @ np.einsum("i,iejf,j->ef", share, cells, share, optimize=True) @ right.T
+    vv = right @ _between(cells, share[None])[0, :, 0] @ right.T
     return Features(uu, vv, uv, weight)
 
 
@@ -238,23 +253,24 @@ def mean_congruence(features: Features, smallest: float) -> tuple[float, int]:
     return float(value), n
 
 
-def aligned(
-    moves: np.ndarray, first: np.ndarray, second: np.ndarray, smallest: float
-) -> np.ndarray:
-    """Return (expressions, expressions) cosines of two groups' mean tuning vectors.
+def aligned(moves: np.ndarray, groups: np.ndarray, smallest: float) -> np.ndarray:
+    """Return (groups, expressions, groups, expressions) cosines of groups' mean tuning vectors.
 
     A tuning vector is the mean over a group's identities of the pattern of an expression less that
     of the neutral (Stettler, Lappe, Taubert & Giese, section 3).
 
     Args:
         moves: (identities, e, identities, e) inner products of patterns less the neutral's.
-        first: (identities,) weight of each identity in one group.
-        second: (identities,) in the other.
+        groups: (groups, identities) weight of each identity in each group.
         smallest: squared length at or below which a vector is none: NaN.
     """
-    first, second = first / first.sum(), second / second.sum()
-    aa, bb, ab = (
-        np.einsum("i,iejf,j->ef", one, moves, two, optimize=True)
-        for one, two in ((first, first), (second, second), (first, second))
-    )
-    return cosines(np.diag(aa), np.diag(bb), ab, smallest)
+    products = _between(moves, groups / groups.sum(axis=1, keepdims=True))
+    n = products.shape[0] * products.shape[1]
+    flat = products.reshape(n, n)
+    return cosines(np.diag(flat), np.diag(flat), flat, smallest).reshape(products.shape)
+
+
+def _between(products: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return (a, e, a, e) inner products of weighted sums over identities, weights (a, i)."""
+    left = np.tensordot(weights, products, (1, 0))
+    return np.moveaxis(np.tensordot(left, weights, (2, 1)), 3, 2)

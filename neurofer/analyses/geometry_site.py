@@ -46,9 +46,11 @@ def of_site(
         seed: of chance.
     """
     cells = design.of_cells(gram)
-    weights = [None, *([] if draws is None else [row[design.cluster] for row in draws])]
-    ratios = np.array([participation_ratio(gram, one) for one in weights])
-    estimates = interval(ratios[0], None if draws is None else ratios[1:], design.head, (1, np.inf))
+    drawn = None
+    if draws is not None:
+        drawn = participation_ratio(gram, cluster=design.cluster, counts=draws)
+    ratio = float(participation_ratio(gram)[0])
+    estimates = interval(ratio, drawn, design.head, (1, np.inf))
     data: dict[str, object] = {
         f"participation_ratio{suffix}": value
         for suffix, value in zip(BOUNDS, estimates, strict=True)
@@ -156,9 +158,8 @@ def _alignment(
     members = design.head == np.arange(len(design.heads))[:, None]
 
     def measure(weights: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [aligned(moves, weights * members[a], weights * members[b], smallest) for a, b in pairs]
-        )
+        found = aligned(moves, weights * members, smallest)
+        return np.stack([found[a, :, b] for a, b in pairs])
 
     matrices = measure(np.ones(len(design.head)))
     cosine = np.diagonal(matrices, axis1=1, axis2=2)
@@ -215,11 +216,11 @@ def _reliability(
         return float("nan")
     found = []
     for _ in range(_SPLITS):
-        first, second = np.zeros((2, len(members)))
+        halves = np.zeros((2, len(members)))
         order = generator.permutation(own)
-        first[order[: len(own) // 2]] = 1
-        second[order[len(own) // 2 :]] = 1
-        found.append(_mean(np.diag(aligned(moves, first, second, smallest))))
+        halves[0, order[: len(own) // 2]] = 1
+        halves[1, order[len(own) // 2 :]] = 1
+        found.append(_mean(np.diag(aligned(moves, halves, smallest)[0, :, 1])))
     half = max(_mean(np.array(found)), 0.0)
     return 2 * half / (1 + half)
 

@@ -284,9 +284,22 @@ def _boxes(
     """Return the part of each image that the subject sees, (n, 4) as `place_maps` takes it."""
     frame = np.array([0.0, 0.0, width, height])
     if subject.options["crop"] == "frame" or stimuli.landmarks is None:
-        return np.tile(frame, (len(stimuli), 1))
-    found = [crop_box(face, subject.crop_width) for face in stimuli.landmarks]
-    return np.stack([frame if box is None else box for box in found])
+        found = np.tile(frame, (len(stimuli), 1))
+    else:
+        crops = [crop_box(face, subject.crop_width) for face in stimuli.landmarks]
+        found = np.stack([frame if box is None else box for box in crops])
+    return _middles(subject, found) if isinstance(subject, TrainedSubject) else found
+
+
+def _middles(subject: TrainedSubject, boxes: np.ndarray) -> np.ndarray:
+    """Return the part of each box that is left where a network's preprocessing cuts the middle."""
+    shorter_side = subject.preprocessing.shorter_side
+    if shorter_side is None:
+        return boxes
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = sides.min(axis=1, keepdims=True) * subject.size / shorter_side
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return np.hstack([middle - kept / 2, middle + kept / 2])
 
 
 def _numbers(

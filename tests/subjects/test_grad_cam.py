@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from neurofer.subjects.grad_cam import (
     seen_pixels,
 )
 from neurofer.subjects.networks import ARCHITECTURES, make_network
+from neurofer.subjects.preprocess import Preprocessing
 
 LAST = {
     "cornet-s": "IT.output-t1",
@@ -306,3 +308,22 @@ def test_the_core_is_zero_without_gradient_and_finite_without_activity() -> None
     assert (grad_cam_plus_plus(activity, torch.zeros_like(gradient)) == 0).all()
     assert (grad_cam_plus_plus(torch.zeros_like(activity), gradient) == 0).all()
     assert (grad_cam_plus_plus(activity, -gradient.abs()) == 0).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 96), (96, 128), (128, 96)])
+def test_where_the_middle_is_cut_maps_lie_in_what_is_left(height: int, width: int) -> None:
+    """Gradients of brightness tell which pixel of the image each pixel of the input came from."""
+    subject = load_subject("face-channel", weights="untrained", width=0.0625)
+    subject.preprocessing = Preprocessing(shorter_side=2 * subject.size)
+    y, x = np.indices((height, width), dtype=np.uint8)
+    images = np.stack([x, y, 0 * x], 2)[None]
+    stimuli = StimulusSet.from_arrays("ramp", pd.DataFrame({"head": ["human"]}), images)
+    shown = subject.preprocessing.pixels(images[0], subject.size)
+    left, right, top, bottom = (f(shown[k]) for k in (0, 1) for f in (np.min, np.max))
+    seen = seen_pixels(subject, stimuli)[0]
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    assert seen.sum() == len(rows) * len(columns)
+    np.testing.assert_allclose(
+        [columns[0], columns[-1], rows[0], rows[-1]], [left, right, top, bottom], atol=1.5
+    )
+    assert (saliency_maps(subject, stimuli)[0][~seen] == 0).all()

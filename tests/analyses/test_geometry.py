@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ortho_group
+
+from neurofer.analyses import geometry
+from neurofer.analyses.geometry_design import read_design
+from neurofer.analyses.geometry_measures import (
+    aligned,
+    cka,
+    congruence,
+    distinguishing,
+    mean_congruence,
+    participation_ratio,
+    pattern_gram,
+    principal_cosines,
+)
+from neurofer.analyses.inputs import read_responses
+from neurofer.errors import NeuroferError
+from neurofer.simulation import coding_units, join, norm_referenced_units, simulated_faces
+
+FAST = {"n_bootstrap": 20, "n_permutations": 20}
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def gram(x: np.ndarray) -> np.ndarray:
+    return pattern_gram(x)[0]
+
+
+def test_congruence_equals_its_loop_and_is_not_centred() -> None:
+    x, y = np.random.default_rng(0).normal(1, 1, (2, 3, 8))
+    found = congruence(x, y)
+    for i, j in np.ndindex(3, 3):
+        loop = sum(a * b for a, b in zip(x[i], y[j], strict=True))
+        loop /= np.sqrt(sum(a * a for a in x[i]) * sum(b * b for b in y[j]))
+        assert found[i, j] == pytest.approx(loop, abs=1e-14)
+    assert abs(found[0, 0] - np.corrcoef(x[0], y[0])[0, 1]) > 0.1
+    assert np.isnan(congruence(np.zeros((1, 8)), y)).all()
+
+
+def hsic(k: np.ndarray, j: np.ndarray) -> float:
+    """Gretton et al. 2005: tr(KHLH)."""
+    h = np.eye(len(k)) - 1 / len(k)
+    return float(np.trace(k @ h @ j @ h))
+
+
+def unbiased_hsic(k: np.ndarray, j: np.ndarray) -> float:
+    """Song et al. 2012, Eq. 5."""
+    n, one = len(k), np.ones(len(k))
+    k, j = (a - np.diag(np.diag(a)) for a in (k, j))
+    total = np.trace(k @ j) + one @ k @ one * (one @ j @ one) / ((n - 1) * (n - 2))
+    return float((total - 2 / (n - 2) * one @ k @ j @ one) / (n * (n - 3)))
+
+
+@pytest.mark.parametrize(("debiased", "product"), [(False, hsic), (True, unbiased_hsic)])
+def test_cka_equals_its_definition(debiased, product) -> None:  # type: ignore[no-untyped-def]
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(2, 1, (11, 5)), generator.normal(size=(11, 30))
+    y[:, :5] += x
+    k, j = x @ x.T, y @ y.T
+    expected = product(k, j) / np.sqrt(product(k, k) * product(j, j))
+    assert cka(k, j, debiased=debiased)[0] == pytest.approx(expected, abs=1e-12)
+    # A resample of clusters is, for the biased one, the same as repeating their rows.
+    counts = np.array([[2, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]])
+    rows = np.repeat(np.arange(11), counts[0])
+    if not debiased:
+        repeated = cka(k[np.ix_(rows, rows)], j[np.ix_(rows, rows)])
+        np.testing.assert_allclose(cka(k, j, counts=counts), repeated, atol=1e-12)
+    else:
+        without = np.delete(np.arange(11), 1)
+        sub = np.ix_(without, without)
+        dropped = cka(k, j, debiased=True, counts=(counts > 0).astype(float))
+        np.testing.assert_allclose(dropped, cka(k[sub], j[sub], debiased=True), atol=1e-12)
+
+
+def test_debiased_cka_of_unrelated_patterns_is_zero_on_average() -> None:
+    generator = np.random.default_rng(2)
+    drawn = [[gram(generator.normal(size=(12, 40))) for _ in range(2)] for _ in range(200)]
+    biased, debiased = (
+        np.array([cka(a, b, debiased=one)[0] for a, b in drawn]) for one in (False, True)
+    )
+    assert biased.mean() > 0.6
+    assert abs(debiased.mean()) < 4 * debiased.std() / np.sqrt(200)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, factor=st.floats(0.01, 100))
+def test_rotations_and_scale_change_nothing(seed: int, factor: float) -> None:
+    generator = np.random.default_rng(seed)
+    x, y = generator.normal(size=(8, 6)), generator.normal(size=(8, 4))
+    turned = factor * x @ ortho_group.rvs(6, random_state=generator) + 3
+    for debiased in (False, True):
+        np.testing.assert_allclose(
+            cka(gram(x), gram(y), debiased=debiased),
+            cka(gram(turned), gram(y), debiased=debiased),
+            rtol=1e-6,
+            atol=1e-9,
+        )
+        assert cka(gram(x), gram(turned), debiased=debiased)[0] == pytest.approx(1)
+    np.testing.assert_allclose(
+        participation_ratio(gram(x)), participation_ratio(gram(turned)), rtol=1e-6
+    )
+    assert 1 <= participation_ratio(gram(x))[0] <= 6 + 1e-9
+
+
+def test_the_participation_ratio_is_that_of_the_eigenvalues() -> None:
+    x = np.random.default_rng(3).normal(size=(9, 5)) * np.arange(1, 6)
+    values = np.linalg.eigvalsh(np.cov(x.T))
+    expected = values.sum() ** 2 / (values**2).sum()
+    assert participation_ratio(gram(x))[0] == pytest.approx(expected)
+    counts = np.array([[0, 2, 1, 1, 3, 1, 1, 0, 0]])
+    repeated = gram(np.repeat(x, counts[0], axis=0))
+    np.testing.assert_allclose(
+        participation_ratio(gram(x), counts=counts), participation_ratio(repeated)
+    )
+
+
+def test_principal_angles_are_scipys() -> None:
+    a, b = np.random.default_rng(4).normal(size=(2, 3, 12))
+    found = np.degrees(np.arccos(principal_cosines(a @ a.T, b @ b.T, a @ b.T)))
+    expected = np.degrees(scipy.linalg.subspace_angles(a.T, b.T))
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=1e-8)
+
+
+def planted(angle: float) -> np.ndarray:
+    """(4 identities, 3 expressions, 8 units): expressions in a plane turned from identities'."""
+    identity, expression = np.zeros((4, 8)), np.zeros((3, 8))
+    identity[:, :2] = [(1, 0), (-1, 0), (0, 1), (0, -1)]
+    corners = np.array([(np.cos(t), np.sin(t)) for t in (0.3, 0.3 + 2.0944, 0.3 + 4.1888)])
+    expression[:, :2], expression[:, 2:4] = np.cos(angle) * corners, np.sin(angle) * corners
+    return identity[:, None] + expression
+
+
+@pytest.mark.parametrize(("angle", "overlap"), [(0, 1), (np.pi / 2, 0), (np.pi / 3, 0.25)])
+@pytest.mark.parametrize("differences", [False, True])
+def test_planted_subspaces(angle: float, overlap: float, differences: bool) -> None:
+    shown = planted(angle)
+    cells = np.einsum("iek,jfk->iejf", shown, shown)
+    found = distinguishing(cells, np.zeros(4, int), np.ones(4), differences=differences)
+    np.testing.assert_allclose(principal_cosines(*found[:3]) ** 2, overlap, atol=1e-4)
+    value, n = mean_congruence(found, 1e-12)
+    u, v = shown.mean(1) - shown.mean((0, 1)), shown.mean(0) - shown.mean((0, 1))
+    if differences:
+        u, v = (
+            np.array([x[i] - x[j] for i in range(len(x)) for j in range(i + 1, len(x))])
+            for x in (u, v)
+        )
+    assert n == len(u) * len(v)
+    assert value == pytest.approx(np.abs(congruence(u, v)).mean(), abs=1e-9)
+    if overlap == 0:
+        assert value == pytest.approx(0, abs=1e-9)
+
+
+def test_aligned_equals_its_loop() -> None:
+    moves = np.random.default_rng(5).normal(size=(5, 3, 7))
+    groups = np.array([[1, 1, 0, 0, 0], [0, 0, 2, 1, 1.0]])
+    found = aligned(np.einsum("iek,jfk->iejf", moves, moves), groups, 0.0)
+    a, b = moves[:2].mean(0), (2 * moves[2] + moves[3] + moves[4]) / 4
+    np.testing.assert_allclose(found[0, :, 1], congruence(a, b), atol=1e-12)
+
+
+def test_truth_of_simulated_neurons() -> None:
+    """Norm-referenced units move alike on every head; units that code head x expression do not."""
+    faces = simulated_faces(strengths=(1.0,))
+    recording = join(
+        norm_referenced_units(faces, noise=0.05),
+        coding_units(faces, ("head", "expression"), 400, noise=0.3),
+    )
+    result = geometry.run(recording, **FAST)
+    alike, apart = (result.sel(site=site) for site in ("nre", "coding"))
+    assert (alike["alignment"] > 0.98).all()
+    assert (alike["alignment"] > alike["alignment_chance_high"]).all()
+    np.testing.assert_allclose(alike["alignment"], alike["alignment_ceiling"], atol=0.02)
+    assert (abs(apart["alignment"]) < 0.2).all()
+    assert (apart["alignment_ceiling"] > 0.9).all()
+    assert result.attrs["not_measured"] == ""
+    assert float(alike["cosine"].mean()) == pytest.approx(float(alike["mean_alignment"]))
+
+
+def test_the_ceiling_is_what_noise_leaves_of_alignment() -> None:
+    """With equal directions, alignment falls with noise as the split halves say it must."""
+    faces = simulated_faces(n_identities=20, strengths=(1.0,))
+    result = geometry.run(norm_referenced_units(faces, noise=1.0), **FAST)
+    assert float(result["mean_alignment"]) < 0.93
+    assert float(result["mean_alignment"]) == pytest.approx(
+        float(result["mean_alignment_ceiling"]), abs=0.12
+    )
+
+
+def test_cells_are_averages_of_the_strongest_shared_strength() -> None:
+    responses = read_responses(norm_referenced_units(simulated_faces()), None)
+    design = read_design(responses)
+    np.testing.assert_allclose(design.cells.sum(1), 1)
+    happy = design.cells.reshape(15, 7, -1)[:, design.expressions.index("happy")]
+    assert set(responses.column("strength")[np.nonzero(happy)[1]]) == {1.0}
+
+
+@pytest.fixture(scope="module")
+def small():  # type: ignore[no-untyped-def]
+    return coding_units(simulated_faces(strengths=(1.0,)), ("head", "expression"), 20, noise=0.5)
+
+
+def test_one_head_or_one_identity_a_head_says_what_is_missing(small) -> None:  # type: ignore[no-untyped-def]
+    human = small.isel(presentation=np.flatnonzero(small["head"].to_numpy() == "human"))
+    result = geometry.run(human, **FAST)
+    assert "alignment" not in result
+    assert "alignment: one head only" in result.attrs["not_measured"]
+    single = small.isel(presentation=np.flatnonzero(small["identity"].to_numpy() == "1"))
+    result = geometry.run(single, **FAST)
+    assert np.isfinite(result["alignment"]).all()
+    assert "congruence at coding" in result.attrs["not_measured"]
+    assert "ceiling" in result.attrs["not_measured"]
+    assert result.attrs["interval"] == "none"
+
+
+def test_bad_recordings_are_said(small) -> None:  # type: ignore[no-untyped-def]
+    first = small["identity"].to_numpy() == "1"
+    happy = small["expression"].to_numpy() == "happy"
+    lone = small.isel(presentation=np.flatnonzero(~first | happy))
+    with pytest.raises(NeuroferError, match=r"share 1 expressions.*'human/1' shows happy"):
+        geometry.run(lone, **FAST)
+    with pytest.raises(NeuroferError, match="no unit of site 'coding' varies"):
+        geometry.run(0 * small + 1.1, **FAST)
+    with pytest.raises(NeuroferError, match="not finite"):
+        geometry.run(small.where(small > -2), **FAST)
+    with pytest.raises(NeuroferError, match="features='mean' is unknown"):
+        geometry.run(small, features="mean")
+    with pytest.raises(NeuroferError, match="view='pie' is unknown"):
+        geometry.figure({}, view="pie")
+
+
+def test_constant_units_count_nothing(small) -> None:  # type: ignore[no-untyped-def]
+    padded = small.copy(data=np.where(np.arange(20) < 5, 7.0, small.to_numpy()))
+    fewer = small.isel(neuroid=slice(5, None))
+    one, two = (geometry.run(each, **FAST) for each in (padded, fewer))
+    for name in ("congruence", "participation_ratio", "alignment", "cka_debiased"):
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-9)
+
+
+def test_recordings_of_the_same_stimuli_are_compared_in_any_order(small) -> None:  # type: ignore[no-untyped-def]
+    order = np.random.default_rng(6).permutation(small.sizes["presentation"])
+    result = geometry.compare(small, 2 * small.isel(presentation=order), n_bootstrap=20)
+    np.testing.assert_allclose(result["cka_debiased"], 1)
+    with pytest.raises(NeuroferError, match="1 of them in one only"):
+        geometry.compare(small, small.isel(presentation=order[1:]))
+
+
+@pytest.mark.parametrize("view", ["layers", "heads", "cka"])
+@pytest.mark.parametrize("subjects", [1, 2])
+def test_every_view_says_n_and_data(small, view: str, subjects: int) -> None:  # type: ignore[no-untyped-def]
+    result = geometry.run(small, **FAST)
+    drawn = geometry.figure({f"{k}": result for k in range(subjects)}, view=view)
+    for words in ("n = 15 identities, 7 expressions", "95 %", "(simulated)"):
+        assert words in drawn.layout.title.text
+    if view == "heads":
+        matrix = np.array(drawn.data[0].z)
+        np.testing.assert_allclose(matrix, matrix.T)
+        np.testing.assert_allclose(np.diag(matrix), result["reliability"][0])
