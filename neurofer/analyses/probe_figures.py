@@ -222,12 +222,13 @@ def kappa_figure(pairs: pd.DataFrame, results: Mapping[str, xr.Dataset]) -> Figu
     names = list(dict.fromkeys([*pairs["one"], *pairs["other"]]))
     matrix = np.full((len(names), len(names)), np.nan)
     text = np.full(matrix.shape, "", dtype=object)
-    for row in pairs.itertuples():
-        place = names.index(row.other), names.index(row.one)
-        matrix[place] = row.kappa
+    for row in pairs.to_dict("records"):
+        place = names.index(row["other"]), names.index(row["one"])
+        matrix[place] = row["kappa"]
         text[place] = "undefined"
-        if np.isfinite(row.kappa):
-            text[place] = f"{row.kappa:.2f}<br>{row.kappa_low:.2f} to {row.kappa_high:.2f}"
+        if np.isfinite(row["kappa"]):
+            between = f"{row['kappa_low']:.2f} to {row['kappa_high']:.2f}"
+            text[place] = f"{row['kappa']:.2f}<br>{between}"
     figure = Figure()
     figure.add_heatmap(
         x=names[:-1],
