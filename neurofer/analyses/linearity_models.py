@@ -242,7 +242,6 @@ def mixed_model(
         design[name] = (np.asarray(head) == name).astype(float)
         design[f"strength x {name}"] = x * design[name]
     y = np.asarray(activity, float)
-    scale = float(np.ptp(y)) or 1.0
     groups = len(np.unique(identity))
     if not np.isfinite(y).all():
         return _no_model(list(design), "activity is not finite")
@@ -251,10 +250,14 @@ def mixed_model(
     if np.ptp(y) <= 1e-6 * np.abs(y).max():
         return _no_model(list(design), "activity is constant")
     columns = pd.DataFrame(design)
+    line = np.linalg.lstsq(columns.to_numpy(), y, rcond=None)[0]
+    # In units of the noise: the warnings of statsmodels compare variances with absolute numbers.
+    scale = float(np.std(y - columns.to_numpy() @ line))
+    if scale <= 1e-6 * np.abs(y).max():
+        return _no_model(list(design), "activity follows strength and head exactly: no noise")
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            # Of range 1, whatever the units: the optimiser's tolerances are absolute.
             fit = MixedLM(y / scale, columns, groups=np.asarray(identity)).fit(reml=True)
             terms = _terms(fit, list(design), scale)
     except (np.linalg.LinAlgError, ValueError) as error:

@@ -158,11 +158,21 @@ def test_a_mixed_model_that_cannot_be_fitted_says_so(activity, identity, status)
     assert found.terms.isna().all().all()
 
 
-def test_what_does_not_converge_is_reported():
-    """Without any noise the likelihood has no maximum."""
+def test_activity_without_noise_has_no_mixed_model():
+    """The likelihood has no maximum there."""
     found = mixed_model(
         np.tile(LEVELS, 4), np.tile(LEVELS, 4), np.full(20, "a"), np.arange(20) // 5
     )
+    assert "no noise" in found.status
+
+
+def test_a_variance_of_identities_at_its_bound_is_reported():
+    """Identities that do not differ at all."""
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(4, 5))
+    noise -= noise.mean(axis=1, keepdims=True)
+    y = np.tile(LEVELS, 4) + noise.ravel()
+    found = mixed_model(y, np.tile(LEVELS, 4), np.full(20, "a"), np.arange(20) // 5)
     assert found.status != "converged"
 
 
