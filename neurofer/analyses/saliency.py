@@ -183,6 +183,14 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def table_by_subject(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return a row a subject and part, over all heads: with and without CIAO beside each other."""
+    tables = [table(one).assign(subject=name) for name, one in results.items()]
+    every = pd.concat(tables, ignore_index=True)
+    chosen = every[every["head"] == ALL].drop(columns="head").reset_index(drop=True)
+    return chosen[["subject", *[name for name in chosen if name != "subject"]]]
+
+
 def figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return the density of saliency on every part, over all heads, a marker a subject."""
     from neurofer.analyses.saliency_figures import density_figure

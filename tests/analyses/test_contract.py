@@ -17,6 +17,7 @@ from neurofer.errors import NeuroferError
 
 # What an analysis needs besides its defaults to take the recording of these tests.
 OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}
+OPTIONS["geometry"] = {"site": ["coding", "noise"], "n_permutations": 20}
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
 
 

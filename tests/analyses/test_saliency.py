@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from neurofer.analyses.provenance import PROVENANCE
-from neurofer.analyses.saliency import GROUPS, figure, part_shares, run, table
+from neurofer.analyses.saliency import GROUPS, figure, part_shares, run, table, table_by_subject
 from neurofer.analyses.saliency_figures import maps_figure, overlay
 from neurofer.errors import NeuroferError
 from neurofer.faces import PARTS
@@ -165,6 +165,10 @@ def test_figures_say_n_error_bars_and_data(stimuli: StimulusSet, noise: np.ndarr
     for words in ("n = 105 images of 15 people", "95 %", "(rendered)", stimuli.identifier):
         assert words in title
     assert [trace.name for trace in drawn.data] == ["one", "two"]
+    side = table_by_subject({"one": result, "two": result})
+    assert side["subject"].tolist() == len(GROUPS) * ["one"] + len(GROUPS) * ["two"]
+    own = table(result).query("head == 'all'")["density"].to_numpy()
+    np.testing.assert_array_equal(side.query("subject == 'two'")["density"], own)
     with pytest.raises(NeuroferError, match="no results to draw"):
         figure({})
     images = np.stack([stimuli.image(row) for row in range(2)])
