@@ -46,6 +46,17 @@ def make_conditions(
     return _in_order(np.stack(patterns), table.assign(name=names[first]))
 
 
+def condition_index(
+    responses: Responses, average: Sequence[str] | None, conditions: pd.DataFrame
+) -> np.ndarray:
+    """Return (n,) the row, in `make_conditions`' table, of the condition of each presentation."""
+    stimuli = responses.stimuli.assign(identity=responses.identity)
+    columns = ["stimulus_id"] if average is None else list(average)
+    names = joined(*(_written(stimuli[column]) for column in columns))
+    place = {str(name): k for k, name in enumerate(conditions["name"])}
+    return np.array([place[name] for name in names.tolist()])
+
+
 def identity_patterns(
     responses: Responses,
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, WHITENED, compare_present
+from neurofer.analyses.rdm_compare import PLAIN, TAUS, compare_present, n_conditions
 from neurofer.analyses.statistics import resample
 from neurofer.errors import unknown_choice
 
@@ -70,9 +70,8 @@ class WeightedSimilarity:
 
     def __init__(self, vector: np.ndarray, models: np.ndarray, comparison: str) -> None:
         """Prepare (pairs,) dissimilarities and (models, pairs) for any weights."""
-        if comparison in WHITENED or comparison not in COMPARISONS:
-            choices = [name for name in COMPARISONS if name not in WHITENED]
-            raise unknown_choice("comparison", comparison, choices, "a bootstrap over clusters")
+        if comparison not in PLAIN:
+            raise unknown_choice("comparison", comparison, PLAIN, "a bootstrap over clusters")
         self.comparison = comparison
         # Neighbours in rank are then neighbours in memory.
         order = np.argsort(vector, kind="stable")
@@ -139,3 +138,15 @@ def classical_mds(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, flo
 def upper(rdm: np.ndarray) -> np.ndarray:
     """Return the (n (n - 1) / 2,) dissimilarities above the diagonal, row by row."""
     return rdm[np.triu_indices(len(rdm), 1)]
+
+
+def square(vector: np.ndarray) -> np.ndarray:
+    """Return the (n, n) matrix of (n (n - 1) / 2,) dissimilarities, zero on its diagonal.
+
+    >>> square(np.array([1.0, 2.0, 3.0])).tolist()
+    [[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]
+    """
+    n = n_conditions(len(vector))
+    matrix = np.zeros((n, n))
+    matrix[np.triu_indices(n, 1)] = vector
+    return matrix + matrix.T

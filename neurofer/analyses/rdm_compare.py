@@ -19,6 +19,7 @@ COMPARISONS = (
 RANKED = ("spearman", "rho-a", "kendall", "tau-a")
 TAUS = ("kendall", "tau-a")
 WHITENED = ("cosine_cov", "corr_cov")
+PLAIN = tuple(name for name in COMPARISONS if name not in WHITENED)
 
 
 def compare(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndarray:

@@ -13,16 +13,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import column_values, identity_patterns, make_conditions
+from neurofer.analyses.conditions import (
+    column_values,
+    condition_index,
+    identity_patterns,
+    make_conditions,
+)
 from neurofer.analyses.dissimilarity import (
     bootstrap_similarities,
     model_dissimilarities,
+    square,
     upper,
 )
 from neurofer.analyses.inputs import Responses, read_responses
+from neurofer.analyses.noise import Noise, shrunk_noise
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.rdm import DISTANCES, dissimilarities
-from neurofer.analyses.rdm_compare import COMPARISONS, noise_ceiling, similarities
+from neurofer.analyses.rdm import DISTANCES, condition_residuals, crossnobis, dissimilarities
+from neurofer.analyses.rdm_compare import PLAIN, noise_ceiling, residuals, similarities
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
@@ -49,6 +56,8 @@ def run(
     models: Sequence[str] = MODELS,
     comparison: str = "spearman",
     average: Sequence[str] | None = None,
+    folds: str | None = None,
+    control: Sequence[str] = (),
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -57,12 +66,16 @@ def run(
     Args:
         recording: presentation x neuroid.
         site: the site; None if the recording has one only.
-        distance: "correlation" or "euclidean" (squared, over the number of units).
+        distance: one of `rdm.DISTANCES`; "mahalanobis" and "crossnobis" take the noise from
+            presentations of the same condition, and need 'average' for conditions to have several.
         models: columns of the stimuli. A column of strings makes a categorical model (0 for the
             same, 1 for different; "identity" means head and identity), one of numbers, such as
             "strength", the absolute difference.
         comparison: "spearman", "kendall" (tau-b), "tau-a", "rho-a", "cosine" or "corr".
         average: columns whose every combination is one condition; None: every presentation is one.
+        folds: column of what was recorded independently, such as the session, for "crossnobis".
+        control: columns whose models are nuisance: what they explain linearly is taken from every
+            model first (semipartial; the intervals do not know of it).
         n_bootstrap: resamples of an interval.
         seed: of the resampling.
 
@@ -84,17 +97,17 @@ def run(
     """
     for name, value, choices in (
         ("distance", distance, DISTANCES),
-        ("comparison", comparison, COMPARISONS),
+        ("comparison", comparison, PLAIN),
     ):
         if value not in choices:
             raise unknown_choice(name, value, choices)
     responses = read_responses(recording, site)
     patterns, conditions = make_conditions(responses, average)
-    rdm = dissimilarities(patterns, distance, conditions["name"].tolist())
-    vectors = _model_vectors(conditions, models, rdm)
+    rdm, noise = _recorded_rdm(responses, patterns, conditions, distance, average, folds)
+    vectors = _controlled(_model_vectors(conditions, models, rdm), conditions, control)
     found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
     intervals, method = _similarity_intervals(
-        found, rdm, conditions, models, comparison, n_bootstrap, seed
+        found, rdm, conditions, vectors, comparison, n_bootstrap, seed
     )
     result = xr.Dataset(
         {
@@ -107,7 +120,7 @@ def run(
         coords=_condition_coordinates(conditions, models),
     )
     within = _within_identities(
-        responses, distance, models, comparison, n_bootstrap=n_bootstrap, seed=seed
+        responses, distance, noise, models, control, comparison, n_bootstrap=n_bootstrap, seed=seed
     )
     result = result.merge(within)
     result.attrs.update(
@@ -116,12 +129,15 @@ def run(
         comparison=comparison,
         interval=method,
         equal_models=_equal_models(vectors),
+        control=", ".join(control) or "none",
     )
     options = {
         "distance": distance,
         "models": list(models),
         "comparison": comparison,
         "average": None if average is None else list(average),
+        "folds": folds,
+        "control": list(control),
         "n_bootstrap": n_bootstrap,
         "seed": seed,
     }
@@ -212,6 +228,49 @@ def _model_vectors(
     return vectors
 
 
+def _recorded_rdm(
+    responses: Responses,
+    patterns: np.ndarray,
+    conditions: pd.DataFrame,
+    distance: str,
+    average: Sequence[str] | None,
+    folds: str | None,
+) -> tuple[np.ndarray, Noise | None]:
+    """Return the RDM, and the noise where the distance takes it."""
+    if (distance == "crossnobis") != (folds is not None):
+        raise NeuroferError(
+            f"distance={distance!r} with folds={folds!r}: 'crossnobis', and no other distance, "
+            "takes a column of folds, such as 'session'"
+        )
+    names = conditions["name"].tolist()
+    if distance not in ("mahalanobis", "crossnobis"):
+        return dissimilarities(patterns, distance, names), None
+    index = condition_index(responses, average, conditions)
+    trials, freedom = condition_residuals(responses.activity, index)
+    noise = shrunk_noise(trials, freedom=freedom)
+    if folds is None:
+        return dissimilarities(patterns, distance, names, noise=noise), noise
+    if folds not in responses.stimuli:
+        raise unknown_choice("folds", folds, responses.stimuli.columns, "the recording")
+    fold = responses.column(folds)
+    return crossnobis(responses.activity, index, fold, noise=noise, names=names), noise
+
+
+def _controlled(
+    vectors: Mapping[str, np.ndarray], conditions: pd.DataFrame, control: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return the models' dissimilarities less what the columns of `control` explain."""
+    if not control:
+        return dict(vectors)
+    for column in control:
+        if column not in conditions or column in vectors:
+            choices = [c for c in conditions.columns.drop("name") if c not in vectors]
+            raise unknown_choice("control", column, choices, "the conditions beside the models")
+    nuisance = [upper(model_dissimilarities(column_values(conditions, c))) for c in control]
+    left = residuals(np.stack(list(vectors.values())), np.stack(nuisance))
+    return dict(zip(vectors, left, strict=True))
+
+
 def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
     """Name models that are the same on these stimuli: heads and identities, if one a head."""
     names = list(vectors)
@@ -234,17 +293,17 @@ def _similarity_intervals(
     found: np.ndarray,
     rdm: np.ndarray,
     conditions: pd.DataFrame,
-    models: Sequence[str],
+    vectors: Mapping[str, np.ndarray],
     comparison: str,
     n_bootstrap: int,
     seed: int,
 ) -> tuple[np.ndarray, str]:
     """Return (models, 2) intervals, and over what they are."""
     clusters, strata, unit = _resampled(conditions)
-    nothing = np.full((len(models), 2), np.nan)
+    nothing = np.full((len(vectors), 2), np.nan)
     if clusters is None:
         return nothing, NO_INTERVAL
-    matrices = np.stack([model_dissimilarities(column_values(conditions, m)) for m in models])
+    matrices = np.stack([square(vector) for vector in vectors.values()])
     replicates = bootstrap_similarities(
         rdm, matrices, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
     )
@@ -273,9 +332,18 @@ def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray,
 
 
 def _within_identities(
-    responses: Responses, distance: str, models: Sequence[str], comparison: str, **bootstrap: int
+    responses: Responses,
+    distance: str,
+    noise: Noise | None,
+    models: Sequence[str],
+    control: Sequence[str],
+    comparison: str,
+    **bootstrap: int,
 ) -> xr.Dataset:
     """Return the noise ceiling over identities, and the models that vary within an identity."""
+    if distance == "crossnobis" or control:
+        what = "distances across folds" if distance == "crossnobis" else "controlled models"
+        return xr.Dataset(attrs={"noise_ceiling": f"not computed within identities for {what}"})
     patterns, identities, conditions = identity_patterns(responses)
     if len(identities) < 2 or len(conditions) < FEWEST_CONDITIONS:
         return xr.Dataset(
@@ -285,7 +353,7 @@ def _within_identities(
             }
         )
     names = identities["identity"].tolist()
-    raters = np.stack([upper(dissimilarities(own, distance)) for own in patterns])
+    raters = np.stack([upper(dissimilarities(own, distance, noise=noise)) for own in patterns])
     if (np.ptp(raters, axis=1) == 0).any():
         flat = names[int(np.argmin(np.ptp(raters, axis=1)))]
         reason = f"not computed: all dissimilarities within identity {flat} are equal"

@@ -14,11 +14,11 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.conditions import column_values, make_conditions
-from neurofer.analyses.dissimilarity import model_dissimilarities, upper
+from neurofer.analyses.dissimilarity import model_dissimilarities, square, upper
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, dissimilarities
-from neurofer.analyses.rdm_compare import compare, n_conditions, residuals
+from neurofer.analyses.rdm_compare import compare, residuals
 from neurofer.analyses.rsa_inference import evaluate_models
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -250,14 +250,7 @@ def _without(
         return dict(models)
     of_nuisance = np.stack([upper(one) for one in nuisance.values()])
     left = residuals(np.stack([upper(one) for one in models.values()]), of_nuisance)
-    return {name: _matrix(one) for name, one in zip(models, left, strict=True)}
-
-
-def _matrix(vector: np.ndarray) -> np.ndarray:
-    n = n_conditions(len(vector))
-    matrix = np.zeros((n, n))
-    matrix[np.triu_indices(n, 1)] = vector
-    return matrix + matrix.T
+    return {name: square(one) for name, one in zip(models, left, strict=True)}
 
 
 def _map_models(
