@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import rsatoolbox.inference.evaluate as reference
+from rsatoolbox.model import ModelFixed, ModelWeighted
+from rsatoolbox.model.fitter import fit_regress_nn
+from rsatoolbox.rdm import RDMs
+from scipy import stats
+
+from neurofer.analyses.rdm_compare import COMPARISONS, compare
+from neurofer.analyses.rsa_inference import correct, evaluate_models
+from neurofer.analyses.rsa_models import crossvalidated_weighted, fit_weights
+from neurofer.analyses.rsa_resamples import bootstrap
+from neurofer.errors import NeuroferError
+
+KINDS = ("both", "subjects", "stimuli")  # in rsatoolbox's order
+
+
+def _matrices(vectors):
+    return RDMs(np.atleast_2d(vectors)).get_matrices()
+
+
+def _simulated(seed, *, n=12, subjects=6, models=3, shared=1.0, own=1.0):
+    """(subjects, n, n) RDMs of patterns that share the first model's, and the models."""
+    generator = np.random.default_rng(seed)
+    patterns = generator.normal(size=(models, n, 10))
+
+    def rdm(x):
+        return ((x[:, None] - x[None]) ** 2).mean(axis=2)
+
+    noise = generator.normal(size=(subjects, n, 10))
+    data = np.stack([rdm(shared * patterns[0] + own * one) for one in noise])
+    return data, {f"model {k}": rdm(one) for k, one in enumerate(patterns)}
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_a_dual_bootstrap_is_that_of_rsatoolbox_on_the_same_draws(comparison, monkeypatch):
+    generator = np.random.default_rng(0)
+    models = generator.random((3, 45))
+    subjects = models[0] + generator.random((5, 45))
+    drawn = []
+    sample = reference.bootstrap_sample
+
+    def spy(*args, **kwargs):
+        drawn.append(sample(*args, **kwargs))
+        return drawn[-1]
+
+    monkeypatch.setattr(reference, "bootstrap_sample", spy)
+    monkeypatch.setattr(reference.tqdm, "trange", range)
+    np.random.seed(0)  # noqa: NPY002 - rsatoolbox draws from the global state
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = reference.eval_dual_bootstrap(
+            [ModelFixed(str(k), model) for k, model in enumerate(models)],
+            RDMs(subjects),
+            method=comparison,
+            N=8,
+        )
+    stimuli, people = np.array([one[2] for one in drawn]), np.array([one[1] for one in drawn])
+    found = bootstrap(subjects, models, comparison, KINDS, stimuli, people)
+    for k, kind in enumerate(KINDS):
+        own = found[kind]
+        np.testing.assert_allclose(own.evaluations, expected.evaluations[:, :, 0, 0, k], atol=1e-12)
+        np.testing.assert_allclose(own.ceilings.T, expected.noise_ceiling[:, :, 0, k], atol=1e-12)
+    covariance = np.stack([found[kind].covariance() for kind in KINDS])
+    np.testing.assert_allclose(covariance, expected.variances, atol=1e-14)
+
+
+def test_the_errors_of_a_dual_bootstrap_are_rsatoolboxes(monkeypatch):
+    """In distribution: other draws, the same standard errors up to their own sampling error."""
+    data, models = _simulated(1)
+    monkeypatch.setattr(reference.tqdm, "trange", range)
+    np.random.seed(1)  # noqa: NPY002
+    expected = reference.eval_dual_bootstrap(
+        [ModelFixed(name, model) for name, model in models.items()],
+        RDMs(data),
+        method="corr",
+        N=200,
+    )
+    found = evaluate_models(data, models, "corr", n_bootstrap=2000)
+    np.testing.assert_allclose(found["similarity_se"], expected.get_sem(), rtol=0.25)
+
+
+def test_tests_are_t_tests_of_the_bootstraps_error():
+    data, models = _simulated(2)
+    result = evaluate_models(data, models, "corr", n_bootstrap=300)
+    t = result["similarity"] / result["similarity_se"]
+    np.testing.assert_allclose(result["p_zero"], stats.t.sf(t, 5), atol=1e-12)
+    half = stats.t.ppf(0.975, 5) * result["similarity_se"]
+    np.testing.assert_allclose(result["similarity_high"] - result["similarity"], half, atol=1e-12)
+    assert (result["p_difference"].to_numpy() == result["p_difference"].to_numpy().T).all()
+    assert (np.diag(result["p_difference"]) == 1).all()
+    assert result.attrs["freedom"] == 5
+
+
+@pytest.mark.parametrize("resample", ["both", "stimuli", "subjects"])
+def test_the_planted_model_wins(resample):
+    data, models = _simulated(3, n=20, subjects=8)
+    result = evaluate_models(data, models, "corr", resample=resample, n_bootstrap=300)
+    assert int(result["similarity"].argmax()) == 0
+    assert float(result["p_zero_corrected"][0]) < 0.01
+    assert (result["p_difference_corrected"][0, 1:] < 0.05).all()
+    assert float(result["noise_ceiling_low"]) < float(result["noise_ceiling_high"])
+
+
+@pytest.mark.parametrize("resample", ["both", "stimuli"])
+def test_false_positives_are_rare_under_the_null(resample):
+    """Models unrelated to data that subjects share: a coarse bound on the level of 5 %."""
+    p = []
+    for seed in range(60):
+        data, models = _simulated(seed, models=4)
+        del models["model 0"]
+        result = evaluate_models(
+            data, models, "corr", resample=resample, n_bootstrap=150, seed=seed
+        )
+        p.append(result["p_zero"].to_numpy())
+    assert 0.005 <= (np.array(p) < 0.05).mean() <= 0.11
+
+
+def test_one_subject_has_its_stimuli_drawn_and_no_ceiling():
+    data, models = _simulated(4, subjects=1)
+    result = evaluate_models(data, models, n_bootstrap=100)
+    assert result.attrs["resampled"] == "stimuli"
+    assert result.attrs["noise_ceiling"] == "not computed: one subject"
+    assert "noise_ceiling_low" not in result
+    assert np.isfinite(result["similarity_se"]).all()
+
+
+def test_a_cosine_is_not_tested_against_zero():
+    data, models = _simulated(5)
+    result = evaluate_models(data, models, "cosine", n_bootstrap=50)
+    assert "p_zero" not in result
+    assert "above zero" in result.attrs["p_zero"]
+
+
+@pytest.mark.parametrize(
+    ("correction", "expected"),
+    [
+        ("holm", [0.03, 0.04, 0.04]),
+        ("benjamini-hochberg", [0.03, 0.03, 0.03]),
+        ("none", [0.01, 0.03, 0.02]),
+    ],
+)
+def test_corrections_by_hand(correction, expected):
+    np.testing.assert_allclose(correct(np.array([0.01, 0.03, 0.02]), correction), expected)
+
+
+@pytest.mark.parametrize("comparison", ["cosine", "corr"])
+def test_weights_are_those_of_rsatoolbox(comparison):
+    generator = np.random.default_rng(6)
+    components = generator.random((4, 66))
+    subjects = [1, 0.3, 0, 0.1] @ components + 0.1 * generator.random((5, 66))
+    expected = fit_regress_nn(ModelWeighted("m", components), RDMs(subjects), method=comparison)
+    found = fit_weights(subjects, components, comparison)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_a_mixture_is_tried_on_conditions_that_it_was_not_fitted_to():
+    generator = np.random.default_rng(7)
+    components = generator.random((4, 435))
+    truth = [1, 0.5, 0, 0] @ components
+    subjects = truth + 0.1 * generator.random((5, 435))
+    found, weights = crossvalidated_weighted(subjects, components)
+    assert weights.shape == (5, 4)
+    np.testing.assert_allclose(weights, np.tile([0.894, 0.447, 0, 0], (5, 1)), atol=0.05)
+    alone = compare(subjects, components[:1], "corr")[:, 0]
+    assert (found > alone).all()
+    # Components of chance resemble nothing on conditions that are left out.
+    chance, _ = crossvalidated_weighted(
+        generator.random((20, 435)), generator.random((4, 435)), n_folds=3
+    )
+    assert abs(chance.mean()) < 0.15
+
+
+DATA, MODELS = _simulated(8, n=4, subjects=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: evaluate_models(DATA[:, :3, :3], {}), "3 conditions are too few"),
+        (lambda: evaluate_models(DATA, {}), "leaves nothing to evaluate"),
+        (lambda: evaluate_models(DATA[0], MODELS), r"rdms are \(subjects, n, n\)"),
+        (lambda: evaluate_models(DATA, {"a": np.eye(3)}), r"model 'a' has the shape \(3, 3\)"),
+        (lambda: evaluate_models(DATA, {"a": DATA[0] * np.nan}), "model 'a' holds"),
+        (lambda: evaluate_models(DATA * np.nan, MODELS), "not finite"),
+        (lambda: evaluate_models(DATA, {"a": np.ones((4, 4))}), "is constant"),
+        (lambda: evaluate_models(DATA, MODELS, "pearson"), "comparison='pearson' is unknown"),
+        (lambda: evaluate_models(DATA, MODELS, resample="all"), "resample='all' is unknown"),
+        (lambda: evaluate_models(DATA, MODELS, correction="bonf"), "correction='bonf' is unknown"),
+        (lambda: evaluate_models(DATA[:1], MODELS, resample="subjects"), "two subjects at least"),
+        (
+            lambda: evaluate_models(
+                DATA, {"a": np.eye(4)[[0, 1, 3, 2]] + np.eye(4)}, n_bootstrap=20
+            ),
+            "resamples of the 4 conditions",
+        ),
+        (lambda: crossvalidated_weighted(np.eye(6), np.eye(6)), "4 conditions cannot be split"),
+        (
+            lambda: fit_weights(-np.ones((1, 6)), np.ones((1, 6)), "cosine"),
+            "no component resembles",
+        ),
+        (lambda: fit_weights(np.eye(6), np.eye(6), "spearman"), "it has cosine, corr"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(NeuroferError, match=message):
+        call()

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neurofer.analyses import rsa
+from neurofer.analyses.rsa_recordings import (
+    compare_recordings,
+    rdms_from_rsatoolbox,
+    rdms_to_rsatoolbox,
+    similarity_map,
+    table,
+)
+from neurofer.errors import NeuroferError
+from neurofer.simulation import coding_units, noise_units, simulated_faces
+
+FACES = simulated_faces(strengths=(1.0,), n_identities=2)
+
+
+def _sessions(code="expression", n=4):
+    return {f"s{k}": coding_units(FACES, code, 40, noise=1.0, seed=k) for k in range(n)}
+
+
+def test_the_code_of_the_data_wins_over_other_models():
+    models = {"like": coding_units(FACES, "expression", 40, noise=0.5, seed=9), "head": "head"}
+    result = compare_recordings(_sessions(), models, n_bootstrap=100)
+    assert float(result["similarity"].sel(model="like")) > 0.3
+    assert abs(float(result["similarity"].sel(model="head"))) < 0.1
+    assert float(result["p_zero_corrected"].sel(model="like")) < 0.01
+    assert result.attrs["data"] == "simulated"
+    found = table(result)
+    assert found["model"].tolist() == ["like", "head"]
+    assert found["n_subjects"].tolist() == [4, 4]
+
+
+def test_a_nuisance_takes_its_part_of_a_model():
+    both = coding_units(FACES, ("expression", "head"), 60, noise=0.5, seed=9)
+    data = _sessions("head")
+    plain = compare_recordings(data, {"both": both}, n_bootstrap=50)
+    less = compare_recordings(data, {"both": both}, nuisance={"h": "head"}, n_bootstrap=50)
+    assert float(plain["similarity"]) > 0.3
+    assert abs(float(less["similarity"])) < float(plain["similarity"]) / 2
+    assert less.attrs["nuisance"] == "h"
+
+
+def test_recordings_of_other_stimuli_are_named():
+    sessions = _sessions(n=2)
+    sessions["s1"] = sessions["s1"].isel(presentation=slice(1, None))
+    with pytest.raises(NeuroferError, match=r"recording 's1' has 41 stimuli .* in one of them"):
+        compare_recordings(sessions, {"head": "head"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"models": {"a": "hed"}}, "did you mean 'head'"),
+        ({"distance": "crossnobis"}, "distance='crossnobis' is not in recordings of patterns"),
+        ({"recordings": {}}, "leaves nothing to explain"),
+    ],
+)
+def test_bad_choices_are_named(options, message):
+    given = {"recordings": _sessions(n=1), "models": {"head": "head"}} | options
+    with pytest.raises(NeuroferError, match=message):
+        compare_recordings(**given)
+
+
+def test_a_map_is_the_similarity_of_every_site():
+    recording = coding_units(FACES, "expression", 40, noise=0.5)
+    recording = recording.assign_coords(site=("neuroid", ["early"] * 20 + ["late"] * 20))
+    found = similarity_map(recording, ["expression", "head"])["similarity"].isel(time_bin=0)
+    for site in ("early", "late"):
+        alone = rsa.run(recording, site, models=["expression", "head"], n_bootstrap=20)
+        np.testing.assert_allclose(found.sel(site=site), alone["similarity"])
+
+
+def test_silence_has_no_similarity_and_says_why():
+    recording = noise_units(FACES, 10).expand_dims(time_bin=2).copy()
+    recording[{"time_bin": 0}] = 1.0
+    found = similarity_map(recording, ["head"])
+    assert np.isnan(found["similarity"].isel(time_bin=0)).all()
+    assert "constant over units" in found["reason"].isel(time_bin=0).item()
+    assert found["reason"].isel(time_bin=1).item() == ""
+    assert np.isfinite(found["similarity"].isel(time_bin=1)).all()
+
+
+def test_rdms_go_to_rsatoolbox_and_back():
+    rdms = np.random.default_rng(0).random((3, 5, 5))
+    rdms = rdms + rdms.transpose(0, 2, 1)
+    rdms[:, np.arange(5), np.arange(5)] = 0
+    conditions = pd.DataFrame({"head": list("aabbc"), "strength": [0.0, 1, 0, 1, 1]})
+    sent = rdms_to_rsatoolbox(rdms, conditions, ["x", "y", "z"], "correlation")
+    found, own, subjects = rdms_from_rsatoolbox(sent)
+    np.testing.assert_array_equal(found, rdms)
+    assert own["head"].tolist() == list("aabbc")
+    assert subjects["subject"].tolist() == ["x", "y", "z"]
+    with pytest.raises(NeuroferError, match="pairs of the RDMs are missing"):
+        rdms_from_rsatoolbox(sent.subsample_pattern("index", [0, 1, 1]))
+
+
+@pytest.fixture(scope="module")
+def repeated():
+    """Every face in three sessions."""
+    parts = [coding_units(FACES, "expression", 30, seed=0) for _ in range(3)]
+    import xarray as xr
+
+    made = []
+    for k, part in enumerate(parts):
+        noisy = part + np.random.default_rng(k).normal(size=part.shape)
+        ids = [f"{name}-{k}" for name in part["stimulus_id"].to_numpy()]
+        made.append(
+            noisy.assign_coords(
+                stimulus_id=("presentation", ids), session=("presentation", [f"day {k}"] * len(ids))
+            )
+        )
+    return xr.concat(made, "presentation").assign_attrs(parts[0].attrs)
+
+
+AVERAGE = ("head", "identity", "expression")
+
+
+@pytest.mark.parametrize(
+    ("distance", "folds"), [("mahalanobis", None), ("crossnobis", "session"), ("euclidean", None)]
+)
+def test_distances_of_trials_find_the_code(repeated, distance, folds):
+    result = rsa.run(
+        repeated,
+        distance=distance,
+        folds=folds,
+        average=AVERAGE,
+        models=["expression", "head"],
+        n_bootstrap=30,
+    )
+    assert result.sizes["stimulus"] == 42
+    assert float(result["similarity"].sel(model="expression")) > 0.3
+    assert abs(float(result["similarity"].sel(model="head"))) < 0.15
+    if distance == "crossnobis":
+        assert "distances across folds" in result.attrs["noise_ceiling"]
+        same = result["expression"].to_numpy()[:, None] == result["expression"].to_numpy()
+        off = ~np.eye(42, dtype=bool)
+        # Equal codes have no distance on average, which a plain distance does not show.
+        assert abs(result["rdm"].to_numpy()[same & off].mean()) < 0.1
+
+
+def test_a_controlled_model_is_less_its_nuisance(repeated):
+    result = rsa.run(
+        repeated, average=AVERAGE, models=["identity"], control=["expression"], n_bootstrap=30
+    )
+    assert result.attrs["control"] == "expression"
+    assert "controlled models" in result.attrs["noise_ceiling"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"distance": "crossnobis", "average": AVERAGE}, "takes a column of folds"),
+        ({"folds": "session"}, "and no other distance"),
+        (
+            {"distance": "crossnobis", "folds": "sesion", "average": AVERAGE},
+            "did you mean 'session",
+        ),
+        ({"distance": "mahalanobis"}, "no condition was presented twice"),
+        ({"control": ["head"]}, "control='head' is not in the conditions beside the models"),
+        ({"comparison": "corr_cov"}, "comparison='corr_cov' is unknown"),
+    ],
+)
+def test_bad_options_of_trials_are_named(repeated, options, message):
+    with pytest.raises(NeuroferError, match=message):
+        rsa.run(repeated, **{"models": ["head"], "n_bootstrap": 20, **options})
