@@ -17,12 +17,13 @@ class _Normalised(nn.Sequential):
 
 
 def normalise(net: nn.Module) -> None:
-    """Put a batch normalisation between every layer of a sequence and its ReLU, in place."""
+    """Put a batch normalisation between every layer of a sequence that learns and its ReLU."""
     for parent in list(net.modules()):
         if not isinstance(parent, nn.Sequential):
             continue
-        for (name, layer), following in pairwise([*parent.named_children(), ("", None)]):
-            if not isinstance(following[1], nn.ReLU):
+        for (name, layer), (_, following) in pairwise(list(parent.named_children())):
+            learns = any(parameter.requires_grad for parameter in layer.parameters())
+            if not learns or not isinstance(following, nn.ReLU):
                 continue
             if isinstance(layer, nn.Conv2d):
                 setattr(parent, name, _Normalised(layer, nn.BatchNorm2d(layer.out_channels)))

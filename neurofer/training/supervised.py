@@ -39,8 +39,8 @@ class Network(Strict):
         options: of the architecture, such as `width`.
         start: what to start from, a shipped weight file by its name or the path of one of ours:
             every tensor of the same name and shape is copied.
-        normalise: whether batch normalisation stands before every ReLU in training; it is folded
-            into the layers in the weight file. For networks that were published without it.
+        normalise: whether batch normalisation stands between what learns and its ReLU in training;
+            it is folded into the layers in the weight file. For networks published without it.
     """
 
     name: str

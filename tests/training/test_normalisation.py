@@ -38,3 +38,11 @@ def test_what_has_no_norms_of_ours_is_left_alone() -> None:
     before = {key: value.clone() for key, value in net.state_dict().items()}
     fold(net)
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def test_what_is_frozen_stays_as_it_is() -> None:
+    net = make_network("pk", 4, width=0.0625, hidden=8, scheme="decision", ciao=True)
+    normalise(net)
+    norms = [name for name, module in net.named_modules() if isinstance(module, nn.BatchNorm1d)]
+    assert norms == ["decide.1.1"]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
