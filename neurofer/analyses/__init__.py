@@ -17,7 +17,7 @@ def analyse(name: str, recording: xr.DataArray, **options: Any) -> xr.Dataset:
     """Put a recording through an analysis.
 
     Args:
-        name: one of `ANALYSES`: "linearity", "rsa", "transfer".
+        name: one of `ANALYSES`, such as "linearity", "rsa", "transfer".
         recording: presentation x neuroid.
         options: of this analysis; `ANALYSES[name].options()` lists them with their defaults.
 
