@@ -24,7 +24,7 @@ setup: $(STAMP) browser
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[brainscore,notebooks,cluster,fast,dicebear,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[brainscore,notebooks,cluster,fast,dicebear,neurons,dev]"
 	touch $(STAMP)
 
 # Plotly's SVG export needs a Chromium; it comes from the system's package manager where that may be used.

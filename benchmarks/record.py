@@ -43,7 +43,7 @@ def pytorchwrapper(images: int = IMAGES, rounds: int = ROUNDS) -> dict[str, Any]
         nothing = {"ours": None, "peer": None, "ratio": None}
         return {**row, **nothing, "note": "Brain-Score is not installed"}
 
-    subject: Any = load_subject("resnet-18", weights="untrained")
+    subject: Any = load_subject("resnet-18", weights="untrained", size=32)
     layers = ["layer3", "layer4"]
 
     def seen(paths: list[Path]) -> np.ndarray:
@@ -69,7 +69,7 @@ def pytorchwrapper(images: int = IMAGES, rounds: int = ROUNDS) -> dict[str, Any]
     difference = float(np.abs(found["ours"] - found["peer"]).max())
     made = _row(row["id"], [images / s for s in seconds], row["goal"])
     units = found["ours"].shape[1]
-    note = f"resnet-18 at 128 px, {units:,} units, equal to {difference:.0e}"
+    note = f"resnet-18 at {subject.size} px, {units:,} units, equal to {difference:.0e}"
     return {**made, "note": note}
 
 
@@ -108,7 +108,10 @@ def _early_exit() -> dict[str, Any]:
     from neurofer.stimuli import load_stimuli
     from neurofer.subjects import load_subject
 
-    subject, stimuli = load_subject("cornet-s"), load_stimuli("bfs").take(range(BATCH))
+    subject, stimuli = (
+        load_subject("cornet-s", weights="untrained"),
+        load_stimuli("bfs").take(range(BATCH)),
+    )
 
     def until(site: str) -> Callable[[], object]:
         return lambda: record(subject, stimuli, sites=[site], batch_size=BATCH, progress=False)

@@ -160,7 +160,8 @@ class TrainedSubject(FeatureSubject):
 
     def _network_options(self) -> dict[str, Any]:
         taken = ARCHITECTURES[self.architecture].options
-        return {name: value for name, value in self.options.items() if name in taken}
+        stated = {**self.options, "size": self.options["size"] or self.size}
+        return {name: value for name, value in stated.items() if name in taken}
 
     def _take_options(self, held: Mapping[str, Any]) -> None:
         """Set the network's options to those of its weight file; others that were given clash."""
@@ -247,6 +248,10 @@ class CornetS(TrainedSubject):
     """CORnet-S (Kubilius et al. 2019); its areas carry Brain-Score's regions and times."""
 
     architecture = "cornet-s"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TrainedSubject.defaults,
+        "weights": "cornet-s-compact",
+    }
     times: ClassVar[Mapping[str, Timing]] = {
         "V1": (50, 100, 1),
         "V2": (70, 100, 2),
@@ -257,9 +262,13 @@ class CornetS(TrainedSubject):
 
 @register("resnet-50")
 class ResNet50(TrainedSubject):
-    """ResNet-50 (He et al. 2016), trained on identity where a weight file says so."""
+    """ResNet-50 (He et al. 2016), trained on identity; on which diet, a weight file says."""
 
     architecture = "resnet-50"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TrainedSubject.defaults,
+        "weights": "resnet-50-identity-compact",
+    }
 
 
 @register("resnet-18")
@@ -309,6 +318,10 @@ class CiaoVgg(CiaoSubject):
     """VGG16's convolutions with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "vgg"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **CiaoSubject.defaults,
+        "weights": "ciao-vgg-decision-ciao-compact",
+    }
 
 
 @register("ciao-pk")
@@ -316,6 +329,10 @@ class CiaoPk(CiaoSubject):
     """The Prior-Knowledge encoder with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "pk"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **CiaoSubject.defaults,
+        "weights": "ciao-pk-decision-ciao-compact",
+    }
 
 
 @register("face-channel")
@@ -334,4 +351,8 @@ class Siamese(TrainedSubject):
     """
 
     architecture = "siamese"
-    defaults: ClassVar[Mapping[str, Any]] = {**TrainedSubject.defaults, "embedding": 4096}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TrainedSubject.defaults,
+        "weights": "siamese-compact",
+        "embedding": 4096,
+    }

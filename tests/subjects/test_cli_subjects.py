@@ -48,7 +48,7 @@ def test_the_list_is_a_table_of_every_subject_that_fits() -> None:
     rows = table()
     assert set(NAMES) <= set(rows)
     assert all(len(line) <= 100 for line in run("list").splitlines())
-    assert rows["cornet-s"]["input"] == "224 px, colour"
+    assert rows["cornet-s"]["input"] == "64 px, colour"  # of its shipped weights
     assert rows["siamese"]["input"] == "105 px, gray"
     assert rows["pixels"] == dict(
         zip(COLUMNS, ["pixels", "any size, gray", "0", "1", "none needed", "MIT"], strict=True)
@@ -119,8 +119,8 @@ def test_a_network_without_numbers_has_no_values() -> None:
 def test_a_network_is_described_with_input_weights_options_and_sites() -> None:
     said = run("describe", "cornet-s")
     assert "precision = 'float32'  [float32, bfloat16]" in said
-    assert re.search(r"IT.output-t1 +512 x 7 x 7  region IT", said)
-    assert re.search(r"input +224 px, colour; pixels from -1 to 1", said)
+    assert re.search(r"IT.output-t1 +88 x 2 x 2  region IT", said)
+    assert re.search(r"input +64 px, colour; pixels from -1 to 1", said)
     assert re.search(r"licence +MIT, the neurofer authors", said)
     assert re.search(r"it is cornet-s-\w+-[0-9a-f]{8}", said)
 

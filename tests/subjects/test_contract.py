@@ -192,7 +192,7 @@ def nudged(load: Callable[[str], Any]) -> Callable[[str], Any]:
 def weight_file(subject: TrainedSubject, path: Path, more: float = 0.0) -> Path:
     """Write a subject's network as `neurofer train` does, one weight a little greater."""
     tensors = {key: values.clone() for key, values in subject.net.state_dict().items()}
-    next(iter(tensors.values())).view(-1)[0] += more
+    next(iter(tensors.values()))[(0,) * 4] += more
     own = ARCHITECTURES[subject.architecture].options
     options = {key: value for key, value in subject.options.items() if key in own}
     network = {"name": subject.architecture, "options": options, "size": subject.size}

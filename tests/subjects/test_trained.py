@@ -52,7 +52,8 @@ def test_a_weight_file_becomes_a_subject_that_says_what_the_network_says(
 
 def test_the_identifier_follows_the_weights(tmp_path: Path) -> None:
     one, two, same = (
-        load_subject("resnet-18", width=0.0625, seed=seed).identifier for seed in (0, 1, 0)
+        load_subject("resnet-18", weights="untrained", width=0.0625, seed=seed).identifier
+        for seed in (0, 1, 0)
     )
     assert one == same != two
     assert one.startswith("resnet-18-untrained-")
@@ -72,7 +73,7 @@ def test_bfloat16_is_close(stimuli: StimulusSet) -> None:
 
 
 def test_cornet_s_has_brain_score_s_regions() -> None:
-    subject = load_subject("cornet-s", width=0.0625)
+    subject = load_subject("cornet-s", weights="untrained", width=0.0625)
     assert subject.regions["IT"] == ("IT.output-t0", "IT.output-t1")
     assert list(subject.regions) == ["V1", "V2", "V4", "IT"]
     assert len(subject.regions["V4"]) == 4
