@@ -158,6 +158,42 @@ def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str
     }
 
 
+def add_confusion(
+    figure: Figure,
+    percent: xr.DataArray,
+    name: str,
+    place: tuple[int, int],
+    *,
+    scale: bool,
+    written: bool = True,
+) -> None:
+    """Add a confusion matrix, in percent of what was shown, to a panel of a grid.
+
+    Args:
+        figure: of `grid`.
+        percent: (shown, answer), with both as coordinates.
+        name: whose it is, for the text under the pointer.
+        place: row and column.
+        scale: whether the colours are explained beside it.
+        written: whether the numbers stand in the cells.
+    """
+    figure.add_heatmap(
+        x=percent["answer"].to_numpy(),
+        y=percent[percent.dims[0]].to_numpy(),
+        z=percent.to_numpy(),
+        zmin=0,
+        zmax=100,
+        texttemplate="%{z:.0f}" if written else None,
+        textfont={"size": SMALL},
+        colorscale=SEQUENTIAL,
+        colorbar={"ticksuffix": " %", "thickness": 14, "len": 0.6},
+        showscale=scale,
+        hovertemplate=f"{name}<br>shown %{{y}}, answered %{{x}}: %{{z:.1f}} %<extra></extra>",
+        row=place[0],
+        col=place[1],
+    )
+
+
 def grid(titles: list[str], *, columns: int) -> tuple[Figure, list[tuple[int, int]]]:
     """Return a figure with one panel a title, and the (row, column) of each."""
     from plotly.subplots import make_subplots

@@ -15,6 +15,7 @@ from neurofer.analyses.figures import (
     PALE,
     SEQUENTIAL,
     SMALL,
+    add_confusion,
     check_results,
     colour_of,
     data_of,
@@ -153,21 +154,7 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         counts = result["confusion"]
         percent = 100 * counts / counts.sum("answer")
         written = max(percent.shape) <= _MOST_CELLS
-        figure.add_heatmap(
-            x=percent["answer"].to_numpy(),
-            y=percent["shown_category"].to_numpy(),
-            z=percent.to_numpy(),
-            zmin=0,
-            zmax=100,
-            texttemplate="%{z:.0f}" if written else None,
-            textfont={"size": SMALL},
-            colorscale=SEQUENTIAL,
-            colorbar={"ticksuffix": " %", "thickness": 14, "len": 0.6},
-            showscale=place == places[0],
-            hovertemplate=f"{name}<br>shown %{{y}}, answered %{{x}}: %{{z:.1f}} %<extra></extra>",
-            row=place[0],
-            col=place[1],
-        )
+        add_confusion(figure, percent, name, place, scale=place == places[0], written=written)
     note = f"percent of the images of a value, at the site that is read best<br>{_note(results)}"
     rows = places[-1][0]
     style(figure, title=f"{_title(results)} and not", note=note, height=160 + 400 * rows)

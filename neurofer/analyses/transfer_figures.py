@@ -13,9 +13,9 @@ from neurofer.analyses.figures import (
     GREY,
     HEAD_COLOURS,
     HEAD_MARKERS,
-    SEQUENTIAL,
     SIZE,
     SMALL,
+    add_confusion,
     check_results,
     colour_of,
     data_of,
@@ -80,21 +80,7 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         counts = _without_empty(result["confusion"])
         shown = counts.sum("answer")
         percent = (100 * counts / shown.where(shown > 0)).transpose("expression", "answer")
-        figure.add_heatmap(
-            x=percent["answer"].to_numpy(),
-            y=percent["expression"].to_numpy(),
-            z=percent.to_numpy(),
-            zmin=0,
-            zmax=100,
-            texttemplate="%{z:.0f}",
-            textfont={"size": SMALL},
-            colorscale=SEQUENTIAL,
-            colorbar={"ticksuffix": " %", "thickness": 14, "len": 0.6},
-            showscale=place == places[0],
-            hovertemplate=f"{name}<br>shown %{{y}}, answered %{{x}}: %{{z:.1f}} %<extra></extra>",
-            row=place[0],
-            col=place[1],
-        )
+        add_confusion(figure, percent, name, place, scale=place == places[0])
     rows = places[-1][0]
     n = span([one.attrs["n_tested"] for one in results.values()])
     note = f"n = {n} images; percent of the images of an expression<br>{data_of(results)}"

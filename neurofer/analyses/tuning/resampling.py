@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from neurofer.analyses.folds import deal
 from neurofer.analyses.statistics import can_resample, expanded_tail, resample
 from neurofer.analyses.tuning.fitting import (
     OK,
@@ -33,13 +34,12 @@ def folds_of(identity: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     Raises:
         NeuroferError: there are fewer than two folds or identities.
     """
-    names, index = np.unique(identity, return_inverse=True)
-    if n_folds < 2 or len(names) < 2:
+    count = len(np.unique(identity))
+    if n_folds < 2 or count < 2:
         raise NeuroferError(
-            f"{n_folds} folds of {len(names)} identities: leaving identities out needs two of each"
+            f"{n_folds} folds of {count} identities: leaving identities out needs two of each"
         )
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (order % min(n_folds, len(names)))[index.ravel()]
+    return deal(identity, min(n_folds, count), seed)
 
 
 def held_out(
