@@ -1,4 +1,4 @@
-"""The command line: `neurofer stimuli | subjects | weights | neurons | train | run | report`."""
+"""The command line: `neurofer stimuli | subjects | weights | neurons | train | run | ...`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from neurofer import (
     cli_study,
     cli_subjects,
     cli_train,
+    cli_validate,
     cli_weights,
 )
 from neurofer.errors import NeuroferError
@@ -37,6 +38,7 @@ app.command("recipes")(cli_train.recipes)
 app.command("train")(cli_train.train)
 app.command("run")(cli_study.run)
 app.command("report")(cli_study.report)
+app.command("validate")(cli_validate.validate)
 
 
 def _version(wanted: bool) -> None:
