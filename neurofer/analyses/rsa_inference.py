@@ -105,7 +105,7 @@ def correct(p: np.ndarray, correction: str) -> np.ndarray:
     if correction not in CORRECTIONS:
         raise unknown_choice("correction", correction, CORRECTIONS)
     method = CORRECTIONS[correction]
-    return np.array(p) if method is None or len(p) == 0 else multipletests(p, method=method)[1]
+    return np.array(p) if method is None or len(p) < 2 else multipletests(p, method=method)[1]
 
 
 def _check_choices(comparison: str, resample: str, correction: str) -> None:

@@ -8,6 +8,7 @@ resamples; the other comparisons are computed on the drawn pairs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -73,19 +74,37 @@ def bootstrap(
         stimulus_draws: (resamples, n) indices of stimuli.
         subject_draws: (resamples, subjects) indices of subjects.
     """
-    n, n_subjects = stimulus_draws.shape[1], len(subjects)
-    make = _gram_cells if comparison in GRAM else _pair_cells
+    times = _numbers_of_draws(stimulus_draws, stimulus_draws.shape[1])
+    weights = _numbers_of_draws(subject_draws, len(subjects)).astype(float)
+    if set(kinds) == {"subjects"}:
+        times = np.ones_like(times[:1])
+    make = _gram_replicates if comparison in GRAM else _pair_replicates
+    return make(subjects, models, comparison, kinds, times, weights)
+
+
+def _numbers_of_draws(draws: np.ndarray, n: int) -> np.ndarray:
+    """Return (resamples, n) how often each of n was drawn."""
+    return np.stack([np.bincount(draw, minlength=n) for draw in draws])
+
+
+def _pair_replicates(
+    subjects: np.ndarray,
+    models: np.ndarray,
+    comparison: str,
+    kinds: Sequence[str],
+    times: np.ndarray,
+    weights: np.ndarray,
+) -> dict[str, Replicates]:
+    n_subjects = len(subjects)
     once = np.ones(n_subjects)
-    whole = next(make(subjects, models, comparison, np.ones((1, n), int)))
-    cells: Iterator[_Cell | None] = iter([whole] * len(stimulus_draws))
+    whole = next(_pair_cells(subjects, models, comparison, np.ones_like(times[:1])))
+    cells = itertools.repeat(whole, len(weights))
     if set(kinds) != {"subjects"}:
-        times = np.stack([np.bincount(draw, minlength=n) for draw in stimulus_draws])
-        cells = make(subjects, models, comparison, times)
+        cells = _pair_cells(subjects, models, comparison, times)
     found: dict[str, list[tuple[np.ndarray, tuple[float, float]]]] = {kind: [] for kind in kinds}
-    for cell, draw in zip(cells, subject_draws, strict=True):
+    for cell, weight in zip(cells, weights, strict=True):
         if cell is None or whole is None:
             continue
-        weight = np.bincount(draw, minlength=n_subjects).astype(float)
         for kind in kinds:
             of = whole if kind == "subjects" else cell
             own = once if kind == "stimuli" else weight
@@ -99,23 +118,80 @@ def bootstrap(
     }
 
 
+def _gram_replicates(
+    subjects: np.ndarray,
+    models: np.ndarray,
+    comparison: str,
+    kinds: Sequence[str],
+    times: np.ndarray,
+    weights: np.ndarray,
+) -> dict[str, Replicates]:
+    n_subjects = len(subjects)
+    vectors = np.vstack([subjects, models])
+    if comparison == "corr":
+        # Sums of centred numbers round less; a constant does not change a correlation.
+        vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    whole, drawn = _gram_similarities(vectors, n_subjects, np.ones_like(times[:1]), comparison)
+    kept = np.full(len(weights), bool(drawn[0]))
+    similarities = whole
+    if set(kinds) != {"subjects"}:
+        parts = [
+            _gram_similarities(vectors, n_subjects, times[start : start + BATCH], comparison)
+            for start in range(0, len(times), BATCH)
+        ]
+        similarities = np.concatenate([part for part, _ in parts])
+        kept &= np.concatenate([valid for _, valid in parts])
+        similarities = similarities[kept]
+    found = {}
+    for kind in kinds:
+        of = whole if kind == "subjects" else similarities
+        own = np.ones((1, n_subjects)) if kind == "stimuli" else weights[kept]
+        size = (int(kept.sum()), n_subjects, len(vectors))
+        of, own = np.broadcast_to(of, size), np.broadcast_to(own, size[:2])
+        evaluations = np.einsum("rs,rsm->rm", own, of[:, :, n_subjects:]) / n_subjects
+        found[kind] = Replicates(evaluations, _ceilings(of[:, :, :n_subjects], own))
+    return found
+
+
+def _ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return (resamples, 2) lower and upper noise ceilings of linear comparisons.
+
+    The similarity with a pool is that with the sum of its RDMs, each of length 1, and a subject's
+    copies are left out of the others with it.
+
+    Args:
+        agreement: (resamples, subjects, subjects) similarities.
+        weights: (resamples, subjects) numbers of draws.
+    """
+    shown = weights > 0
+    products = np.einsum("rs,rst->rt", weights, agreement)
+    lengths = np.einsum("rs,rs->r", products, weights)
+    own = np.einsum("rss->rs", agreement)
+    high = products / np.sqrt(lengths)[:, None]
+    left = products - weights * own
+    rest = lengths[:, None] - 2 * weights * products + weights**2 * own
+    # One subject alone has no others, and is compared with itself.
+    alone = shown.sum(axis=1) < 2
+    low = np.where(alone[:, None], high, left / np.sqrt(np.where(shown & ~alone[:, None], rest, 1)))
+    number = shown.sum(axis=1)
+    return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
+
+
 @dataclass(frozen=True)
 class _Cell:
     """One draw of stimuli.
 
     Attributes:
         similarities: (subjects, models).
-        agreement: (subjects, subjects) similarities of linear comparisons; None for others.
-        vectors: (subjects, pairs) to be pooled for those others.
-        comparison: one of `COMPARISONS`.
+        vectors: (subjects, pairs) to be pooled.
+        comparison: one of `COMPARISONS`, not of `GRAM`.
         present: (n, n) pairs that are no copies.
     """
 
     similarities: np.ndarray
-    agreement: np.ndarray | None = None
-    vectors: np.ndarray | None = None
-    comparison: str = ""
-    present: np.ndarray | None = None
+    vectors: np.ndarray
+    comparison: str
+    present: np.ndarray | None
 
     def ceiling(self, weight: np.ndarray) -> tuple[float, float]:
         """Return the noise ceilings of (subjects,) numbers of draws; copies are left out with."""
@@ -129,11 +205,6 @@ class _Cell:
     def _with_pools(self, pools: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the similarity of each subject with the pool of all, and of the others."""
         places = np.arange(len(shown))
-        if self.agreement is not None:
-            products = pools @ self.agreement
-            products /= np.sqrt(np.einsum("ij,ij->i", products, pools))[:, None]
-            return products[0, shown], products[places + 1, shown]
-        assert self.vectors is not None
         pooled = pools @ _poolable(self.vectors, self.comparison)
         own = self.vectors[shown]
         if self.comparison not in TAUS:
@@ -168,46 +239,37 @@ def _pair_cells(
     place += place.T
     vectors = np.vstack([subjects, models])
     for row in times:
+        if np.count_nonzero(row) < FEWEST_DISTINCT:
+            yield None
+            continue
         drawn = np.repeat(np.arange(n), row)
         present = drawn[:, None] != drawn
         own = vectors[:, place[np.ix_(drawn, drawn)][np.triu(present)]]
         flat = ~own.any(axis=1) if comparison == "cosine_cov" else np.ptp(own, axis=1) == 0
-        if np.count_nonzero(row) < FEWEST_DISTINCT or flat.any():
+        if flat.any():
             yield None
             continue
         shown = present if comparison in WHITENED else None
         found = compare_present(own[:n_subjects], own[n_subjects:], comparison, shown)
-        yield _Cell(found, None, own[:n_subjects], comparison, shown)
+        yield _Cell(found, own[:n_subjects], comparison, shown)
 
 
-def _gram_cells(
-    subjects: np.ndarray, models: np.ndarray, comparison: str, times: np.ndarray
-) -> Iterator[_Cell | None]:
-    """Yield the cells of (resamples, n) numbers of draws, from weighted inner products."""
-    vectors = np.vstack([subjects, models])
+def _gram_similarities(
+    vectors: np.ndarray, n_subjects: int, times: np.ndarray, comparison: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (resamples, subjects, vectors) similarities, and (resamples,) whether they exist."""
+    counts = times.astype(np.float64)
+    products, sums = _weighted_products(vectors, n_subjects, counts, comparison == "corr")
+    raw = np.einsum("rvv->rv", products).copy()
     if comparison == "corr":
-        # Sums of centred numbers round less; a constant does not change a correlation.
-        vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    for start in range(0, len(times), BATCH):
-        counts = times[start : start + BATCH].astype(np.float64)
-        products, sums = _weighted_products(vectors, len(subjects), counts, comparison == "corr")
-        for row, product, total in zip(counts, products, sums, strict=True):
-            yield _gram_cell(product, total, row, len(subjects), comparison)
-
-
-def _gram_cell(
-    products: np.ndarray, sums: np.ndarray, counts: np.ndarray, n_subjects: int, comparison: str
-) -> _Cell | None:
-    raw = np.diag(products).copy()
-    if comparison == "corr":
-        pairs = (counts.sum() ** 2 - (counts**2).sum()) / 2
-        products = products - np.outer(sums, sums) / pairs
-    own = np.diag(products)
-    if np.count_nonzero(counts) < FEWEST_DISTINCT or (own <= ROUNDING * raw).any():
-        return None
-    norms = np.sqrt(own)
-    found = products / norms[:, None] / norms
-    return _Cell(found[:n_subjects, n_subjects:], found[:n_subjects, :n_subjects])
+        pairs = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
+        means = sums / np.maximum(pairs, 1)[:, None]
+        products -= sums[:, :, None] * means[:, None, :]
+    own = np.einsum("rvv->rv", products)
+    valid = (np.count_nonzero(counts, axis=1) >= FEWEST_DISTINCT) & (own > ROUNDING * raw).all(1)
+    norms = np.sqrt(np.where(valid[:, None], own, 1))
+    found = products[:, :n_subjects] / norms[:, :n_subjects, None] / norms[:, None, :]
+    return found, valid
 
 
 def _weighted_products(
