@@ -12,7 +12,7 @@ import xarray as xr
 
 from neurofer.analyses.inputs import Responses
 
-VERSIONS_OF = ("neurofer", "numpy", "xarray", "scipy", "scikit-learn", "rsatoolbox")
+VERSIONS_OF = ("neurofer", "numpy", "xarray", "scipy", "scikit-learn", "rsatoolbox", "torch")
 # Attributes that figures print; every result has them, and the options and versions besides.
 PROVENANCE = ("analysis", "subject", "stimuli", "data", "site", "options", "versions", "seed")
 
