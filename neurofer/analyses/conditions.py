@@ -14,12 +14,13 @@ from neurofer.analyses.inputs import (
     sorted_heads,
     strength_name,
 )
+from neurofer.analyses.rdm_patterns import Means
 from neurofer.errors import NeuroferError, unknown_choice
 
 
 def make_conditions(
     responses: Responses, average: Sequence[str] | None
-) -> tuple[np.ndarray, pd.DataFrame]:
+) -> tuple[Means, pd.DataFrame]:
     """Return (conditions, units) patterns and their table, by head, identity, expression, strength.
 
     The table holds the columns of the stimuli (or those of `average`) and "name"; "identity"
@@ -31,7 +32,8 @@ def make_conditions(
     stimuli = responses.stimuli.copy()
     stimuli["identity"] = responses.identity
     if average is None:
-        return _in_order(responses.activity, stimuli.assign(name=stimuli["stimulus_id"]))
+        rows = list(np.arange(len(stimuli))[:, None])
+        return _in_order(responses, rows, stimuli.assign(name=stimuli["stimulus_id"]))
     for column in average:
         if column not in stimuli:
             raise unknown_choice("average", column, stimuli.columns, "the recording")
@@ -39,11 +41,11 @@ def make_conditions(
         raise NeuroferError("average=() would make one condition of all: name columns, or None")
     names = joined(*(_written(stimuli[column]) for column in average))
     _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    patterns = [_mean(responses, inverse.ravel() == k) for k in range(len(first))]
+    groups = [np.flatnonzero(inverse.ravel() == k) for k in range(len(first))]
     # An identity has one head, by which identities are resampled.
     kept = [*average, *(["head"] if "identity" in average and "head" not in average else [])]
     table = stimuli.loc[first, kept].reset_index(drop=True)
-    return _in_order(np.stack(patterns), table.assign(name=names[first]))
+    return _in_order(responses, groups, table.assign(name=names[first]))
 
 
 def condition_index(
@@ -59,34 +61,34 @@ def condition_index(
 
 def identity_patterns(
     responses: Responses,
-) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
+) -> tuple[list[Means], pd.DataFrame, pd.DataFrame]:
     """Return every identity's patterns at the expressions and strengths that all identities show.
 
     Presentations of the same identity, expression and strength (views, sessions) are averaged.
 
     Returns:
-        (identities, conditions, units) patterns, the table of the identities (head, identity) and
-        the table of the conditions (expression, strength).
+        (conditions, units) patterns of every identity, the table of the identities (head,
+        identity) and the table of the conditions (expression, strength).
     """
     strength = responses.column("strength").astype(float)
     key = joined(responses.column("expression"), _written(responses.stimuli["strength"]))
-    _, first = np.unique(responses.identity, return_index=True)
+    identity = responses.identity
+    _, first = np.unique(identity, return_index=True)
     identities = pd.DataFrame(
-        {"head": responses.column("head")[first], "identity": responses.identity[first]}
+        {"head": responses.column("head")[first], "identity": identity[first]}
     )
-    own = [set(key[responses.identity == name].tolist()) for name in identities["identity"]]
+    own = [set(key[identity == name].tolist()) for name in identities["identity"]]
     shared = sorted(set.intersection(*own))
     example = [int(np.argmax(key == name)) for name in shared]
     conditions = pd.DataFrame(
         {"expression": responses.column("expression")[example], "strength": strength[example]}
     )
-    patterns = [
-        _mean(responses, (responses.identity == name) & (key == condition))
-        for name in identities["identity"]
-        for condition in shared
-    ]
-    shape = (len(identities), len(shared), responses.activity.shape[1])
-    return np.reshape(patterns, shape), identities, conditions
+    patterns = []
+    for name in identities["identity"]:
+        rows = np.flatnonzero(identity == name)
+        groups = [rows[key[rows] == condition] for condition in shared]
+        patterns.append(Means.of(responses.activity, groups or [rows]))
+    return patterns, identities, conditions
 
 
 def column_values(table: pd.DataFrame, column: str) -> np.ndarray:
@@ -95,17 +97,15 @@ def column_values(table: pd.DataFrame, column: str) -> np.ndarray:
     return values if values.dtype.kind in "iuf" else values.astype(str)
 
 
-def _mean(responses: Responses, rows: np.ndarray) -> np.ndarray:
-    return responses.activity[rows].mean(axis=0, dtype=np.float64)
-
-
 def _written(values: pd.Series) -> np.ndarray:
     if values.dtype.kind == "f":
         return np.array([strength_name(value) for value in values])
     return values.to_numpy().astype(str)
 
 
-def _in_order(patterns: np.ndarray, table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _in_order(
+    responses: Responses, groups: list[np.ndarray], table: pd.DataFrame
+) -> tuple[Means, pd.DataFrame]:
     """Sort conditions so that heads, identities, expressions and strengths stand in blocks."""
     keys = pd.DataFrame(index=table.index)
     for column, order in (
@@ -120,4 +120,5 @@ def _in_order(patterns: np.ndarray, table: pd.DataFrame) -> tuple[np.ndarray, pd
         if column in table:
             keys[column] = table[column]
     index = keys.sort_values(list(keys.columns), kind="stable").index.to_numpy()
-    return patterns[index], table.loc[index].reset_index(drop=True)
+    patterns = Means.of(responses.activity, [groups[k] for k in index])
+    return patterns, table.loc[index].reset_index(drop=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurofer.analyses.rdm_patterns import Patterns, height
 from neurofer.errors import NeuroferError, unknown_choice
 
 SHRINKAGES = {
@@ -21,6 +22,8 @@ SHRINKAGES = {
 }
 # Numbers in a block of units: 16 MB of float64.
 BLOCK = 2**21
+# Units whose covariance, as a matrix, takes 3.2 GB.
+MOST_UNITS = 20_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,18 @@ class Noise:
     shrinkage: float
 
     def precision(self) -> np.ndarray:
-        """Return the (units, units) inverse covariance, as rsatoolbox takes it."""
+        """Return the (units, units) inverse covariance, as rsatoolbox takes it.
+
+        Raises:
+            NeuroferError: there are more than `MOST_UNITS` units.
+        """
+        units = len(self.variance)
+        if units > MOST_UNITS:
+            raise NeuroferError(
+                f"the inverse covariance of {units:,} units takes {units**2 * 8 / 2**30:,.0f} GiB "
+                f"as a matrix, and at most {MOST_UNITS:,} units are allowed: take fewer units, or "
+                "give this noise to dissimilarities and crossnobis, which need no such matrix"
+            )
         scaled = self.scaled_residuals(slice(None))
         return np.diag(1 / self.variance) - scaled.T @ self.core @ scaled
 
@@ -134,9 +148,9 @@ def gram(
     return np.asarray(total)
 
 
-def blocks(activity: np.ndarray) -> Iterator[slice]:
+def blocks(activity: Patterns) -> Iterator[slice]:
     """Yield slices of units whose activity in float64 fills a block."""
-    step = max(16, BLOCK // len(activity))
+    step = max(16, BLOCK // height(activity))
     for start in range(0, activity.shape[1], step):
         yield slice(start, start + step)
 

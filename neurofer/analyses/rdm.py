@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from neurofer.analyses.noise import Noise, blocks, gram
+from neurofer.analyses.rdm_patterns import Means, Patterns
 from neurofer.errors import NeuroferError, unknown_choice
 
 DISTANCES = {
@@ -28,7 +29,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def dissimilarities(
-    patterns: np.ndarray,
+    patterns: Patterns,
     distance: str = "correlation",
     names: Sequence[str] | None = None,
     *,
@@ -37,7 +38,7 @@ def dissimilarities(
     """Return the (n, n) dissimilarities of (n, units) patterns.
 
     Args:
-        patterns: (n, units), one row a condition.
+        patterns: (n, units), one row a condition; an array or `Means`.
         distance: one of `DISTANCES` but "crossnobis", which `crossnobis` computes from trials.
         names: (n,) of the conditions, for messages.
         noise: of the units, for "mahalanobis", which needs it.
@@ -59,7 +60,8 @@ def dissimilarities(
     if (distance == "mahalanobis") != (noise is not None):
         needs = "needs noise=shrunk_noise(residuals)" if noise is None else "takes no noise"
         raise NeuroferError(f"distance={distance!r} {needs}")
-    patterns = np.asarray(patterns)
+    if not isinstance(patterns, Means):
+        patterns = np.asarray(patterns)
     _check_shape(patterns)
     rdm = makers[distance]()
     # Equal patterns differ by rounding, of either sign; as ranks, that would be a geometry.
@@ -132,7 +134,7 @@ def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[np
     return residuals, int(len(again) - len(np.unique(kept)))
 
 
-def _correlation(patterns: np.ndarray, names: Sequence[str] | None, *, centre: bool) -> np.ndarray:
+def _correlation(patterns: Patterns, names: Sequence[str] | None, *, centre: bool) -> np.ndarray:
     n, units = patterns.shape
     # One pass: the means of the first units are near those of all, so that little is left of them
     # to be taken from the products afterwards, and little rounded.
@@ -163,9 +165,7 @@ def _correlation(patterns: np.ndarray, names: Sequence[str] | None, *, centre: b
     return rdm
 
 
-def _euclidean(
-    patterns: np.ndarray, names: Sequence[str] | None, noise: Noise | None
-) -> np.ndarray:
+def _euclidean(patterns: Patterns, names: Sequence[str] | None, noise: Noise | None) -> np.ndarray:
     def parts() -> Iterator[tuple[slice, Pairs]]:
         for columns in blocks(patterns):
             block = patterns[:, columns].astype(np.float64)
@@ -178,8 +178,8 @@ def _euclidean(
     return _distances(products) / patterns.shape[1]
 
 
-def _poisson(patterns: np.ndarray, names: Sequence[str] | None) -> np.ndarray:
-    negative = np.flatnonzero(patterns.min(axis=1) < 0)
+def _poisson(patterns: Patterns, names: Sequence[str] | None) -> np.ndarray:
+    negative = np.flatnonzero(_extremes(patterns, np.arange(len(patterns)))[0] < 0)
     if len(negative):
         raise NeuroferError(
             f"distance='poisson' takes rates, and {len(negative)} patterns hold negative ones "
@@ -247,25 +247,39 @@ def _fold_pairs(block: np.ndarray, cell: np.ndarray, counts: np.ndarray) -> Pair
     ]
 
 
-def _check_shape(patterns: np.ndarray) -> None:
+def _check_shape(patterns: Patterns) -> None:
     if patterns.ndim != 2 or 0 in patterns.shape:
         raise NeuroferError(f"patterns are (conditions, units), and these are {patterns.shape}")
 
 
-def _check_finite(patterns: np.ndarray, squares: np.ndarray, names: Sequence[str] | None) -> None:
+def _check_finite(patterns: Patterns, squares: np.ndarray, names: Sequence[str] | None) -> None:
     """Name the patterns that are not finite where a sum over them is not."""
     if np.isfinite(squares).all():
         return
-    bad = np.flatnonzero(~np.isfinite(patterns.sum(axis=1, dtype=np.float64)))
-    units = int((~np.isfinite(patterns[bad])).any(axis=0).sum())
+    rows, units = np.zeros(len(patterns), bool), 0
+    for columns in blocks(patterns):
+        missing = ~np.isfinite(patterns[:, columns])
+        rows |= missing.any(axis=1)
+        units += int(missing.any(axis=0).sum())
+    bad = np.flatnonzero(rows)
     raise NeuroferError(
         f"{len(bad)} patterns hold activity that is not finite, in {units} units "
         f"({_named(bad, names)}): drop those units or patterns, or fill them"
     )
 
 
+def _extremes(patterns: Patterns, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest activity of some of the patterns."""
+    low, high = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
+    if len(rows):
+        for columns in blocks(patterns):
+            block = patterns[:, columns][rows]
+            low, high = np.minimum(low, block.min(axis=1)), np.maximum(high, block.max(axis=1))
+    return low, high
+
+
 def _check_patterns(
-    patterns: np.ndarray, suspicious: np.ndarray, names: Sequence[str] | None
+    patterns: Patterns, suspicious: np.ndarray, names: Sequence[str] | None
 ) -> None:
     if patterns.shape[1] < 2:
         raise NeuroferError(
@@ -273,7 +287,7 @@ def _check_patterns(
             "distance='euclidean' or another site"
         )
     # float32 activity that varies by less than this part of its size is constant up to rounding.
-    low, high = patterns[suspicious].min(axis=1), patterns[suspicious].max(axis=1)
+    low, high = _extremes(patterns, suspicious)
     constant = suspicious[high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))]
     if len(constant):
         raise NeuroferError(

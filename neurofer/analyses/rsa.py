@@ -30,6 +30,7 @@ from neurofer.analyses.noise import Noise, shrunk_noise
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, condition_residuals, crossnobis, dissimilarities
 from neurofer.analyses.rdm_compare import PLAIN, noise_ceiling, residuals, similarities
+from neurofer.analyses.rdm_patterns import Means
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
@@ -230,7 +231,7 @@ def _model_vectors(
 
 def _recorded_rdm(
     responses: Responses,
-    patterns: np.ndarray,
+    patterns: Means,
     conditions: pd.DataFrame,
     distance: str,
     average: Sequence[str] | None,

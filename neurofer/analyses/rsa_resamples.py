@@ -98,7 +98,7 @@ def _pair_replicates(
     n_subjects = len(subjects)
     once = np.ones(n_subjects)
     whole = next(_pair_cells(subjects, models, comparison, np.ones_like(times[:1])))
-    cells = itertools.repeat(whole, len(weights))
+    cells: Iterator[_Cell | None] = itertools.repeat(whole, len(weights))
     if set(kinds) != {"subjects"}:
         cells = _pair_cells(subjects, models, comparison, times)
     found: dict[str, list[tuple[np.ndarray, tuple[float, float]]]] = {kind: [] for kind in kinds}
