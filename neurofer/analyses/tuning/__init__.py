@@ -5,9 +5,12 @@
     print(tuning.units(result))
 
 All units are fitted at once (`solve` says how), by least squares or as Poisson counts, and
-compared by AICc, BIC or the error at identities left out. What a unit cannot show is said, not
-hidden: `status` names units that are not finite, constant, negative counts, or were shown fewer
-distinct stimuli than a model has parameters.
+compared by AICc, BIC or the error at identities left out. Models overlap, so that a unit also has
+a `family`, the shape of its curve (`families`); `neurofer.simulation.recovery.tuning.confusion`
+simulates how often model and family are found in a design of your own.
+
+What a unit cannot show is said, not hidden: `status` names units that are not finite, constant,
+negative counts, or were shown fewer distinct stimuli than a model has parameters.
 """
 
 from __future__ import annotations
@@ -95,10 +98,15 @@ def run(
     Returns:
         By model and neuroid aicc, bic, log_likelihood, r2, cv_r2 (part of the flat model's error
         that is explained at identities left out), weight (Akaike's, of AICc), status, and value
-        (parameter). By neuroid best, the least criterion, and interval (bound, parameter), 95 %,
-        of its parameters. By model n, fraction, fraction_low and fraction_high of the units that
-        it describes best. By level and neuroid mean, spread (half-width of the 95 % interval of
-        the mean over identities), n_identities, and predicted, by the best model.
+        (parameter). By neuroid best, the least criterion, interval (bound, parameter), 95 %, of
+        its parameters, and family, the shape of its curve at the strengths shown ("flat",
+        "linear", "accelerating", "saturating", "v-shaped", "peaked"; of features, the model). By
+        model n, fraction, fraction_low and fraction_high of the units that it describes best; by
+        families the same with family_ before. By level and neuroid mean, spread (half-width of
+        the 95 % interval of the mean over identities), n_identities, and predicted, by the best
+        model. With the model "axis" also orthogonal and orthogonal_interval: how much the response
+        changes with the distance from the unit's axis, relative to along it; 0 is flat, as an axis
+        code has it, negative declines, as an exemplar does (`axis.orthogonal_tuning`).
 
     Raises:
         NeuroferError: the site, a model or an option is unknown, a `stimulus_id` is presented
@@ -182,21 +190,25 @@ def fit_table(
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a model: n and fraction of the units that it describes best, and how well."""
-    from neurofer.analyses.tuning.drawing import model_table
+    """Return a row a family, of any model, then a row a model: the units that it describes.
 
-    return model_table(result)
+    Columns: family, model, n, fraction with its interval, and the median over those units of the
+    best model's r2, cv_r2 and weight.
+    """
+    from neurofer.analyses.tuning.drawing import population_table
+
+    return population_table(result)
 
 
 def units(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a unit: its best model, status, criteria, and parameters with intervals."""
+    """Return a row a unit: family, best model, status, criteria, parameters with intervals."""
     from neurofer.analyses.tuning.drawing import unit_table
 
     return unit_table(result)
 
 
 def figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return for each subject how many units each model describes best, and the best units."""
+    """Return for each subject how many units have each family of tuning, and the best units."""
     from neurofer.analyses.tuning.drawing import tuning_figure
 
     return tuning_figure(results)

@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 
 from neurofer.analyses.statistics import wilson_interval
+from neurofer.analyses.tuning.axis import orthogonal_tuning
+from neurofer.analyses.tuning.families import families_of
 from neurofer.analyses.tuning.fitting import (
     CRITERIA,
     LIKELIHOODS,
@@ -31,6 +33,7 @@ class Settings:
     """What a comparison of models is made with; see `run`."""
 
     models: tuple[str, ...]
+    features: bool = False
     likelihood: str = "gaussian"
     criterion: str = "bic"
     n_folds: int = 5
@@ -59,7 +62,7 @@ def settings_of(
         raise unknown_choice("likelihood", likelihood, LIKELIHOODS)
     if criterion not in CRITERIA:
         raise unknown_choice("criterion", criterion, CRITERIA)
-    return Settings(chosen, likelihood, criterion, **rest)
+    return Settings(chosen, features, likelihood, criterion, **rest)
 
 
 def describe(
@@ -113,6 +116,10 @@ def describe(
         ),
     }
     data |= _points(x, responses, identity, fits, best)
+    family = families_of(by_level(x).x, best, data["predicted"][1])
+    data["family"] = ("neuroid", family.astype(str))
+    if "axis" in fits:
+        data |= _orthogonal(x, responses, identity, strata, settings)
     coords = {
         "model": list(fits),
         "neuroid": neuroid,
@@ -131,20 +138,36 @@ def level_names(x: np.ndarray) -> np.ndarray:
     return np.array([",".join(f"{value:g}" for value in row) for row in distinct])
 
 
-def population(best: np.ndarray, models: Sequence[str]) -> dict[str, Any]:
-    """Return by model: n of the units that it describes best, their fraction and its interval.
+def population(labels: np.ndarray, names: Sequence[str], dim: str, prefix: str) -> dict[str, Any]:
+    """Return by name: n of the (units,) with that label, their fraction and its interval.
 
     The interval is Wilson's and takes units as independent.
     """
-    n = np.array([int((best == name).sum()) for name in models])
+    n = np.array([int((labels == name).sum()) for name in names])
     compared = int(n.sum())
     ends = [wilson_interval(k, compared) if compared else (0.0, 1.0) for k in n.tolist()]
     low, high = np.array(ends).T
     return {
-        "n": ("model", n),
-        "fraction": ("model", n / max(compared, 1)),
-        "fraction_low": ("model", low),
-        "fraction_high": ("model", high),
+        f"{prefix}n": (dim, n),
+        f"{prefix}fraction": (dim, n / max(compared, 1)),
+        f"{prefix}fraction_low": (dim, low),
+        f"{prefix}fraction_high": (dim, high),
+    }
+
+
+def _orthogonal(
+    x: np.ndarray,
+    responses: np.ndarray,
+    identity: np.ndarray,
+    strata: np.ndarray,
+    settings: Settings,
+) -> dict[str, Any]:
+    value, ends = orthogonal_tuning(
+        x, responses, identity, strata, n_bootstrap=settings.n_bootstrap, seed=settings.seed
+    )
+    return {
+        "orthogonal": ("neuroid", value),
+        "orthogonal_interval": (("bound", "neuroid"), ends),
     }
 
 

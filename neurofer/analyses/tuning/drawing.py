@@ -27,36 +27,48 @@ if TYPE_CHECKING:
 # Okabe & Ito's blue and vermilion: apart for the colour-blind, and dark and light in grey print.
 BAR, CURVE = "#0072B2", "#D55E00"
 PANELS, ROWS_ALONE = 3, 2
+ANY = "any"
 
 
-def model_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a model: the units that it describes best, and how well."""
-    best = result["best"].to_numpy()
+def population_table(result: xr.Dataset) -> pd.DataFrame:
+    """Return a row a family, of any model, then a row a model: n of the units, and how well."""
+    place = _place_of_best(result)
+    of_best = {
+        name: result[name].to_numpy()[place, np.arange(len(place))]
+        for name in ("r2", "cv_r2", "weight")
+    }
     rows = []
-    for name in result["model"].to_numpy().tolist():
-        cell, own = result.sel(model=name), best == name
-        row: dict[str, Any] = {"model": name, "n": int(cell["n"])}
-        for column in ("fraction", "fraction_low", "fraction_high"):
-            row[column] = round(float(cell[column]), 3)
-        for column in ("r2", "cv_r2", "weight"):
-            values = cell[column].to_numpy()[own]
-            values = values[np.isfinite(values)]
-            row[f"median_{column}"] = round(float(np.median(values)), 3) if len(values) else np.nan
-        rows.append(row)
-    return pd.DataFrame(rows)
+    for kind, prefix, dim in (("family", "family_", "families"), ("model", "", "model")):
+        own = result["family" if kind == "family" else "best"].to_numpy()
+        for name in result[dim].to_numpy().tolist():
+            cell = result.sel({dim: name})
+            row: dict[str, Any] = {"family": ANY, "model": ANY, "n": int(cell[f"{prefix}n"])}
+            row[kind] = name
+            for column in ("fraction", "fraction_low", "fraction_high"):
+                row[column] = round(float(cell[prefix + column]), 3)
+            for column, values in of_best.items():
+                shown = values[(own == name) & np.isfinite(values)]
+                row[f"median_{column}"] = round(float(np.median(shown)), 3) if len(shown) else None
+            rows.append(row)
+    return pd.DataFrame(rows).astype({f"median_{column}": float for column in of_best})
+
+
+def _place_of_best(result: xr.Dataset) -> np.ndarray:
+    """Return (units,) the place of the best model, 0 where there is none."""
+    models = result["model"].to_numpy().tolist()
+    return np.array([models.index(name) if name else 0 for name in result["best"].to_numpy()])
 
 
 def unit_table(result: xr.Dataset) -> pd.DataFrame:
     """Return a row a unit: its best model, how well it fits, and parameters with intervals."""
-    models = result["model"].to_numpy().tolist()
     best = result["best"].to_numpy().astype(str)
-    place = np.array([models.index(name) if name else 0 for name in best])
-    at = (place, np.arange(len(best)))
+    at = (_place_of_best(result), np.arange(len(best)))
     columns: dict[str, Any] = {"neuroid": result["neuroid"].to_numpy()}
     for name in ("unit", "expression"):
         if name in result.coords:
             columns[name] = result[name].to_numpy()
-    columns |= {"best": best, "status": result["status"].to_numpy()[at].astype(str)}
+    columns |= {"family": result["family"].to_numpy().astype(str), "best": best}
+    columns |= {"status": result["status"].to_numpy()[at].astype(str)}
     for name in ("r2", "cv_r2", "aicc", "bic", "weight"):
         columns[name] = np.where(best == "", np.nan, result[name].to_numpy()[at])
     values, ends = result["value"].to_numpy()[at], result["interval"].to_numpy()
@@ -64,11 +76,18 @@ def unit_table(result: xr.Dataset) -> pd.DataFrame:
         if np.isfinite(values[best != "", k]).any():
             columns[name] = np.where(best == "", np.nan, values[:, k])
             columns[f"{name}_low"], columns[f"{name}_high"] = ends[0, :, k], ends[1, :, k]
+    if "orthogonal" in result:
+        columns["orthogonal"] = result["orthogonal"].to_numpy()
+        low, high = result["orthogonal_interval"].to_numpy()
+        columns |= {"orthogonal_low": low, "orthogonal_high": high}
     return pd.DataFrame(columns)
 
 
 def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return a row a subject: units by their best model, and the curves of the best units."""
+    """Return a row a subject: units by the family of their tuning, and the best units' curves.
+
+    Of one subject also units by model, which many strengths are needed to tell apart.
+    """
     from plotly.subplots import make_subplots
 
     results = check_results(results)
@@ -81,17 +100,18 @@ def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         column_widths=[0.28, *[0.24] * PANELS],
         horizontal_spacing=0.075,
         vertical_spacing=0.54 / n_rows if n_rows > 1 else 0,
-        specs=_specs(rows, len(results)),
         subplot_titles=_titles(results, chosen, rows),
     )
     for i, (name, result) in enumerate(results.items()):
-        _add_counts(figure, result, 1 + i * rows)
+        _add_counts(figure, result, "families", 1 + i * rows)
+        if rows > 1:
+            _add_counts(figure, result, "model", 2 + i * rows)
         for k, unit in enumerate(chosen[name]):
             place = (1 + i * rows + k // PANELS, 2 + k % PANELS)
             _add_unit(figure, result, unit, *place, legend=i == 0 and k == 0)
     style(
         figure,
-        title="Which tuning model describes the units best",
+        title="How units are tuned",
         note=_note(results),
         height=210 + 235 * max(n_rows, 2),
         top=64,
@@ -106,11 +126,6 @@ def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     return figure
 
 
-def _specs(rows: int, subjects: int) -> list[list[dict[str, int] | None]]:
-    first: list[dict[str, int] | None] = [{"rowspan": rows}, *[{}] * PANELS]
-    return ([first] + [[None, *[{}] * PANELS]] * (rows - 1)) * subjects
-
-
 def _titles(
     results: Mapping[str, xr.Dataset], chosen: Mapping[str, np.ndarray], rows: int
 ) -> list[str]:
@@ -118,7 +133,9 @@ def _titles(
     for name, result in results.items():
         units = [_unit_title(result, unit) for unit in chosen[name]]
         units += [""] * (PANELS * rows - len(units))
-        titles += [f"{name}<br>{small(_counted(result))}", *units]
+        titles += [f"{name}<br>{small(_counted(result))}", *units[:PANELS]]
+        if rows > 1:
+            titles += ["by model", *units[PANELS:]]
     return titles
 
 
@@ -133,27 +150,33 @@ def _unit_title(result: xr.Dataset, unit: int) -> str:
     label = label or f"unit {str(one['neuroid'].item()).rsplit('.', 1)[-1]}"
     best = str(one["best"].item())
     r2 = float(one["r2"].sel(model=best))
-    return f"{label}<br>" + small(f"{best}, R<sup>2</sup> {r2:.2f}")
+    return f"{label}<br>" + small(f"{_kind(one)}, R<sup>2</sup> {r2:.2f}")
+
+
+def _kind(one: xr.Dataset) -> str:
+    """Return "family: model", or the model where it is the family."""
+    family, best = str(one["family"].item()), str(one["best"].item())
+    return best if family == best else f"{family}: {best}"
 
 
 def _shown(result: xr.Dataset, most: int) -> np.ndarray:
     """Return the units that their best model explains best, those with tuning first."""
-    models = result["model"].to_numpy().tolist()
     best = result["best"].to_numpy().astype(str)
-    place = np.array([models.index(name) if name else 0 for name in best])
-    r2 = result["r2"].to_numpy()[place, np.arange(len(best))]
+    r2 = result["r2"].to_numpy()[_place_of_best(result), np.arange(len(best))]
     usable = np.flatnonzero((best != "") & np.isfinite(r2))
     return usable[np.argsort(-r2[usable], kind="stable")][:most]
 
 
-def _add_counts(figure: Figure, result: xr.Dataset, row: int) -> None:
-    shown = result.isel(model=slice(None, None, -1))
+def _add_counts(figure: Figure, result: xr.Dataset, dim: str, row: int) -> None:
+    shown = result.isel({dim: slice(None, None, -1)})
+    prefix = "family_" if dim == "families" else ""
     value, low, high = (
-        100 * shown[name].to_numpy() for name in ("fraction", "fraction_low", "fraction_high")
+        100 * shown[prefix + name].to_numpy()
+        for name in ("fraction", "fraction_low", "fraction_high")
     )
     figure.add_bar(
         x=value,
-        y=shown["model"].to_numpy().astype(str),
+        y=shown[dim].to_numpy().astype(str),
         orientation="h",
         marker={"color": BAR},
         error_x=error_bars(value, low, high),
@@ -162,6 +185,7 @@ def _add_counts(figure: Figure, result: xr.Dataset, row: int) -> None:
         col=1,
     )
     figure.update_xaxes(title_text="Units (%)", range=[0, 104], dtick=50, row=row, col=1)
+    figure.update_yaxes(dtick=1, row=row, col=1)
 
 
 def _add_unit(
@@ -221,7 +245,8 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
         points = "points: mean responses, without error bars (one identity)"
     return "<br>".join(
         [
-            f"n = {n} units, model by {criteria.upper()}; bars: 95 %, Wilson, units as independent",
+            f"n = {n} units, best model by {criteria.upper()}; bars of shares: 95 %, Wilson, "
+            "units as independent",
             points,
             data_of(results),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,17 @@ from neurofer.analyses.inputs import Responses, read_responses, sorted_expressio
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.statistics import can_resample
 from neurofer.analyses.tuning.describe import Settings, describe, population, settings_of
+from neurofer.analyses.tuning.families import family_names
 from neurofer.analyses.tuning.fitting import OK
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.stimuli.progress import progress_of
 
+# What `describe` takes: x, responses, identity, strata and names of units shown the same stimuli.
+Job = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 PREFERRED = "preferred"
 INPUTS = ("strength", "expression")
+# Units that go through fit, cross-validation and bootstrap together: bounds the memory of them.
+AT_ONCE = 1000
 
 
 def run(
@@ -45,7 +51,9 @@ def run(
     else:
         name = responses.column("expression")
         x = np.stack([strength * (name == one) for one in shown], axis=1)
-        result = _described(responses, np.ones(len(x), bool), x, slice(None), settings)
+        own = np.full(responses.activity.shape[1], "")
+        rows = {"": np.ones(len(x), bool)}
+        result = _described(responses, rows, x, own, settings)
         result.attrs["features"] = list(shown)
     result = completed(
         result.assign_coords(unit=("neuroid", responses.unit)),
@@ -72,14 +80,8 @@ def _by_strength(
     own = np.full(responses.activity.shape[1], expression)
     if expression == PREFERRED:
         own = preferred(responses, strength, shown)
-    parts, places = [], []
-    for one in shown:
-        units = np.flatnonzero(own == one)
-        if len(units):
-            rows = (name == one) | (strength == 0)
-            parts.append(_described(responses, rows, strength[rows], units, settings))
-            places.append(units)
-    result = joined(parts, np.concatenate(places))
+    rows = {one: (name == one) | (strength == 0) for one in shown}
+    result = _described(responses, rows, strength, own, settings)
     return result.assign_coords(expression=("neuroid", own.astype(str)))
 
 
@@ -97,17 +99,15 @@ def preferred(responses: Responses, strength: np.ndarray, shown: list[str]) -> n
     return np.where(np.isin(responses.unit, shown), responses.unit, best)
 
 
-def joined(parts: list[xr.Dataset], places: np.ndarray) -> xr.Dataset:
-    """Return results of different units as one, in the order of their places."""
-    whole = xr.concat(parts, dim="neuroid", join="outer") if len(parts) > 1 else parts[0]
-    return whole.isel(neuroid=np.argsort(places, kind="stable"))
-
-
 def completed(
     result: xr.Dataset, identity: np.ndarray, strata: np.ndarray, settings: Settings
 ) -> xr.Dataset:
     """Add what the population shows, and how intervals and cross-validation were made."""
-    result = result.assign(population(result["best"].to_numpy(), settings.models))
+    best, family = result["best"].to_numpy(), result["family"].to_numpy()
+    names = family_names(settings.features, settings.models)
+    result = result.assign(population(best, settings.models, "model", ""))
+    result = result.assign(population(family, names, "families", "family_"))
+    result = result.assign_coords(families=list(names))
     enough = can_resample(identity, strata) and settings.n_bootstrap > 1
     status = result["status"].to_numpy()
     result.attrs |= {
@@ -125,16 +125,37 @@ def completed(
 
 def _described(
     responses: Responses,
-    rows: np.ndarray,
+    rows: dict[str, np.ndarray],
     x: np.ndarray,
-    units: np.ndarray | slice,
+    own: np.ndarray,
     settings: Settings,
 ) -> xr.Dataset:
-    return describe(
-        x,
-        responses.activity[rows][:, units].astype(np.float64),
-        responses.identity[rows],
-        responses.column("head")[rows],
-        responses.neuroid[units],
-        settings,
-    )
+    """Describe units by the rows of the name that is their own."""
+    identity, head = responses.identity, responses.column("head")
+
+    def jobs() -> Iterator[tuple[Job, np.ndarray]]:
+        for name, shown in rows.items():
+            for units in some_after_others(np.flatnonzero(own == name)):
+                y = responses.activity[np.ix_(shown, units)].astype(np.float64)
+                labels = responses.neuroid[units]
+                yield (x[shown], y, identity[shown], head[shown], labels), units
+
+    return described(jobs(), len(own), settings)
+
+
+def some_after_others(units: np.ndarray) -> list[np.ndarray]:
+    """Return the units in parts of at most `AT_ONCE`."""
+    return [units[i : i + AT_ONCE] for i in range(0, len(units), AT_ONCE)]
+
+
+def described(jobs: Iterable[tuple[Job, np.ndarray]], total: int, settings: Settings) -> xr.Dataset:
+    """Describe the units of each job, and return all in the order of the places beside it."""
+    parts, places = [], []
+    with progress_of("tuning curves", total) as advance:
+        for job, units in jobs:
+            parts.append(describe(*job, settings))
+            places.append(units)
+            advance(len(units))
+    at = np.argsort(np.concatenate(places), kind="stable")
+    whole = xr.concat(parts, dim="neuroid", join="outer") if len(parts) > 1 else parts[0]
+    return whole.isel(neuroid=at)

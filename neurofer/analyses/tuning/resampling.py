@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -9,6 +11,7 @@ from neurofer.analyses.folds import deal
 from neurofer.analyses.statistics import can_resample, expanded_tail, resample
 from neurofer.analyses.tuning.fitting import (
     OK,
+    Levels,
     by_level,
     check_arrays,
     fit,
@@ -19,8 +22,8 @@ from neurofer.analyses.tuning.fitting import (
 from neurofer.analyses.tuning.models import choose
 from neurofer.errors import NeuroferError
 
-# Fits of one call of the solver: bounds the memory of a bootstrap.
-BATCH = 50_000
+# Means of resampled levels that are held at once: bounds the memory of a bootstrap.
+BATCH = 250_000
 
 
 def folds_of(identity: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
@@ -142,6 +145,32 @@ def bootstrap(
     live = np.flatnonzero(status_of(responses, likelihood) == OK)
     if len(levels.x) < len(names):
         return found
+    parts = [
+        solve_units(chosen, levels.x, means, weights, likelihood).reshape(
+            n_bootstrap, -1, len(names)
+        )
+        for means, weights in resampled(
+            levels, responses[:, live], identity, strata, n_bootstrap=n_bootstrap, seed=seed
+        )
+    ]
+    if parts:
+        found[:, live] = np.concatenate(parts, axis=1)
+    return found
+
+
+def resampled(
+    levels: Levels,
+    responses: np.ndarray,
+    identity: np.ndarray,
+    strata: np.ndarray,
+    *,
+    n_bootstrap: int,
+    seed: int,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield means and weights, (levels, n_bootstrap x units) each, of some units after others.
+
+    Weights are (levels, 1) if identities were shown the same, so that all resamples have them.
+    """
     _, first, who = np.unique(identity, return_index=True, return_inverse=True)
     drawn = resample(np.asarray(strata)[first], n_bootstrap, seed)
     times = np.stack([np.bincount(row, minlength=len(first)) for row in drawn]).astype(float)
@@ -149,23 +178,18 @@ def bootstrap(
     shape = (len(first), len(levels.x))
     counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     n = times @ counts
-    step = max(1, BATCH // n_bootstrap)
-    for i in range(0, len(live), step):
-        units = live[i : i + step]
-        sums = np.zeros((shape[0] * shape[1], len(units)))
-        np.add.at(sums, cell, responses[:, units])
+    step = max(1, BATCH // (n_bootstrap * shape[1]))
+    for i in range(0, responses.shape[1], step):
+        part = responses[:, i : i + step]
+        sums = np.zeros((shape[0] * shape[1], part.shape[1]))
+        np.add.at(sums, cell, part)
         totals = np.einsum("bi,ilu->lbu", times, sums.reshape(*shape, -1), optimize=True)
         means = totals / np.maximum(n.T, 1)[:, :, None]
-        weights = np.repeat(n.T, len(units), axis=1) if np.ptp(n) else n.T[:, :1]
-        values = solve_units(
-            chosen,
-            levels.x,
-            torch.from_numpy(means.reshape(len(levels.x), -1)),
+        weights = np.repeat(n.T, part.shape[1], axis=1) if np.ptp(n) else n.T[:, :1]
+        yield (
+            torch.from_numpy(means.reshape(shape[1], -1)),
             torch.from_numpy(np.ascontiguousarray(weights)),
-            likelihood,
         )
-        found[:, units] = values.reshape(n_bootstrap, len(units), -1)
-    return found
 
 
 def intervals(

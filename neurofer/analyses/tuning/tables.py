@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import xarray as xr
 
 from neurofer.analyses.inputs import Responses
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.tuning.describe import describe, settings_of
-from neurofer.analyses.tuning.recordings import completed, joined
+from neurofer.analyses.tuning.describe import settings_of
+from neurofer.analyses.tuning.recordings import Job, completed, described, some_after_others
 from neurofer.errors import NeuroferError, unknown_choice
 
 MOST_NAMED = 20
@@ -48,24 +48,17 @@ def fit_table(
         raise NeuroferError(f"no row of table {name!r} can be used: {'; '.join(aside[:3])}")
     who = numbers.index.to_numpy().astype(str)
     who = who if identity is None else data.loc[numbers.index, identity].to_numpy().astype(str)
-    parts, names, places = [], [], 0
-    for label, rows in _units(data, numbers, unit):
-        shown = numbers.iloc[rows]
-        own = np.array([label] if unit is not None else columns, dtype=str)
-        at = shown[list(x)].to_numpy(float) if features else shown[x[0]].to_numpy(float)
-        strata = np.full(len(rows), "")
-        y = shown[columns].to_numpy(float)
-        parts.append(describe(at, y, who[rows], strata, own, settings))
-        names.append(own)
-        places += len(own)
-    result = completed(joined(parts, np.arange(places)), who, np.full(len(who), ""), settings)
+    jobs = list(_jobs(data, numbers, columns, x if features else x[0], who, unit))
+    total = sum(len(units) for _, units in jobs)
+    result = described(jobs, total, settings)
+    result = completed(result, who, np.full(len(who), ""), settings)
     result.attrs["set_aside"] = aside[:MOST_NAMED]
     result.attrs["n_rows_set_aside"] = len(data) - len(numbers)
     result.attrs["identities"] = identity or "not stated: every row is its own"
     responses = Responses(
-        np.empty((len(numbers), places)),
+        np.empty((len(numbers), total)),
         pd.DataFrame({"head": "", "identity": who}),
-        np.concatenate(names),
+        result["neuroid"].to_numpy(),
         np.array([]),
         "",
     )
@@ -109,11 +102,25 @@ def _numbers(
     return numbers[~bad.any(axis=1)], aside
 
 
-def _units(
-    data: pd.DataFrame, numbers: pd.DataFrame, unit: str | None
-) -> list[tuple[str, np.ndarray]]:
-    """Return the name of each unit and the places of its rows; one entry for all columns."""
+def _jobs(
+    data: pd.DataFrame,
+    numbers: pd.DataFrame,
+    columns: list[str],
+    x: str | Sequence[str],
+    who: np.ndarray,
+    unit: str | None,
+) -> Iterator[tuple[Job, np.ndarray]]:
+    """Yield what is described together: a unit's rows or, where units are columns, some columns."""
+    at = numbers[x if isinstance(x, str) else list(x)].to_numpy(float)
+    strata = np.full(len(numbers), "")
     if unit is None:
-        return [("", np.arange(len(numbers)))]
-    names = data.loc[numbers.index, unit].to_numpy().astype(str)
-    return [(name, np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())]
+        for places in some_after_others(np.arange(len(columns))):
+            names = np.array(columns)[places]
+            yield (at, numbers[names].to_numpy(float), who, strata, names), places
+        return
+    labels = data.loc[numbers.index, unit].to_numpy().astype(str)
+    y = numbers[columns].to_numpy(float)
+    for place, label in enumerate(dict.fromkeys(labels.tolist())):
+        rows = labels == label
+        job = (at[rows], y[rows], who[rows], strata[rows], np.array([label]))
+        yield job, np.array([place])
