@@ -9,7 +9,7 @@ every strength that was shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,39 +24,20 @@ from neurofer.analyses.inputs import (
     sorted_heads,
     strength_name,
 )
-from neurofer.analyses.linearity_models import isotonic_r2, kendall, norm_index
-from neurofer.analyses.linearity_population import population
+from neurofer.analyses.linearity_population import NOT_TESTABLE, check_options, population
+from neurofer.analyses.linearity_series import Series, fit_series, split_series
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
-from neurofer.errors import NeuroferError
+from neurofer.analyses.unit_status import CONSTANT as CONSTANT
+from neurofer.analyses.unit_status import NOT_FINITE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-FEWEST_LEVELS = 3
-# float32 activity that varies by less than this part of a unit's scale is constant up to rounding.
-CONSTANT = 1e-6
 MEASURES = (
     "r2", "slope", "monotonicity", "spearman", "chord_deviation", "isotonic", "kendall", "norm",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Series:
-    """One head, identity and expression.
-
-    Attributes:
-        head, identity, expression: of the series.
-        strength: (k,) increasing, 0 first.
-        activity: (k, units), averaged over presentations of the same strength.
-    """
-
-    head: str
-    identity: str
-    expression: str
-    strength: np.ndarray
-    activity: np.ndarray
 
 
 def run(
@@ -65,6 +46,7 @@ def run(
     *,
     saturation: str = "quadratic",
     mixed: str = "population",
+    random_slopes: bool = False,
     alpha: float = 0.05,
     n_bootstrap: int = 2000,
     seed: int = 0,
@@ -73,13 +55,17 @@ def run(
 
     Args:
         recording: presentation x neuroid; every identity needs its neutral and at least two
-            strengths of an expression.
+            strengths of an expression. Units whose activity is not finite somewhere are set aside
+            whole: their `status` says so, and nothing else counts them.
         site: the site whose units are measured; None if the recording has one only.
         saturation: "quadratic" tests every unit's curvature (`linearity_models.curvature_test`);
             "naka-rushton" adds how much less AICc that function has than the line.
-        mixed: "population" fits mean activity ~ strength x head with identity as random intercept
-            (`linearity_models.mixed_model`), "none" does not.
-        alpha: of the tests of single units, which are not corrected for their number.
+        mixed: "population" fits mean activity ~ strength x head with identity as random effect
+            (`linearity_mixed.mixed_model`), "units" also fits each unit's activity (some 0.05
+            to 0.2 s a unit), "none" nothing.
+        random_slopes: let identities differ in slope as well in the mixed models.
+        alpha: of the tests of single units: of `verdict` uncorrected, of `verdict_corrected` after
+            Benjamini & Hochberg over units.
         n_bootstrap: resamples of an interval.
         seed: of the resampling.
 
@@ -90,18 +76,32 @@ def run(
         with or, on a site without labels, over the medians of all units in each series
         (`attrs["over"]` says which), with `_low` and `_high` (95 % bootstrap over identities, over
         series where identities are fewer than five; `interval` says which), n values and
-        n_constant of them constant. On a
-        labelled site readout (head, expression, strength): the mean activity of the matching unit,
-        with readout_n identities and, where these are at least five, an interval over them. By
-        neuroid unit_slope, curvature, slope_p, curvature_p, saturation, test_status and verdict on
-        the tested_expression; by shape (verdict) shape_n and shape_fraction of the units, with
-        Wilson's interval; by term mixed_coefficient and mixed_p; `attrs["mixed_status"]`.
+        n_constant of them constant. On a labelled site readout (head, expression, strength): the
+        mean activity of the matching unit, with readout_n identities and, where these are at least
+        five, an interval over them. By neuroid, on the tested_expression: status ("ok",
+        "constant", "not finite", "too few levels"), verdict, verdict_corrected, and what
+        `curvature_test` returns, the slope as unit_slope; tests also `_corrected`. By shape
+        (verdict) shape_n and shape_fraction of the units, with Wilson's interval, and
+        shape_corrected_n. By term mixed_coefficient and mixed_p; `attrs["mixed_status"]`; of
+        "units" unit_mixed_coefficient, unit_mixed_p, unit_mixed_p_corrected (term, neuroid) and
+        unit_mixed_status.
 
     Raises:
-        NeuroferError: the site does not exist, activity is not finite, an identity lacks its
+        NeuroferError: the site does not exist, no unit's activity is finite, an identity lacks its
             neutral, or a series has fewer than three strengths.
     """
-    responses = read_responses(recording, site)
+    check_options(saturation, mixed, alpha)
+    options: dict[str, Any] = {
+        "saturation": saturation,
+        "mixed": mixed,
+        "random_slopes": random_slopes,
+    }
+    options |= {"alpha": alpha}
+    everything = read_responses(recording, site, undefined=True)
+    finite = np.isfinite(everything.activity).all(axis=0)
+    if not finite.any():
+        everything = read_responses(recording, site)  # says which and where, and raises
+    responses = _of_units(everything, finite)
     series = split_series(responses)
     scale = np.abs(responses.activity).max(axis=0)
     fits = [fit_series(one.strength, one.activity, scale) for one in series]
@@ -113,105 +113,40 @@ def run(
     if _matching(series, responses.unit).any():
         result = result.merge(_readout(series, responses.unit, n_bootstrap, seed))
     result.attrs["over"] = _over(_matching(series, responses.unit))
-    shape = population(responses, series, saturation=saturation, mixed=mixed, alpha=alpha)
+    shape = population(responses, series, **options)
     result = result.merge(shape).assign_attrs(shape.attrs)
-    options = {"saturation": saturation, "mixed": mixed, "alpha": alpha}
+    result = _with_set_aside(result, everything, finite)
     options |= {"n_bootstrap": n_bootstrap, "seed": seed}
-    return with_provenance(result, "linearity", recording, responses, options)
+    return with_provenance(result, "linearity", recording, everything, options)
 
 
-def fit_series(
-    strength: np.ndarray, activity: np.ndarray, scale: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
-    """Return measures of linearity of activity against strength, each (units,).
-
-    slope, intercept, r2: of the least-squares line, r2 = 1 - RSS / TSS. monotonicity: the sum of
-    the steps from each strength to the next over the sum of their sizes, 1 for increasing, -1 for
-    decreasing activity. spearman: rank correlation. chord_deviation: the greatest distance from
-    the chord between the weakest and the strongest stimulus, over the range of the activity; 0 on
-    the chord, at most 1. isotonic: r2 over that of the best monotone function, rising or falling:
-    1 where nothing monotone is better than a line. kendall: tau-b. norm: (full - neutral) /
-    (|full| + |neutral|). constant: whether the activity does not vary with strength at all. Such a
-    unit follows strength as badly as can be, and says so instead of 0 / 0: r2, slope, monotonicity,
-    spearman, kendall, isotonic and norm are 0 and chord_deviation is 1.
-
-    Args:
-        strength: (k,) increasing.
-        activity: (k, units) finite.
-        scale: (units,) greatest absolute activity of a unit in all series, of which variation is
-            measured in parts; that of this series by default.
-
-    >>> fit = fit_series(np.array([0.0, 0.5, 1.0]), np.array([[1.0], [2.0], [3.0]]))
-    >>> {name: float(fit[name][0]) for name in ("slope", "intercept", "r2", "chord_deviation")}
-    {'slope': 2.0, 'intercept': 1.0, 'r2': 1.0, 'chord_deviation': 0.0}
-    """
-    x, y = np.asarray(strength, np.float64), np.asarray(activity, np.float64)
-    extent = np.ptp(y, axis=0)
-    constant = extent <= CONSTANT * (np.abs(y).max(axis=0) if scale is None else scale)
-    safe = np.where(constant, 1.0, extent)
-    # Scaled to range 1, so that squares of very small activities do not vanish.
-    z = (y - y[0]) / safe
-    dx, dz = x - x.mean(), z - z.mean(axis=0)
-    slope = dx @ dz / (dx @ dx)
-    total = (dz**2).sum(axis=0)
-    rest = ((dz - dx[:, None] * slope) ** 2).sum(axis=0)
-    steps = np.diff(z, axis=0)
-    travelled = np.abs(steps).sum(axis=0)
-    chord = ((x - x[0]) / (x[-1] - x[0]))[:, None] * z[-1]
-    live = ~constant
-    slope = np.where(constant, 0.0, slope * safe)
-    return {
-        "slope": slope,
-        "intercept": y.mean(axis=0) - slope * x.mean(),
-        "r2": np.divide(total - rest, total, out=np.zeros_like(total), where=live),
-        "monotonicity": np.divide(z[-1], travelled, out=np.zeros_like(total), where=live),
-        "spearman": np.where(constant, 0.0, _rank_correlation(x, z)),
-        "chord_deviation": np.where(constant, 1.0, np.abs(z - chord).max(axis=0)),
-        "isotonic": _part(total - rest, total, isotonic_r2(z), live),
-        "kendall": np.where(constant, 0.0, kendall(x, z)),
-        "norm": np.where(constant, 0.0, norm_index(y)),
-        "constant": constant,
-    }
+def _of_units(responses: Responses, units: np.ndarray) -> Responses:
+    return replace(
+        responses,
+        activity=responses.activity[:, units],
+        neuroid=responses.neuroid[units],
+        unit=responses.unit[units],
+    )
 
 
-def _part(
-    explained: np.ndarray, total: np.ndarray, best: np.ndarray, live: np.ndarray
-) -> np.ndarray:
-    """Return the R2 of the line over the best, at most 1 but for rounding; 0 where `best` is."""
-    size = total * best
-    return np.divide(explained, size, out=np.zeros_like(total), where=live & (size > 0))
-
-
-def split_series(responses: Responses) -> list[Series]:
-    """Return the series of a site, sorted by head, identity and expression.
-
-    Presentations of the same series and strength (views, sessions) are averaged.
-
-    Raises:
-        NeuroferError: there is no expression, an identity lacks its neutral, or a series has fewer
-            than three strengths.
-    """
-    columns = [responses.column(name) for name in ("head", "identity", "expression")]
-    strength = responses.column("strength").astype(float)
-    found = []
-    for head in sorted_heads(columns[0]):
-        for identity in np.unique(columns[1][columns[0] == head]).tolist():
-            own = (columns[0] == head) & (columns[1] == identity)
-            neutral = own & (strength == 0)
-            shown = sorted_expressions(columns[2][own & (strength > 0)])
-            if shown and not neutral.any():
-                raise NeuroferError(
-                    f"head {head!r}, identity {identity!r} has no neutral (strength 0), from which "
-                    "the strength of an expression is measured: record it as well"
-                )
-            for expression in shown:
-                rows = neutral | (own & (columns[2] == expression) & (strength > 0))
-                found.append(_series(responses, rows, head, identity, expression))
-    if not found:
-        raise NeuroferError(
-            "the recording shows neutral faces only: there is no strength to follow"
-        )
-    return found
+def _with_set_aside(result: xr.Dataset, responses: Responses, finite: np.ndarray) -> xr.Dataset:
+    """Return the result with a place for every unit: NaN, and a status, for those set aside."""
+    result.attrs["n_not_finite"] = int((~finite).sum())
+    if finite.all():
+        return result
+    words = {"status": NOT_FINITE, "verdict": NOT_TESTABLE, "verdict_corrected": NOT_TESTABLE}
+    words["unit_mixed_status"] = NOT_FINITE
+    whole = result.drop_dims("neuroid")
+    for name, variable in result.data_vars.items():
+        if "neuroid" not in variable.dims:
+            continue
+        kind = variable.dtype
+        empty: Any = np.nan if kind.kind == "f" else kind.type(words.get(str(name), ""))
+        shape = [len(finite) if dim == "neuroid" else variable.sizes[dim] for dim in variable.dims]
+        values = np.full(shape, empty, np.result_type(kind, np.asarray(empty).dtype))
+        values[..., finite] = variable.transpose(..., "neuroid").to_numpy()
+        whole[name] = (variable.dims, values)
+    return whole.assign_coords(neuroid=responses.neuroid, unit=("neuroid", responses.unit))
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -243,38 +178,6 @@ def figure(
 
         return population_figure(results)
     return readout_figure(results, normalise=normalise)
-
-
-def _series(
-    responses: Responses, rows: np.ndarray, head: str, identity: str, expression: str
-) -> Series:
-    strength = responses.column("strength").astype(float)
-    levels = np.unique(strength[rows])
-    if len(levels) < FEWEST_LEVELS:
-        shown = ", ".join(strength_name(level) for level in levels)
-        raise NeuroferError(
-            f"{expression!r} of head {head!r}, identity {identity!r} is shown at strengths {shown} "
-            f"only; linearity needs at least {FEWEST_LEVELS} with the neutral: use stimuli graded "
-            "in strength, such as 'bfs-l'"
-        )
-    activity = np.stack(
-        [
-            responses.activity[rows & (strength == level)].mean(axis=0, dtype=np.float64)
-            for level in levels
-        ]
-    )
-    return Series(head, identity, expression, levels, activity)
-
-
-def _rank_correlation(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return (units,) Spearman correlations of (k,) with (k, units); 0 where a rank is constant."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(z, axis=0)
-    dx = rankdata(x) - (len(x) + 1) / 2
-    dr = ranks - (len(x) + 1) / 2
-    size = np.sqrt((dx @ dx) * (dr**2).sum(axis=0))
-    return np.divide(dx @ dr, size, out=np.zeros(z.shape[1]), where=size > 0)
 
 
 def _series_coordinates(series: list[Series], responses: Responses) -> dict[str, Any]:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
+SHIFT = 0.008  # of strength, between expressions that have error bars
+
+
 def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False) -> Figure:
     """Return, a row a subject and a column a head, the matching unit's activity over strength.
 
@@ -88,14 +91,18 @@ def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False
 def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normalise: bool) -> None:
     strength = result["strength"].to_numpy().astype(float)
     first = row == 1 and column == 1
-    for k, expression in enumerate(sorted_expressions(result["expression"].to_numpy())):
+    expressions = sorted_expressions(result["expression"].to_numpy())
+    # Side by side, so that no error bar hides another.
+    barred = bool(np.isfinite(result["readout_low"]).any())
+    for k, expression in enumerate(expressions):
+        shift = SHIFT * (k - (len(expressions) - 1) / 2) if barred else 0.0
         cell = result.sel(expression=expression)
         value, low, high = (cell[f"readout{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
         shown = np.isfinite(value)
         if shown.sum() < 2:
             continue
         scale = value[shown][-1] if normalise and value[shown][-1] else 1.0
-        x, value, low, high = strength[shown], value[shown], low[shown], high[shown]
+        x, value, low, high = strength[shown] + shift, value[shown], low[shown], high[shown]
         value, low, high = value / scale, low / scale, high / scale
         colour = colour_of(expression, EXPRESSION_COLOURS, k)
         figure.add_scatter(
@@ -118,7 +125,8 @@ def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normal
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"symbol": marker_of(expression, EXPRESSION_MARKERS, k), "size": 8},
-            hovertemplate=f"{expression}, strength %{{x}}: %{{y:.3g}}<extra></extra>",
+            customdata=strength[shown],
+            hovertemplate=f"{expression}, strength %{{customdata}}: %{{y:.3g}}<extra></extra>",
             row=row,
             col=column,
         )
@@ -132,6 +140,14 @@ def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normal
             row=row,
             col=column,
         )
+
+
+def units_of(results: Mapping[str, xr.Dataset]) -> str:
+    """Say how many units are counted, and how many were set aside: "9 units (1 set aside)"."""
+    aside = [int(one.attrs["n_not_finite"]) for one in results.values()]
+    whole = [int(one.attrs["n_units"]) for one in results.values()]
+    used = span([n - k for n, k in zip(whole, aside, strict=True)])
+    return f"{used} units" + (f" ({span(aside)} set aside: not finite)" if any(aside) else "")
 
 
 def _range(figure: Figure, row: int, columns: int) -> list[float]:
@@ -166,7 +182,7 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
         bars = "error bars: 95 %, bootstrap over identities"
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
     lines = [
-        f"means of n = {n} identities a head; {bars}",
+        f"means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
         f"in brackets: 95 % interval, {' or '.join(sorted(methods))}",
         data_of(results),
     ]
@@ -184,7 +200,9 @@ def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         for name, result in results.items():
             rows = result["series_head"].to_numpy() == head
             # The quartiles say all that a box shows: 200,000 units need not be in the file.
-            values.append(np.quantile(result["r2"].to_numpy()[rows], [0.05, 0.25, 0.5, 0.75, 0.95]))
+            values.append(
+                np.nanquantile(result["r2"].to_numpy()[rows], [0.05, 0.25, 0.5, 0.75, 0.95])
+            )
             names.append(name)
         low, q1, median, q3, high = np.array(values).T
         figure.add_box(
@@ -197,9 +215,9 @@ def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             upperfence=high,
             marker={"color": colour_of(head, HEAD_COLOURS, k)},
         )
-    units = span([one.attrs["n_units"] for one in results.values()])
+    units = units_of(results)
     series = span([one.sizes["series"] for one in results.values()])
-    note = f"n = {units} units, {series} series (head, identity, expression); "
+    note = f"n = {units}, {series} series (head, identity, expression); "
     note += f"box: quartiles; whiskers: 5 and 95 %<br>{data_of(results)}"
     style(
         figure, title="Linearity of all units in the strength of expressions", note=note, height=480

@@ -1,39 +1,18 @@
-"""Linear or saturating? Tests of a unit's curvature, and mixed models of a population's mean.
+"""Linear or saturating? Indices of a unit's shape, and tests of its curvature.
 
 Pure functions on arrays; `linearity` runs them on recordings.
 """
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
+from neurofer.analyses.unit_status import CONSTANT, FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.errors import NeuroferError
 
-VERDICTS = ("linear", "saturating", "accelerating", "flat", "not testable")
-TESTED, FEW, CONSTANT_UNIT = "ok", "too few strengths", "constant"
+NOT_TESTABLE = "not testable"
+VERDICTS = ("linear", "saturating", "accelerating", "flat", NOT_TESTABLE)
 FEWEST_GROUPS = 3
-
-
-@dataclass(frozen=True)
-class MixedModel:
-    """A linear mixed model, fitted by restricted maximum likelihood.
-
-    Attributes:
-        terms: a row a fixed effect, indexed by its name: coefficient, low, high (95 %, normal), p.
-        identity_sd: of the random intercepts.
-        residual_sd: of the noise.
-        status: "converged", or in words what is wrong; then the numbers must not be trusted.
-    """
-
-    terms: pd.DataFrame
-    identity_sd: float
-    residual_sd: float
-    status: str
 
 
 def isotonic_r2(activity: np.ndarray) -> np.ndarray:
@@ -97,21 +76,26 @@ def curvature_test(
 
     Nested F tests. slope_p: one slope, common to all series, against none, each series with its
     own intercept. curvature_p: a curvature common to all series against none, each series with its
-    own line, so that identities may differ in gain. Residuals are taken to be independent and of
-    equal variance.
+    own line, so that identities may differ in gain. saturating_p and accelerating_p: the same test
+    with one side, curvature against the slope and with it; the curvature is estimated independently
+    of the slope, so that its sign may be taken from the data. lack_of_fit_p: a deviation of any
+    shape common to all series, which also finds sigmoids, whose curvatures cancel. Residuals are
+    taken to be independent and of equal variance.
 
     Args:
         strength: (n,) strengths.
         activity: (n, units).
         series: (n,) head, identity and expression.
-        alpha: of both tests; nothing is corrected for the number of units.
+        alpha: of the verdict; nothing is corrected for the number of units.
 
     Returns:
-        Each (units,): slope, curvature (of c in a + b x + c x^2), slope_p, curvature_p,
-        saturation (the part of the slope at 0 that is lost at full strength, -2 c x / b at the
-        greatest strength x, where b is the slope at 0), status ("ok", "constant", "too few
-        strengths") and verdict: "linear" (slope, no curvature), "saturating" (curvature against the
-        slope), "accelerating" (with it), "flat" (neither), "not testable". p is NaN unless "ok".
+        Each (units,): slope, with slope_low and slope_high (95 %, Student's t over series, so that
+        identities may differ in gain; NaN below three series), curvature (of c in a + b x + c x^2),
+        the five p, saturation (the part of the slope at 0 that is lost at full strength,
+        -2 c x / b at the greatest strength x, where b is the slope at 0), status ("ok", "constant",
+        "too few levels") and verdict: "linear" (slope, no curvature), "saturating" (curvature
+        against the slope), "accelerating" (with it), "flat" (neither), "not testable". p is NaN
+        unless "ok"; lack_of_fit_p also where too few series share their strengths.
     """
     x, y = np.asarray(strength, float), np.asarray(activity, float)
     index = np.unique(series, return_inverse=True)[1].ravel()
@@ -122,44 +106,93 @@ def curvature_test(
     square = _off_line(_centred(x**2, index), dx, index)
     rest = _off_line(dy, dx, index)
     own = np.bincount(index, dx**2) > 0
-    freedom = len(x) - len(own) - int(own.sum()) - 1
-    curvature, curvature_p = _partial(square, rest, freedom, scale)
-    constant = np.ptp(y, axis=0) <= 1e-6 * scale
-    few = np.full(y.shape[1], freedom < 1 or (square**2).sum() <= 1e-12)
-    status = np.select([constant, few], [CONSTANT_UNIT, FEW], TESTED)
-    live = status == TESTED
-    both = {"slope_p": slope_p, "curvature_p": curvature_p}
-    both = {name: np.where(live, value, np.nan) for name, value in both.items()}
+    freedom = len(x) - len(own) - int(own.sum())
+    curvature, curvature_p = _partial(square, rest, freedom - 1, scale)
+    constant = np.ptp(y, axis=0) <= CONSTANT * scale
+    few = np.full(y.shape[1], freedom < 2 or (square**2).sum() <= 1e-12)
+    status = np.select([constant, few], [IS_CONSTANT, FEW_LEVELS], OK)
+    live = status == OK
+    against = slope * curvature < 0
+    saturating_p = np.where(against, curvature_p / 2, 1 - curvature_p / 2)
+    low, high = _slope_interval(slope, dx, dy, index)
     mean_x = float((dx @ _centred(x**2, index)) / (dx @ dx)) if (dx @ dx) > 0 else np.nan
     at_zero = slope - curvature * mean_x
     lost = np.divide(
         -2 * curvature * x.max(), at_zero, out=np.full_like(slope, np.nan), where=at_zero != 0
     )
-    return {
-        "slope": slope,
-        "curvature": np.where(live, curvature, np.nan),
-        **both,
-        "saturation": np.where(live, lost, np.nan),
-        "status": status,
-        "verdict": _verdicts(slope, curvature, both, alpha, constant, live),
+    tested = {
+        "curvature": curvature,
+        "slope_p": slope_p,
+        "curvature_p": curvature_p,
+        "saturating_p": saturating_p,
+        "accelerating_p": 1 - saturating_p,
+        "lack_of_fit_p": _lack_of_fit(x, rest, dx, index, freedom, scale),
+        "saturation": lost,
     }
+    found = {"slope": slope, "slope_low": low, "slope_high": high}
+    found |= {name: np.where(live, value, np.nan) for name, value in tested.items()}
+    found["status"] = status
+    return found | {"verdict": verdicts(found, found["slope_p"], found["curvature_p"], alpha)}
 
 
-def _verdicts(
-    slope: np.ndarray,
-    curvature: np.ndarray,
-    p: dict[str, np.ndarray],
-    alpha: float,
-    constant: np.ndarray,
-    live: np.ndarray,
+def verdicts(
+    tested: dict[str, np.ndarray], slope_p: np.ndarray, curvature_p: np.ndarray, alpha: float
 ) -> np.ndarray:
+    """Return (units,) verdicts of `curvature_test`'s estimates, at these p-values."""
     with np.errstate(invalid="ignore"):
-        curved, sloped = p["curvature_p"] < alpha, p["slope_p"] < alpha
-    against = slope * curvature < 0
-    conditions = [constant, ~live, curved & against, curved, sloped]
+        curved, sloped = curvature_p < alpha, slope_p < alpha
+        against = tested["slope"] * tested["curvature"] < 0
+    constant, few = tested["status"] == IS_CONSTANT, tested["status"] != OK
+    conditions = [constant, few, curved & against, curved, sloped]
     return np.select(
-        conditions, ["flat", "not testable", "saturating", "accelerating", "linear"], "flat"
+        conditions, ["flat", NOT_TESTABLE, "saturating", "accelerating", "linear"], "flat"
     )
+
+
+def _slope_interval(
+    slope: np.ndarray, dx: np.ndarray, dy: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of the common slope, from how it differs between series.
+
+    Where all series have the same strengths, the slope is the mean of theirs and this is its t
+    interval; else the sandwich over series (Liang & Zeger 1986, Biometrika 73:13), n / (n - 1).
+    """
+    from scipy.stats import t
+
+    n = int(index.max()) + 1
+    if n < FEWEST_GROUPS or not (dx @ dx) > 0:
+        return np.full_like(slope, np.nan), np.full_like(slope, np.nan)
+    scores = np.zeros((n, dy.shape[1]))
+    np.add.at(scores, index, dx[:, None] * (dy - dx[:, None] * slope))
+    error = np.sqrt((scores**2).sum(axis=0) * n / (n - 1)) / (dx @ dx)
+    half = float(t.ppf(0.975, n - 1)) * error
+    return slope - half, slope + half
+
+
+def _lack_of_fit(
+    x: np.ndarray,
+    rest: np.ndarray,
+    dx: np.ndarray,
+    index: np.ndarray,
+    freedom: int,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """Return (units,) p of F: a mean of its own for every strength, beyond each series' line."""
+    from scipy.stats import f
+
+    levels = (x[:, None] == np.unique(x)).astype(float)
+    bent = _off_line(_centred(levels, index), dx, index)
+    basis, size, _ = np.linalg.svd(bent, full_matrices=False)
+    basis = basis[:, size > 1e-9]
+    freedom -= basis.shape[1]
+    if freedom < 1 or not basis.shape[1]:
+        return np.full(rest.shape[1], np.nan)
+    explained = ((basis.T @ rest) ** 2).sum(axis=0)
+    left = (rest**2).sum(axis=0) - explained
+    rounding = len(rest) * (CONSTANT * scale) ** 2
+    value = freedom / basis.shape[1] * explained
+    value = value / np.maximum(left, rounding + np.finfo(float).tiny)
+    return np.where(explained > rounding, f.sf(value, basis.shape[1], freedom), 1.0)
 
 
 def _centred(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -194,7 +227,7 @@ def _partial(
     left = ((rest - column[:, None] * coefficient) ** 2).sum(axis=0)
     # What float32 rounds of a recording is neither noise nor curvature.
     explained = coefficient**2 * size
-    rounding = len(rest) * (1e-6 * scale) ** 2
+    rounding = len(rest) * (CONSTANT * scale) ** 2
     value = freedom * explained / np.maximum(left, rounding + np.finfo(float).tiny)
     return coefficient, np.where(explained > rounding, f.sf(value, 1, freedom), 1.0)
 
@@ -214,72 +247,6 @@ def naka_rushton_advantage(
     moved = _centred(y, index) + y.mean(axis=0)
     line, curve = (tuning.fit(strength, moved, name).aicc for name in ("linear", "naka-rushton"))
     return np.asarray(line - curve)
-
-
-def mixed_model(
-    activity: np.ndarray, strength: np.ndarray, head: np.ndarray, identity: np.ndarray
-) -> MixedModel:
-    """Fit activity ~ strength * head with identity as random intercept, by statsmodels' MixedLM.
-
-    Heads are coded as differences from the first that is named: "strength" is its slope,
-    "strength x monkey" what the monkey's differs by.
-
-    Args:
-        activity: (n,).
-        strength: (n,).
-        head: (n,) names; the first row's is the reference.
-        identity: (n,) groups of the random intercepts, named within their head.
-
-    Returns:
-        The model. What statsmodels warns of, and a fit that fails, stand in `status`.
-    """
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
-    heads = list(dict.fromkeys(np.asarray(head).tolist()))
-    x = np.asarray(strength, float)
-    design: dict[str, np.ndarray] = {"intercept": np.ones_like(x), "strength": x}
-    for name in heads[1:]:
-        design[name] = (np.asarray(head) == name).astype(float)
-        design[f"strength x {name}"] = x * design[name]
-    y = np.asarray(activity, float)
-    groups = len(np.unique(identity))
-    if not np.isfinite(y).all():
-        return _no_model(list(design), "activity is not finite")
-    if groups < FEWEST_GROUPS:
-        return _no_model(list(design), f"{groups} identities; random effects need {FEWEST_GROUPS}")
-    if np.ptp(y) <= 1e-6 * np.abs(y).max():
-        return _no_model(list(design), "activity is constant")
-    columns = pd.DataFrame(design)
-    line = np.linalg.lstsq(columns.to_numpy(), y, rcond=None)[0]
-    # In units of the noise: the warnings of statsmodels compare variances with absolute numbers.
-    scale = float(np.std(y - columns.to_numpy() @ line))
-    if scale <= 1e-6 * np.abs(y).max():
-        return _no_model(list(design), "activity follows strength and head exactly: no noise")
-    try:
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            fit = MixedLM(y / scale, columns, groups=np.asarray(identity)).fit(reml=True)
-            terms = _terms(fit, list(design), scale)
-    except (np.linalg.LinAlgError, ValueError) as error:
-        return _no_model(list(design), f"not fitted: {error}")
-    said = [str(one.message).splitlines()[0] for one in told]
-    if not fit.converged:
-        said.insert(0, "not converged")
-    sd = np.sqrt(np.maximum([float(np.asarray(fit.cov_re)[0, 0]), fit.scale], 0)) * scale
-    status = "; ".join(dict.fromkeys(said)) or "converged"
-    return MixedModel(terms, float(sd[0]), float(sd[1]), status)
-
-
-def _terms(fit: Any, names: list[str], scale: float) -> pd.DataFrame:
-    interval = np.asarray(fit.conf_int())[: len(names)] * scale
-    columns = {"coefficient": np.asarray(fit.fe_params) * scale, "low": interval[:, 0]}
-    columns |= {"high": interval[:, 1], "p": np.asarray(fit.pvalues)[: len(names)]}
-    return pd.DataFrame(columns, index=names)
-
-
-def _no_model(names: list[str], status: str) -> MixedModel:
-    terms = pd.DataFrame(np.nan, index=names, columns=["coefficient", "low", "high", "p"])
-    return MixedModel(terms, np.nan, np.nan, status)
 
 
 def check_alpha(alpha: float) -> None:

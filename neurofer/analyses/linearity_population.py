@@ -1,7 +1,8 @@
-"""Linearity of a population: every unit's test of curvature, and the mixed model of their mean."""
+"""Linearity of a population: every unit's test of curvature, and mixed models."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,42 +10,66 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.inputs import Responses, sorted_expressions, sorted_heads
+from neurofer.analyses.linearity_mixed import MixedModel, mixed_model
 from neurofer.analyses.linearity_models import (
+    NOT_TESTABLE,
     VERDICTS,
     check_alpha,
     curvature_test,
-    mixed_model,
     naka_rushton_advantage,
+    verdicts,
 )
-from neurofer.analyses.statistics import wilson_interval
+from neurofer.analyses.statistics import false_discovery, wilson_interval
 from neurofer.errors import unknown_choice
 
 if TYPE_CHECKING:
-    from neurofer.analyses.linearity import Series
+    from neurofer.analyses.linearity_series import Series
 
 COMPARED = ("quadratic", "naka-rushton")
-MIXED = ("population", "none")
+MIXED = ("population", "units", "none")
+TESTS = ("slope_p", "curvature_p", "saturating_p", "accelerating_p", "lack_of_fit_p")
+COLUMNS = ("coefficient", "low", "high", "p")
+
+__all__ = [
+    "NOT_TESTABLE",
+    "check_options",
+    "mixed_table",
+    "population",
+    "unit_table",
+    "verdict_table",
+]
 
 
 def population(
-    responses: Responses, series: list[Series], *, saturation: str, mixed: str, alpha: float
+    responses: Responses,
+    series: list[Series],
+    *,
+    saturation: str,
+    mixed: str,
+    random_slopes: bool,
+    alpha: float,
 ) -> xr.Dataset:
-    """Return the tests of every unit, the part of units with each verdict, and the mixed model.
+    """Return the tests of every unit, the part of units with each verdict, and the mixed models.
 
     A unit is tested on the series of the expression that it is labelled with or, without a label,
     that of its greatest mean activity at full strength: of noise that choice favours acceleration.
     """
-    check_alpha(alpha)
-    if saturation not in COMPARED:
-        raise unknown_choice("saturation", saturation, COMPARED)
-    if mixed not in MIXED:
-        raise unknown_choice("mixed", mixed, MIXED)
     own = _own_expression(responses, series)
-    result = _tests(series, own, saturation, alpha)
-    result = result.merge(_fractions(result["verdict"].to_numpy()))
-    if mixed == "population":
-        result = result.merge(_mixed(series, own), combine_attrs="drop_conflicts")
+    result = _corrected(_tests(series, own, saturation, alpha), alpha)
+    result = result.merge(_fractions(result))
+    if mixed != "none":
+        result = result.merge(_mixed(series, own, random_slopes), combine_attrs="drop_conflicts")
+    if mixed == "units":
+        result = result.merge(_mixed_units(series, own, random_slopes))
     return result
+
+
+def check_options(saturation: str, mixed: str, alpha: float) -> None:
+    """Raise unless the options of `population` are known."""
+    check_alpha(alpha)
+    for name, value, allowed in (("saturation", saturation, COMPARED), ("mixed", mixed, MIXED)):
+        if value not in allowed:
+            raise unknown_choice(name, value, allowed)
 
 
 def _own_expression(responses: Responses, series: list[Series]) -> np.ndarray:
@@ -72,17 +97,31 @@ def _tests(series: list[Series], own: np.ndarray, saturation: str, alpha: float)
         for key, values in tested.items():
             kind: Any = "<U16" if values.dtype.kind == "U" else float
             found.setdefault(key, np.zeros(len(own), kind))[units] = values
-    names = {"slope": "unit_slope", "status": "test_status"}
+    names = {f"slope{end}": f"unit_slope{end}" for end in ("", "_low", "_high")}
     result = xr.Dataset({names.get(k, k): ("neuroid", values) for k, values in found.items()})
     return result.assign(tested_expression=("neuroid", own))
 
 
-def _fractions(verdict: np.ndarray) -> xr.Dataset:
+def _corrected(result: xr.Dataset, alpha: float) -> xr.Dataset:
+    """Add what remains of every test when it is corrected over units."""
+    for name in TESTS:
+        result[f"{name}_corrected"] = ("neuroid", false_discovery(result[name].to_numpy()))
+    tested = {name: result[name].to_numpy() for name in ("curvature", "status")}
+    tested["slope"] = result["unit_slope"].to_numpy()
+    slope_p, curvature_p = (result[f"{name}_corrected"].to_numpy() for name in TESTS[:2])
+    strict = verdicts(tested, slope_p, curvature_p, alpha)
+    return result.assign(verdict_corrected=("neuroid", strict))
+
+
+def _fractions(result: xr.Dataset) -> xr.Dataset:
     """Return how many units have each verdict, with Wilson's intervals over units."""
+    verdict, strict = (result[n].to_numpy() for n in ("verdict", "verdict_corrected"))
     counts = np.array([(verdict == one).sum() for one in VERDICTS])
     low, high = np.array([wilson_interval(int(k), len(verdict)) for k in counts]).T
     data = {"shape_n": counts, "shape_fraction": counts / len(verdict)}
     data |= {"shape_fraction_low": low, "shape_fraction_high": high}
+    data["shape_corrected_n"] = np.array([(strict == one).sum() for one in VERDICTS])
+    data["shape_corrected_fraction"] = data["shape_corrected_n"] / len(verdict)
     return xr.Dataset({k: ("shape", v) for k, v in data.items()}, {"shape": list(VERDICTS)})
 
 
@@ -103,28 +142,67 @@ def mean_response(series: list[Series], own: np.ndarray) -> pd.DataFrame:
     return points.groupby(["head", "identity", "strength"], as_index=False, sort=True).mean()
 
 
-def _mixed(series: list[Series], own: np.ndarray) -> xr.Dataset:
+def _mixed(series: list[Series], own: np.ndarray, random_slopes: bool) -> xr.Dataset:
     points = mean_response(series, own)
     order = {head: i for i, head in enumerate(sorted_heads(points["head"]))}
     points = points.sort_values("head", key=lambda heads: heads.map(order), kind="stable")
-    model = mixed_model(
-        *(points[c].to_numpy() for c in ("activity", "strength", "head", "identity"))
-    )
+    columns = [points[c].to_numpy() for c in ("activity", "strength", "head", "identity")]
+    model = mixed_model(*columns, random_slopes=random_slopes)
+    names = ("mixed_coefficient", "mixed_coefficient_low", "mixed_coefficient_high", "mixed_p")
     data: dict[str, Any] = {
-        "mixed_coefficient": ("term", model.terms["coefficient"].to_numpy()),
-        "mixed_coefficient_low": ("term", model.terms["low"].to_numpy()),
-        "mixed_coefficient_high": ("term", model.terms["high"].to_numpy()),
-        "mixed_p": ("term", model.terms["p"].to_numpy()),
-        "mixed_identity_sd": model.identity_sd,
-        "mixed_residual_sd": model.residual_sd,
+        name: ("term", model.terms[column].to_numpy())
+        for name, column in zip(names, COLUMNS, strict=True)
     }
+    data |= {"mixed_identity_sd": model.identity_sd, "mixed_residual_sd": model.residual_sd}
+    if random_slopes:
+        data["mixed_slope_sd"] = model.slope_sd
     said = {"mixed_status": model.status, "mixed_n": len(points)}
     return xr.Dataset(data, {"term": list(model.terms.index)}, said)
 
 
+def _mixed_units(series: list[Series], own: np.ndarray, random_slopes: bool) -> xr.Dataset:
+    """Return the mixed model of every unit, on the expression on which it is tested."""
+    heads = sorted_heads(one.head for one in series)
+    fitted: list[MixedModel] = []
+    for unit, expression in enumerate(own):
+        chosen = [
+            s for head in heads for s in series if (s.head, s.expression) == (head, expression)
+        ]
+        lengths = [len(one.strength) for one in chosen]
+        model = mixed_model(
+            np.concatenate([one.activity[:, unit] for one in chosen]),
+            np.concatenate([one.strength for one in chosen]),
+            np.repeat([one.head for one in chosen], lengths),
+            np.repeat([f"{one.head}/{one.identity}" for one in chosen], lengths),
+            random_slopes=random_slopes,
+        )
+        fitted.append(_comparable(model, heads, [one.head for one in chosen]))
+    terms = ["intercept", "strength"] + [t for h in heads[1:] for t in (h, f"strength x {h}")]
+    values = np.stack(
+        [one.terms.reindex(terms)[list(COLUMNS)].to_numpy() for one in fitted], axis=1
+    )
+    names = ("coefficient", "coefficient_low", "coefficient_high", "p")
+    data: dict[str, Any] = {
+        f"unit_mixed_{name}": (("term", "neuroid"), values[..., k]) for k, name in enumerate(names)
+    }
+    corrected = false_discovery(values[..., 3].T).T
+    data["unit_mixed_p_corrected"] = (("term", "neuroid"), corrected)
+    data["unit_mixed_status"] = ("neuroid", np.array([one.status for one in fitted]))
+    return xr.Dataset(data, {"term": terms})
+
+
+def _comparable(model: MixedModel, heads: list[str], shown: list[str]) -> MixedModel:
+    """Return the model, without numbers where its terms do not mean what those of others do."""
+    lacking = [head for head in heads if head not in shown]
+    if not lacking:
+        return model
+    status = f"its expression is not shown on {', '.join(lacking)}"
+    return replace(model, terms=model.terms * np.nan, status=status)
+
+
 def verdict_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a verdict: n and fraction of the units, with low and high."""
-    names = ("n", "fraction", "fraction_low", "fraction_high")
+    """Return a row a verdict: n and fraction of the units, with low and high, and corrected."""
+    names = ("n", "fraction", "fraction_low", "fraction_high", "corrected_n", "corrected_fraction")
     table = {name: result[f"shape_{name}"].to_numpy() for name in names}
     return pd.DataFrame({"verdict": result["shape"].to_numpy().astype(str), **table})
 
@@ -135,3 +213,22 @@ def mixed_table(result: xr.Dataset) -> pd.DataFrame:
     table = {name.removeprefix("mixed_"): result[name].to_numpy() for name in names}
     terms = result["term"].to_numpy().astype(str)
     return pd.DataFrame({"term": terms, **table, "status": result.attrs["mixed_status"]})
+
+
+def unit_table(result: xr.Dataset) -> pd.DataFrame:
+    """Return a row a unit: status, verdicts, slope, every test with its correction.
+
+    Of `mixed="units"` also the slope of the mixed model, mixed_slope, with p and status.
+    """
+    names = ["unit", "tested_expression", "status", "verdict", "verdict_corrected", "unit_slope"]
+    names += ["unit_slope_low", "unit_slope_high", "curvature", "saturation"]
+    names += [name + end for name in TESTS for end in ("", "_corrected")]
+    table = {"neuroid": result["neuroid"].to_numpy()}
+    table |= {name: result[name].to_numpy() for name in names}
+    if "unit_mixed_p" in result:
+        slope = result.sel(term="strength")
+        for name in ("coefficient", "coefficient_low", "coefficient_high", "p", "p_corrected"):
+            column = "mixed_" + name.replace("coefficient", "slope")
+            table[column] = slope[f"unit_mixed_{name}"].to_numpy()
+        table["mixed_status"] = result["unit_mixed_status"].to_numpy()
+    return pd.DataFrame(table)

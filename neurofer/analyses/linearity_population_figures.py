@@ -16,9 +16,10 @@ from neurofer.analyses.figures import (
     colour_of,
     data_of,
     error_bars,
-    span,
     style,
 )
+from neurofer.analyses.linearity_figures import units_of
+from neurofer.analyses.unit_status import NOT_FINITE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -64,6 +65,7 @@ def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         figure.add_bar(
             name=name,
             legendgroup=name,
+            offsetgroup=name,
             showlegend=many,
             x=shapes,
             y=value,
@@ -74,31 +76,54 @@ def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             row=1,
             col=1,
         )
+        figure.add_scatter(
+            name="corrected",
+            showlegend=False,
+            offsetgroup=name,
+            x=shapes,
+            y=result["shape_corrected_fraction"].to_numpy(),
+            mode="markers",
+            cliponaxis=False,
+            marker={"symbol": "diamond", "size": 9, "color": "white"}
+            | {"line": {"color": INK, "width": 1.5}},
+            customdata=result["shape_corrected_n"].to_numpy(),
+            hovertemplate="%{x}, corrected: %{customdata} units, %{y:.1%}<extra></extra>",
+            row=1,
+            col=1,
+        )
         _add_boxes(figure, name, result, colour)
-    units = span([one.attrs["n_units"] for one in results.values()])
     alpha = {float(_option(one, "alpha")) for one in results.values()}
     level = ", ".join(f"{100 * one:g} %" for one in sorted(alpha))
     note = (
-        f"n = {units} units, F tests at {level}, not corrected; error bars: 95 %, Wilson, over "
-        f"units<br>boxes: quartiles over units; whiskers: 5 and 95 %<br>{data_of(results)}"
+        f"n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % over "
+        f"units;<br>diamonds: corrected over units (Benjamini-Hochberg); boxes: quartiles over "
+        f"units; whiskers: 5 and 95 %<br>{data_of(results)}"
     )
     style(figure, title="Linearity in strength, unit by unit", note=note, height=760, top=56)
     figure.update_yaxes(title_text="Part of the units", range=[0, 1.04], row=1, col=1)
-    figure.update_yaxes(title_text="Index", range=[-1.04, 1.04], row=2, col=1)
+    falling = any(min(box.lowerfence) < 0 for box in figure.select_traces({"type": "box"}))
+    figure.update_yaxes(title_text="Index", range=[-1.04 * falling, 1.04], row=2, col=1)
     figure.add_hline(y=0, line={"color": INK, "width": 0.6}, row=2, col=1)
-    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(barmode="group", boxmode="group", legend=legend)
+    legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yref": "container"}
+    figure.update_layout(
+        margin={"b": 64 + 40 * many},
+        barmode="group",
+        scattermode="group",
+        boxmode="group",
+        legend=legend,
+    )
     return figure
 
 
 def _add_boxes(figure: Figure, name: str, result: xr.Dataset, colour: str) -> None:
     tested = result["tested_expression"].to_numpy().astype(str)
+    finite = result["status"].to_numpy() != NOT_FINITE
     own = result["series_expression"].to_numpy().astype(str)[:, None] == tested
     ends = [0.05, 0.25, 0.5, 0.75, 0.95]
     found = []
     for index in INDICES:
         values = np.where(own, result[index].to_numpy(), np.nan)
-        found.append(np.quantile(np.nanmedian(values, axis=0), ends))
+        found.append(np.nanquantile(np.nanmedian(values[:, finite], axis=0), ends))
     low, q1, median, q3, high = np.array(found).T
     figure.add_box(
         name=name,

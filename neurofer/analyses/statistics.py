@@ -258,6 +258,29 @@ def cluster_interval(
     return Interval(np.nan, np.nan, NO_INTERVAL)
 
 
+def false_discovery(p: np.ndarray) -> np.ndarray:
+    """Return p-values corrected over tests by statsmodels, after Benjamini & Hochberg.
+
+    Benjamini & Hochberg 1995, JRSS B 57:289. What was not tested (NaN) stays so and is not counted.
+
+    Args:
+        p: (tests,) or (tests, ...), corrected along the first axis.
+
+    >>> false_discovery(np.array([0.01, np.nan, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.asarray(p, float)
+    if p.ndim > 1:
+        flat = [false_discovery(column) for column in p.reshape(len(p), -1).T]
+        return np.stack(flat, axis=-1).reshape(p.shape)
+    found, tested = np.full(len(p), np.nan), np.isfinite(p)
+    if tested.any():
+        found[tested] = multipletests(p[tested], method="fdr_bh")[1]
+    return found
+
+
 def _cluster_counts(
     correct: np.ndarray, clusters: np.ndarray, strata: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -100,7 +100,9 @@ def _add_bars(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
             x=names,
             y=value,
             error_y=error_bars(value, low, high),
-            marker={"color": colour_of(head, HEAD_COLOURS, k), "line": {"width": 0}},
+            # Hatched, because it is as dark as that of the humans in grey print.
+            marker={"color": colour_of(head, HEAD_COLOURS, k), "line": {"width": 0}}
+            | {"pattern": {"shape": "/" if head == ALL else "", "fillmode": "overlay", "size": 8}},
             # A head that could not be tested has no bar, which must not read as 0 %.
             text=["" if np.isfinite(v) else "not tested" for v in value],
             textangle=-90,
@@ -140,6 +142,7 @@ def _add_lines(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
             y=value,
             error_y={**error_bars(value, low, high), "color": colour, "visible": barred},
             mode="lines+markers",
+            cliponaxis=False,  # at 0 % the axis hides half of a symbol
             line={"color": colour, "width": 2, "dash": "solid" if k < 8 else "dot"},
             marker={"symbol": marker, "size": 9},
             legend="legend2",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from neurofer.analyses import linearity
-from neurofer.analyses.linearity import fit_series
+from neurofer.analyses.linearity_series import fit_series
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, norm_referenced_units, simulated_faces
 

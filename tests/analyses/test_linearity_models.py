@@ -7,19 +7,20 @@ import pandas as pd
 import pytest
 import scipy.stats
 import statsmodels.formula.api as smf
+import xarray as xr
 from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.anova import anova_lm
 
 from neurofer.analyses import linearity
+from neurofer.analyses.linearity_mixed import mixed_model
 from neurofer.analyses.linearity_models import (
     curvature_test,
     isotonic_r2,
     kendall,
-    mixed_model,
     naka_rushton_advantage,
     norm_index,
 )
-from neurofer.analyses.linearity_population import mixed_table, verdict_table
+from neurofer.analyses.linearity_population import mixed_table, unit_table, verdict_table
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, norm_referenced_units, simulated_faces
 
@@ -70,6 +71,49 @@ def test_f_tests_are_those_of_statsmodels():
         assert found["curvature"][unit] == pytest.approx(lines[3].params["I(x ** 2)"])
 
 
+def test_one_sided_tests_lack_of_fit_and_intervals_are_those_of_statsmodels_and_scipy():
+    """One side of the t test of the curvature; a mean a strength; a t interval over slopes."""
+    x, y, name = _units(lambda s: np.sqrt(s), 4, series=6, noise=0.8)
+    y[:, 1] *= -1
+    # The ends have their means by the line.
+    inner = "".join(f" + I((x == {level}) * 1.0)" for level in LEVELS[1:-1])
+    found = curvature_test(x, y, name)
+    for unit in range(4):
+        data = pd.DataFrame({"x": x, "y": y[:, unit], "s": name})
+        line, bent, free = (
+            smf.ols(f"y ~ C(s) * x {more}", data).fit() for more in ("", "+ I(x**2)", inner)
+        )
+        t, df = bent.tvalues["I(x ** 2)"], bent.df_resid
+        sign = np.sign(found["slope"][unit])
+        assert found["saturating_p"][unit] == pytest.approx(scipy.stats.t.cdf(sign * t, df))
+        assert found["accelerating_p"][unit] == pytest.approx(scipy.stats.t.sf(sign * t, df))
+        theirs = anova_lm(line, free)["Pr(>F)"][1]
+        assert found["lack_of_fit_p"][unit] == pytest.approx(theirs)
+        slopes = [np.polyfit(x[name == s], y[name == s, unit], 1)[0] for s in range(6)]
+        interval = scipy.stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
+        assert (found["slope_low"][unit], found["slope_high"][unit]) == pytest.approx(interval)
+
+
+def test_the_sandwich_of_unequal_series_is_that_of_statsmodels():
+    x, y, name = _units(lambda s: s, 1, series=6)
+    kept = np.arange(len(x)) % 7 != 3
+    x, y, name = x[kept], y[kept], name[kept]
+    found = curvature_test(x, y, name)
+    data = pd.DataFrame({"x": x, "y": y[:, 0], "s": name})
+    fit = smf.ols("y ~ C(s) + x", data).fit(
+        cov_type="cluster", cov_kwds={"groups": name, "use_correction": False}
+    )
+    half = scipy.stats.t.ppf(0.975, 5) * fit.bse["x"] * np.sqrt(6 / 5)
+    assert found["slope_high"][0] - found["slope"][0] == pytest.approx(half)
+
+
+def test_a_sigmoid_that_no_curvature_shows_lacks_fit():
+    """Its first half accelerates as its second saturates."""
+    found = curvature_test(*_units(lambda s: 10 / (1 + np.exp(-12 * (s - 0.5))), 200, noise=0.7))
+    assert (found["curvature_p"] < 0.05).mean() < 0.1
+    assert (found["lack_of_fit_p"] < 0.05).mean() > 0.9
+
+
 def test_linear_units_are_called_curved_at_the_level_of_the_test():
     """4000 units: 5 % within three standard errors, though identities differ in gain."""
     x, y, name = _units(lambda s: s, 4000, series=8)
@@ -113,7 +157,7 @@ def test_naka_rushton_wins_where_the_truth_saturates():
 def test_units_that_cannot_be_tested_say_so():
     x, y, name = np.array([0, 0.5, 1.0]), np.array([[1.0, 2], [1, 3], [1, 5]]), np.zeros(3)
     found = curvature_test(x, y, name)
-    assert found["status"].tolist() == ["constant", "too few strengths"]
+    assert found["status"].tolist() == ["constant", "too few levels"]
     assert found["verdict"].tolist() == ["flat", "not testable"]
     assert np.isnan(found["curvature_p"]).all()
 
@@ -142,6 +186,105 @@ def test_the_mixed_model_is_statsmodels_own():
         assert row["low"] < {"x": 30, "x:C(head)[T.monkey]": -10}[name] < row["high"]
     assert found.residual_sd == pytest.approx(np.sqrt(theirs.scale), rel=1e-3)
     assert found.identity_sd == pytest.approx(np.sqrt(theirs.cov_re.iloc[0, 0]), rel=1e-2)
+
+
+def test_random_slopes_are_statsmodels_own():
+    generator = np.random.default_rng(2)
+    y, x, head, identity = _population()
+    y = y + 8 * generator.normal(size=16)[identity.astype(int)] * x
+    found = mixed_model(y, x, head, identity, random_slopes=True)
+    data = pd.DataFrame({"y": y, "x": x, "head": head, "identity": identity})
+    theirs = smf.mixedlm("y ~ x * C(head)", data, groups="identity", re_formula="~x").fit()
+    assert found.terms.loc["strength", "coefficient"] == pytest.approx(theirs.params["x"], rel=1e-3)
+    assert found.terms.loc["strength", "low"] == pytest.approx(theirs.conf_int()[0]["x"], rel=1e-2)
+    assert found.slope_sd == pytest.approx(np.sqrt(theirs.cov_re.iloc[1, 1]), rel=1e-2)
+    # Slopes that differ widen the interval of their mean.
+    fixed = mixed_model(y, x, head, identity)
+    assert np.isnan(fixed.slope_sd)
+    assert found.terms.loc["strength", "p"] > fixed.terms.loc["strength", "p"]
+
+
+@pytest.fixture(scope="module")
+def by_unit():
+    """Two linear units, a silent one and a broken one, on two heads, with all mixed models."""
+    faces = simulated_faces(heads=("human", "monkey"), expressions=("neutral", "fear", "sad"))
+    recording = coding_units(faces, "expression", 4)
+    activity = np.tile(faces.table["strength"].to_numpy()[:, None], 4) * [10, 10, 0, 10]
+    activity += np.random.default_rng(0).normal(size=activity.shape) * [1, 1, 0, 1]
+    activity[3, 3] = np.nan
+    recording = recording.copy(data=activity.astype(np.float32))
+    return recording, linearity.run(recording, None, mixed="units", n_bootstrap=20)
+
+
+def test_every_units_mixed_model_is_that_of_its_own_activity(by_unit):
+    recording, result = by_unit
+    shown = recording["expression"].to_numpy()
+    for unit in range(2):
+        own = str(result["tested_expression"][unit].item())
+        rows = (shown == own) | (shown == "neutral")
+        order = np.argsort(recording["head"].to_numpy()[rows], kind="stable")
+        columns = [
+            recording.to_numpy()[rows][order, unit],
+            recording["strength"].to_numpy()[rows][order],
+            recording["head"].to_numpy()[rows][order],
+            np.char.add(recording["head"].to_numpy(), recording["identity"].to_numpy())[rows][
+                order
+            ],
+        ]
+        reference = mixed_model(*columns)
+        found = result["unit_mixed_coefficient"].isel(neuroid=unit).to_numpy()
+        np.testing.assert_allclose(found, reference.terms["coefficient"], rtol=1e-4, atol=1e-4)
+        assert str(result["unit_mixed_status"][unit].item()) == reference.status
+
+
+def test_units_that_cannot_be_measured_say_so_and_do_not_count(by_unit):
+    recording, result = by_unit
+    assert result["status"].to_numpy().tolist() == ["ok", "ok", "constant", "not finite"]
+    assert result["verdict"].to_numpy().tolist()[2:] == ["flat", "not testable"]
+    assert result["unit_mixed_status"].to_numpy().tolist()[2:] == [
+        "activity is constant", "not finite",
+    ]  # fmt: skip
+    assert result.attrs["n_not_finite"] == 1
+    assert result.attrs["n_units"] == 4
+    assert int(result["shape_n"].sum()) == 3
+    # What is said of the others is what is said of them without it.
+    alone = linearity.run(recording[:, :3], None, n_bootstrap=20)
+    xr.testing.assert_equal(alone["median_r2"], result["median_r2"])
+    np.testing.assert_array_equal(alone["r2"], result["r2"][:, :3])
+    assert np.isfinite(result["r2"][:, :3]).all()
+    assert np.isnan(result["r2"][:, 3]).all()
+    for units in (False, True):
+        figure = linearity.figure({"a": result}, units=units)
+        assert "3 units (1 set aside: not finite)" in figure.layout.title.text
+    with pytest.raises(NeuroferError, match=r"1 of 1 units .* not finite"):
+        linearity.run(recording[:, 3:], None)
+
+
+def test_tests_are_corrected_over_units(by_unit):
+    _, result = by_unit
+    table = unit_table(result)
+    assert table["neuroid"].tolist() == result["neuroid"].to_numpy().tolist()
+    for name in ("slope_p", "curvature_p", "saturating_p", "lack_of_fit_p", "mixed_p"):
+        p = table[name].to_numpy()
+        tested = np.isfinite(p)
+        assert tested.tolist() == [True, True, False, False]
+        theirs = scipy.stats.false_discovery_control(p[tested])
+        np.testing.assert_allclose(table[f"{name}_corrected"][tested], theirs)
+    assert (table["unit_slope_low"] < table["unit_slope"])[:2].all()
+    assert (verdict_table(result)["corrected_n"].sum()) == 3
+
+
+def test_a_unit_whose_expression_lacks_a_head_has_no_comparable_model():
+    faces = simulated_faces(heads=("human", "monkey"), expressions=("neutral", "fear", "sad"))
+    recording = norm_referenced_units(faces, noise=0.1)
+    lost = (recording["head"] == "human") & (recording["expression"] == "sad")
+    part = recording.isel(presentation=np.flatnonzero(~lost))
+    result = linearity.run(part, mixed="units", n_bootstrap=20)
+    sad = (result["unit"] == "sad").to_numpy()
+    said = str(result["unit_mixed_status"].to_numpy()[sad][0])
+    assert said == "its expression is not shown on human"
+    assert np.isnan(result["unit_mixed_p"].to_numpy()[:, sad]).all()
+    assert np.isfinite(result["unit_mixed_p"].to_numpy()[:, ~sad]).all()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +350,7 @@ def test_units_without_a_label_are_tested_where_they_respond_most():
     ("options", "message"),
     [
         ({"saturation": "cubic"}, "saturation='cubic' is unknown"),
-        ({"mixed": "units"}, "mixed='units' is unknown"),
+        ({"mixed": "unit"}, "mixed='unit' is unknown; choose from population, units, none"),
         ({"alpha": 1.5}, "alpha=1.5 must lie between 0 and 1"),
     ],
 )
@@ -221,7 +364,7 @@ def test_the_population_figure_says_n_and_data(subjects):
     faces = simulated_faces(heads=("human",))
     result = linearity.run(coding_units(faces, "expression", 9, noise=0.5), None, n_bootstrap=20)
     figure = linearity.figure({f"s{k}": result for k in range(subjects)}, units=True)
-    assert len(figure.data) == 2 * subjects
+    assert len(figure.data) == 3 * subjects  # bars, corrected, boxes
     for words in ("n = 9 units", "95 %", "5 %", "(simulated)"):
         assert words in figure.layout.title.text
     parts = [float(value) for value in figure.data[0].y]

@@ -1,0 +1,112 @@
+"""Mixed models of activity on strength x head, of a population's mean or of every unit."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neurofer.analyses.linearity_models import FEWEST_GROUPS
+from neurofer.analyses.unit_status import CONSTANT
+
+CONVERGED = "converged"
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """A linear mixed model, fitted by restricted maximum likelihood.
+
+    Attributes:
+        terms: a row a fixed effect, indexed by its name: coefficient, low, high (95 %, normal), p.
+        identity_sd: of the random intercepts.
+        slope_sd: of the random slopes; NaN without.
+        residual_sd: of the noise.
+        status: "converged", or in words what is wrong; then the numbers must not be trusted.
+    """
+
+    terms: pd.DataFrame
+    identity_sd: float
+    slope_sd: float
+    residual_sd: float
+    status: str
+
+
+def mixed_model(
+    activity: np.ndarray,
+    strength: np.ndarray,
+    head: np.ndarray,
+    identity: np.ndarray,
+    *,
+    random_slopes: bool = False,
+) -> MixedModel:
+    """Fit activity ~ strength * head with identity as random effect, by statsmodels' MixedLM.
+
+    Heads are coded as differences from the first that is named: "strength" is its slope,
+    "strength x monkey" what the monkey's differs by.
+
+    Args:
+        activity: (n,).
+        strength: (n,).
+        head: (n,) names; the first row's is the reference.
+        identity: (n,) groups of the random intercepts, named within their head.
+        random_slopes: identities also differ in slope, with any covariance of the two.
+
+    Returns:
+        The model. What statsmodels warns of, and a fit that fails, stand in `status`.
+    """
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    heads = list(dict.fromkeys(np.asarray(head).tolist()))
+    x = np.asarray(strength, float)
+    design: dict[str, np.ndarray] = {"intercept": np.ones_like(x), "strength": x}
+    for name in heads[1:]:
+        design[name] = (np.asarray(head) == name).astype(float)
+        design[f"strength x {name}"] = x * design[name]
+    y = np.asarray(activity, float)
+    groups = len(np.unique(identity))
+    if not np.isfinite(y).all():
+        return _no_model(list(design), "activity is not finite")
+    if groups < FEWEST_GROUPS:
+        return _no_model(list(design), f"{groups} identities; random effects need {FEWEST_GROUPS}")
+    if np.ptp(y) <= CONSTANT * np.abs(y).max():
+        return _no_model(list(design), "activity is constant")
+    columns = pd.DataFrame(design)
+    line = np.linalg.lstsq(columns.to_numpy(), y, rcond=None)[0]
+    # In units of the noise: the warnings of statsmodels compare variances with absolute numbers.
+    scale = float(np.std(y - columns.to_numpy() @ line))
+    if scale <= CONSTANT * np.abs(y).max():
+        return _no_model(list(design), "activity follows strength and head exactly: no noise")
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            fit = MixedLM(
+                y / scale,
+                columns,
+                groups=np.asarray(identity),
+                exog_re=columns[["intercept", "strength"][: 1 + random_slopes]],
+            ).fit(reml=True)
+            terms = _terms(fit, list(design), scale)
+    except (np.linalg.LinAlgError, ValueError) as error:
+        return _no_model(list(design), f"not fitted: {error}")
+    said = [str(one.message).splitlines()[0] for one in told]
+    if not fit.converged:
+        said.insert(0, "not converged")
+    variances = [*np.diag(np.asarray(fit.cov_re)), *([] if random_slopes else [np.nan]), fit.scale]
+    sd = np.sqrt(np.maximum(np.array(variances, float), 0)) * scale
+    status = "; ".join(dict.fromkeys(said)) or CONVERGED
+    return MixedModel(terms, float(sd[0]), float(sd[1]), float(sd[2]), status)
+
+
+def _terms(fit: Any, names: list[str], scale: float) -> pd.DataFrame:
+    interval = np.asarray(fit.conf_int())[: len(names)] * scale
+    columns = {"coefficient": np.asarray(fit.fe_params) * scale, "low": interval[:, 0]}
+    columns |= {"high": interval[:, 1], "p": np.asarray(fit.pvalues)[: len(names)]}
+    return pd.DataFrame(columns, index=names)
+
+
+def _no_model(names: list[str], status: str) -> MixedModel:
+    terms = pd.DataFrame(np.nan, index=names, columns=["coefficient", "low", "high", "p"])
+    return MixedModel(terms, np.nan, np.nan, np.nan, status)
