@@ -1,0 +1,349 @@
+"""How often tuning curves are found for what they are: families, models, parameters, intervals.
+
+    from neurofer.simulation.recovery.tuning import confusion
+    found = confusion(strengths=[0, 50, 100], n_identities=8, snr=1.5)
+    found["family_share"].to_pandas()
+
+Model recovery, as Wilson & Collins 2019 (eLife 8:e49547) ask for before models are compared: units
+of known tuning are simulated in a design, all models are fitted, and the shares are counted.
+The signal-to-noise ratio is the SD of the tuning over the strengths shown over the SD of the noise
+of a presentation; `snr_of="range"` takes the tuning's peak-to-peak instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.simulation.recovery import Recovered, mean, share
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+SUMMARY = (
+    "units of eight tuning curves at five strengths x fifteen identities, and of three in a space "
+    "of three features, SNR 3: family and model found, bias and coverage of parameters"
+)
+DEFAULT_N = 1000
+STRENGTHS, IDENTITIES, SNR, RESAMPLES = (0, 0.25, 0.5, 0.75, 1.0), 15, 3.0, 1000
+SNR_OF = ("sd", "range")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Units of a model whose parameters are uniform between bounds, at strengths from 0 to 1.
+
+    Attributes:
+        model: one of the models of strength.
+        low: of its parameters, "a" first.
+        high: of the same.
+    """
+
+    model: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Return (n, parameters)."""
+        return generator.uniform(self.low, self.high, (n, len(self.low)))
+
+
+# The features of a curve (threshold, midpoint, peak) lie inside the range, and nothing happens
+# within less than about two strengths, which no estimator could see: sigmoids rise from 10 to 90 %
+# within 0.35 to 0.75, peaks are 0.35 to 0.7 wide at half their height. Exponents near 1, which are
+# neither accelerating nor saturating, are left out.
+TRUTHS = {
+    "flat": Truth("flat", (2,), (8,)),
+    "linear": Truth("linear", (2, 5), (8, 20)),
+    "rectified": Truth("rectified", (2, 5, 0.25), (8, 20, 0.6)),
+    "v-shape": Truth("v-shape", (2, 5, 5, 0.35), (8, 20, 20, 0.65)),
+    "power-convex": Truth("power", (2, 5, 1.8), (8, 20, 4)),
+    "power-concave": Truth("power", (2, 5, 0.25), (8, 20, 0.6)),
+    "sigmoid": Truth("sigmoid", (2, 5, 0.3, 6), (8, 20, 0.6, 12)),
+    "naka-rushton": Truth("naka-rushton", (2, 5, 0.2, 1.5), (8, 20, 0.5, 4)),
+    "gaussian": Truth("gaussian", (2, 5, 0.3, 0.15), (8, 20, 0.7, 0.3)),
+}
+
+
+@dataclass(frozen=True)
+class Units:
+    """Simulated units: x (n,), responses (n, units), identity (n,), values and their family."""
+
+    x: np.ndarray
+    responses: np.ndarray
+    identity: np.ndarray
+    values: np.ndarray
+    family: np.ndarray
+
+
+def confusion(
+    strengths: Sequence[float] = STRENGTHS,
+    n_identities: int = IDENTITIES,
+    snr: float = SNR,
+    *,
+    snr_of: str = "sd",
+    n_units: int = 500,
+    models: Sequence[str] | None = None,
+    criterion: str = "bic",
+    truths: Mapping[str, Truth] | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Return how often simulated units of known tuning are found for what they are in a design.
+
+    Args:
+        strengths: shown of every identity, from 0 up, in any unit.
+        n_identities: number of identities (or of repetitions, if they are independent).
+        snr: signal-to-noise ratio of a presentation; flat units have noise of SD 1.
+        snr_of: what is divided by the SD of the noise: "sd" of the tuning, or its "range".
+        n_units: simulated units of each truth.
+        models: that are compared; by default all of strength.
+        criterion: "bic", "aicc" or "aic".
+        truths: name -> parameters of units, at strengths as parts of the greatest; by default
+            `TRUTHS`.
+        seed: of parameters and noise.
+
+    Returns:
+        By truth and model model_share, by truth and families family_share: the parts of the units
+        that are found to be this. By truth model_right and family_right, and family_low and
+        family_high, its 95 % interval (Wilson).
+
+    Raises:
+        NeuroferError: strengths are negative, not finite or the same, or an option is unknown.
+    """
+    from neurofer.analyses.statistics import wilson_interval
+    from neurofer.analyses.tuning.families import FAMILIES
+    from neurofer.analyses.tuning.models import STRENGTH_MODELS
+
+    names = tuple(STRENGTH_MODELS if models is None else models)
+    truths = TRUTHS if truths is None else truths
+    rows: dict[str, list[Any]] = {}
+    for k, truth in enumerate(truths.values()):
+        generator = np.random.default_rng((seed, k))
+        units = simulate(truth, n_units, strengths, n_identities, snr, generator, snr_of=snr_of)
+        best, family = found(units, names, criterion)
+        right = float((family == units.family).sum())
+        low, high = wilson_interval(right, n_units)
+        for name, value in {
+            "model_share": np.array([(best == one).mean() for one in names]),
+            "family_share": np.array([(family == one).mean() for one in FAMILIES]),
+            "model_right": float((best == truth.model).mean()),
+            "family_right": right / n_units,
+            "family_low": low,
+            "family_high": high,
+        }.items():
+            rows.setdefault(name, []).append(value)
+    dims = {"model_share": ("truth", "model"), "family_share": ("truth", "families")}
+    stated = {"strengths": list(map(float, strengths)), "n_identities": n_identities, "snr": snr}
+    return xr.Dataset(
+        {name: (dims.get(name, ("truth",)), np.array(part)) for name, part in rows.items()},
+        {"truth": list(truths), "model": list(names), "families": list(FAMILIES)},
+        {"data": "simulated", "snr_of": snr_of, "n_units": n_units, "seed": seed}
+        | {"criterion": criterion, **stated},
+    )
+
+
+def simulate(
+    truth: Truth,
+    n_units: int,
+    strengths: Sequence[float],
+    n_identities: int,
+    snr: float,
+    generator: np.random.Generator,
+    *,
+    snr_of: str = "sd",
+) -> Units:
+    """Return units of a truth in a design, with independent Gaussian noise; as `confusion`."""
+    levels = np.unique(np.asarray(strengths, float))
+    if len(levels) < 2 or not np.isfinite(levels).all() or levels[0] < 0:
+        raise NeuroferError(
+            f"strengths={list(strengths)} must be at least two different numbers of at least 0"
+        )
+    if snr_of not in SNR_OF:
+        raise unknown_choice("snr_of", snr_of, SNR_OF)
+    if n_identities < 2 or n_units < 1 or not snr > 0:
+        raise NeuroferError(
+            f"n_identities={n_identities}, n_units={n_units} and snr={snr}: these must be at least "
+            "2, at least 1, and positive"
+        )
+    values = truth.draw(n_units, generator)
+    return _noisy(
+        truth.model, levels, levels / levels[-1], values, n_identities, snr, generator, snr_of
+    )
+
+
+def _noisy(
+    model: str,
+    shown: np.ndarray,
+    x: np.ndarray,
+    values: np.ndarray,
+    n_identities: int,
+    snr: float,
+    generator: np.random.Generator,
+    snr_of: str = "sd",
+) -> Units:
+    """Return units of a model at levels x, which the fits know as `shown`."""
+    from neurofer.analyses.tuning.families import families_of
+    from neurofer.analyses.tuning.fitting import predict
+
+    curve = predict(model, x, values)
+    size = curve.std(axis=0) if snr_of == "sd" else np.ptp(curve, axis=0)
+    noise = np.where(size > 1e-9 * np.abs(curve).max(axis=0), size / snr, 1.0)
+    draws = generator.normal(size=(n_identities * len(x), len(values)))
+    return Units(
+        np.concatenate([shown] * n_identities),
+        np.tile(curve, (n_identities, 1)) + noise * draws,
+        np.repeat(np.arange(n_identities), len(x)),
+        values,
+        families_of(shown, np.full(len(values), model), curve),
+    )
+
+
+def found(units: Units, models: Sequence[str], criterion: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (units,) the best model and its family."""
+    from neurofer.analyses.tuning.families import families_of
+    from neurofer.analyses.tuning.fitting import fit_all, predict, select
+
+    fits = fit_all(units.x, units.responses, models)
+    best = select(fits, criterion)
+    levels = np.unique(units.x, axis=0)
+    curve = np.full((len(levels), len(best)), np.nan)
+    for name, one in fits.items():
+        own = best == name
+        if own.any():
+            curve[:, own] = predict(name, levels, one.values[own])
+    return best, families_of(levels, best, curve)
+
+
+def figure(found: xr.Dataset) -> Figure:
+    """Return the confusion matrices of families and of models, in percent of simulated units."""
+    from neurofer.analyses.figures import add_confusion, grid, style
+
+    drawn, places = grid(["family found", "model found"], columns=2)
+    for k, (name, dim) in enumerate((("family_share", "families"), ("model_share", "model"))):
+        percent = 100 * found[name].rename({dim: "answer"})
+        add_confusion(drawn, percent, name, places[k], scale=k == 1)
+        drawn.update_yaxes(autorange="reversed", row=1, col=1 + k)
+    attrs = found.attrs
+    strengths = ", ".join(f"{one:g}" for one in attrs["strengths"])
+    size = "SD" if attrs["snr_of"] == "sd" else "range"
+    note = (
+        f"rows: simulated truth, {attrs['n_units']} units each, in percent; "
+        f"best model by {attrs['criterion'].upper()}<br>strengths {strengths}; "
+        f"{attrs['n_identities']} identities; SNR {attrs['snr']:g} ({size} of tuning / SD of noise)"
+    )
+    return style(drawn, title="What simulated tuning is found to be", note=note, height=520)
+
+
+def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
+    """Yield how often families and models are found, and the bias and coverage of parameters."""
+    yield from _families(n, seed)
+    yield from _features(n, seed)
+    yield from _parameters(n, seed)
+
+
+def _families(n: int, seed: int) -> Iterator[Recovered]:
+    from neurofer.analyses.tuning.models import STRENGTH_MODELS
+
+    for size, kind in (("sd", "family"), ("range", "family_by_range")):
+        for k, (name, truth) in enumerate(TRUTHS.items()):
+            generator = np.random.default_rng((seed, k))
+            units = simulate(truth, n, STRENGTHS, IDENTITIES, SNR, generator, snr_of=size)
+            best, family = found(units, STRENGTH_MODELS, "bic")
+            over = "SD" if size == "sd" else "peak-to-peak"
+            what = (
+                f"share of {name} units given their {{}} by BIC; {over} of tuning / SD of noise 3"
+            )
+            goal = (0.9, 1.0) if size == "sd" else None
+            yield share(
+                f"tuning.{kind}.{name}", what.format("family"), family == units.family, goal
+            )
+            if size == "sd":
+                hits = best == truth.model
+                yield share(f"tuning.model.{name}", what.format("exact model"), hits)
+
+
+def _features(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield how often models of features are found, and how flat units are across their axis.
+
+    Faces lie at four strengths on 14 directions of a space of three features, and at its origin.
+    """
+    from neurofer.analyses.tuning.axis import orthogonal_tuning
+    from neurofer.analyses.tuning.models import FEATURE_MODELS
+
+    cube = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3).astype(float)
+    sides = cube[np.isin(np.abs(cube).sum(axis=1), (1, 3))]
+    sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+    faces = np.concatenate([np.zeros((1, 3)), *(sides * one for one in STRENGTHS[1:])])
+    for k, model in enumerate(FEATURE_MODELS[1:]):
+        generator = np.random.default_rng((seed, k, 2))
+        values = _feature_values(model, n, generator)
+        units = _noisy(model, faces, faces, values, IDENTITIES, SNR, generator)
+        best, _ = found(units, FEATURE_MODELS, "bic")
+        what = f"share of {model} units in a space of three features given their model by BIC"
+        yield share(f"tuning.family.{model}", what, best == model, (0.9, 1.0))
+        if model == "norm-direction":
+            continue
+        _, (low, high) = orthogonal_tuning(
+            units.x, units.responses, units.identity, np.zeros(len(units.x)),
+            n_bootstrap=RESAMPLES, seed=seed,
+        )  # fmt: skip
+        what = "share of 95 % intervals of tuning orthogonal to the axis that hold {}, {} units"
+        if model == "axis":
+            name, hits = "tuning.coverage.axis.orthogonal", (low <= 0) & (high >= 0)
+            yield share(name, what.format(0, model), hits, (0.93, 0.97))
+        else:
+            yield share(f"tuning.orthogonal.{model}", what.format("only declines", model), high < 0)
+
+
+def _feature_values(model: str, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (n, parameters): random directions; exemplars at half to full strength."""
+    direction = generator.normal(size=(n, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    a, b, place, width, nu = generator.uniform((2, 5, 0.5, 0.3, 1), (8, 20, 1, 0.6, 3), (n, 5)).T[
+        :, :, None
+    ]
+    if model == "axis":
+        return np.hstack([a, b * direction])
+    if model == "exemplar":
+        return np.hstack([a, b, place * direction, width])
+    return np.hstack([a, b, direction, nu])
+
+
+def _parameters(n: int, seed: int) -> Iterator[Recovered]:
+    from neurofer.analyses.tuning.fitting import MODELS, fit
+    from neurofer.analyses.tuning.resampling import bootstrap, intervals
+
+    for k, (name, truth) in enumerate(TRUTHS.items()):
+        generator = np.random.default_rng((seed, k, 1))
+        units = simulate(truth, n, STRENGTHS, IDENTITIES, SNR, generator)
+        one = np.zeros(len(units.x))
+        estimate = fit(units.x, units.responses, truth.model).values
+        replicates = bootstrap(
+            units.x, units.responses, units.identity, one, truth.model,
+            n_bootstrap=RESAMPLES, seed=seed,
+        )  # fmt: skip
+        low, high = intervals(replicates, units.identity, one)
+        covered = (low <= units.values) & (units.values <= high)
+        for j, parameter in enumerate(MODELS[truth.model].names()):
+            label = f"{name}.{parameter}"
+            error = estimate[:, j] / units.values[:, j] - 1
+            bias = "{} of estimate / truth - 1 of " + f"{parameter}, {name} fitted to {name} units"
+            yield mean(f"tuning.bias.{label}", bias.format("mean"), error, (-0.05, 0.05))
+            yield _median(f"tuning.median_bias.{label}", bias.format("median"), error)
+            what = f"share of 95 % intervals of {parameter} that hold the truth, {name} units"
+            yield share(f"tuning.coverage.{label}", what, covered[:, j], (0.93, 0.97))
+
+
+def _median(name: str, what: str, values: np.ndarray) -> Recovered:
+    """Return the median with the interval of the sign test."""
+    from scipy.stats import binom
+
+    n, ordered = len(values), np.sort(values)
+    least = int(binom.ppf(0.025, n, 0.5))
+    low, high = ordered[max(least - 1, 0)], ordered[min(n - least, n - 1)]
+    return Recovered(name, what, float(np.median(values)), float(low), float(high), n)
