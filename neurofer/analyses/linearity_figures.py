@@ -181,8 +181,10 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     if any(bool(np.isfinite(one["readout_low"]).any()) for one in by_head):
         bars = "error bars: 95 %, bootstrap over identities"
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
+    # Of several subjects, the panels say the names.
+    who = f"{next(iter(results))}; " if len(results) == 1 else ""
     lines = [
-        f"means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
+        f"{who}means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
         f"in brackets: 95 % interval, {' or '.join(sorted(methods))}",
         data_of(results),
     ]

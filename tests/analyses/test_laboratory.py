@@ -1,0 +1,180 @@
+"""Every analysis takes a laboratory's own neurons, and says what is wrong with them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from neurofer.analyses import ANALYSES, analyse
+from neurofer.errors import NeuroferError
+from neurofer.recording import read_neurons
+from neurofer.simulation import coding_units, simulated_faces
+
+# Analyses of networks only: neurons have no such maps.
+OF_NETWORKS = {"saliency"}
+NAMES = pytest.mark.parametrize("name", [name for name in ANALYSES if name not in OF_NETWORKS])
+FACES = simulated_faces(
+    heads=("human", "monkey"),
+    expressions=("neutral", "happy", "sad", "fear"),
+    strengths=(0.5, 1.0),
+)
+CELLS = [f"cell {k}" for k in range(6)]
+SMALL = {"n_bootstrap": 10, "n_permutations": 5, "n_folds": 2, "draws": 1, "images": (1, 2)}
+# What an analysis needs besides, to take unlabelled units and to take little time.
+OPTIONS = {
+    "transfer": {"decoder": "ridge"},
+    "tuning": {"models": ("flat", "linear")},
+    "rsa": {"models": ("expression", "head")},
+}
+
+
+def _run(name, recording):
+    known = ANALYSES[name].options()
+    options = {key: value for key, value in SMALL.items() if key in known}
+    return analyse(name, recording, **{"site": None, **options, **OPTIONS.get(name, {})})
+
+
+@pytest.fixture(scope="module")
+def array():
+    """Spike counts of six neurons that code head and expression, and grow with strength."""
+    units = coding_units(FACES, ("head", "expression"), len(CELLS), noise=0.5)
+    strength = FACES.table["strength"].to_numpy()[:, None]
+    counts = np.round(20 + 12 * strength + 8 * np.abs(units.to_numpy()))
+    return units.copy(data=counts.astype(np.float32)).assign_coords(
+        neuroid_id=("neuroid", CELLS),
+        site=("neuroid", ["neurons"] * len(CELLS)),
+    )
+
+
+@pytest.fixture(scope="module")
+def stimuli(tmp_path_factory):
+    """The stimulus table, as a laboratory would keep it."""
+    path = tmp_path_factory.mktemp("laboratory") / "stimuli.csv"
+    columns = ["stimulus_id", "head", "identity", "expression", "strength", "source"]
+    FACES.table[columns].to_csv(path, index=False)
+    return path
+
+
+def _csv(array, folder):
+    path = folder / "counts.csv"
+    table = pd.DataFrame(array.to_numpy(), columns=CELLS)
+    table.insert(0, "stimulus_id", array["stimulus_id"].to_numpy())
+    table.to_csv(path, index=False)
+    return path
+
+
+def _nwb(array, folder):
+    """Half a second each second; the spikes of a trial lie in its first tenth."""
+    pynwb = pytest.importorskip("pynwb")
+    file = pynwb.NWBFile("simulated", "id", dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    file.add_trial_column("stimulus_id", "what was shown")
+    for i, name in enumerate(array["stimulus_id"].to_numpy().tolist()):
+        file.add_trial(start_time=float(i), stop_time=i + 0.5, stimulus_id=name)
+    for counts in array.to_numpy().T.astype(int):
+        trial = np.repeat(np.arange(len(counts)), counts)
+        within = np.concatenate([np.arange(n) / (10 * n) for n in counts if n])
+        file.add_unit(spike_times=trial + within)
+    path = folder / "session.nwb"
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(file)
+    return path
+
+
+@pytest.fixture(scope="module")
+def laboratory(array, stimuli):
+    """The recording as it is read from each kind of file."""
+    table = read_neurons(_csv(array, stimuli.parent), stimuli)
+    session = read_neurons(_nwb(array, stimuli.parent), stimuli, measure="count")
+    return {"csv": table, "nwb": session.assign_coords(neuroid_id=("neuroid", CELLS))}
+
+
+@pytest.fixture(scope="module")
+def results(array):
+    """What each analysis says of the array, made once."""
+    found: dict[str, xr.Dataset] = {}
+
+    def result(name):
+        if name not in found:
+            found[name] = _run(name, array)
+        return found[name]
+
+    return result
+
+
+@NAMES
+@pytest.mark.parametrize("kind", ["csv", "nwb"])
+def test_neurons_of_a_file_give_the_result_of_the_array(laboratory, results, name, kind):
+    found = _run(name, laboratory[kind])
+    xr.testing.assert_equal(found, results(name))
+    assert found.attrs["data"] == "simulated"
+
+
+def _broken(array):
+    activity = array.to_numpy().copy()
+    activity[0, 2] = np.nan  # a neutral, from which every series begins
+    return array.copy(data=activity)
+
+
+def _constant(array):
+    activity = array.to_numpy().copy()
+    activity[:, 2] = 7
+    return array.copy(data=activity)
+
+
+def _twice(array):
+    ids = array["stimulus_id"].to_numpy().copy()
+    ids[1] = ids[0]
+    return array.assign_coords(stimulus_id=("presentation", ids))
+
+
+BROKEN = r"1 of 6 units .* not finite \(cell 2\), at 1 of 70 presentations"
+TWICE = "stimulus_id='human-1-neutral-0' is presented 2 times"
+# What an analysis that goes on says of the unit, in `status`; all others refuse, naming it.
+STATED = {"linearity": "not finite", "tuning": "not finite"}
+STATED_CONSTANT = {"linearity": "constant", "tuning": "constant"}
+
+
+def _undefined(result):
+    """How many values of each variable are no number."""
+    return {
+        str(name): int(np.isnan(values.to_numpy()).sum())
+        for name, values in result.data_vars.items()
+        if values.dtype.kind == "f"
+    }
+
+
+@NAMES
+def test_a_unit_that_is_not_finite_is_named(array, results, name):
+    if name not in STATED:
+        with pytest.raises(NeuroferError, match=BROKEN):
+            _run(name, _broken(array))
+        return
+    _check_stated(_run(name, _broken(array)), results(name), STATED[name])
+
+
+@NAMES
+def test_a_constant_unit_is_named_or_does_no_harm(array, results, name):
+    result = _run(name, _constant(array))
+    if name in STATED_CONSTANT:
+        _check_stated(result, results(name), STATED_CONSTANT[name])
+    else:
+        assert _undefined(result) == _undefined(results(name))
+
+
+def _check_stated(result, whole, words):
+    """The third unit says what is wrong with it; the others, and all summaries, have numbers."""
+    status = result["status"].transpose("neuroid", ...).to_numpy().reshape(len(CELLS), -1)
+    assert (status[2] == words).any()
+    assert (np.delete(status, 2, axis=0) == "ok").all()
+    others = [variable.isel(neuroid=[0, 1, 3, 4, 5]) for variable in (result, whole)]
+    assert _undefined(others[0]) == _undefined(others[1])
+
+
+@NAMES
+def test_a_stimulus_that_is_there_twice_is_named(array, name):
+    with pytest.raises(NeuroferError, match=TWICE):
+        _run(name, _twice(array))
