@@ -1,10 +1,11 @@
-"""Ridge probes over layers, folds and penalties, against scikit-learn's in the same folds."""
+"""Ridge probes against scikit-learn's in the same folds, and the memory of a large one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from _memory import row as memory
 from _turns import interleaved
 
 PEOPLE, IMAGES = 30, 14  # 420 presentations
@@ -14,7 +15,7 @@ CLASSES = 7
 
 def benchmarks() -> list[dict[str, Any]]:
     """Return the rows of this file."""
-    return [ridge()]
+    return [ridge(), memory("probe")]
 
 
 def ridge(units: tuple[int, ...] = UNITS, rounds: int = 1) -> dict[str, Any]:

@@ -168,7 +168,11 @@ def _of_site(recording: xr.DataArray, site: str | None) -> xr.DataArray:
         raise NeuroferError(f"the recording has the sites {', '.join(choices)}: choose one")
     if site not in choices:
         raise unknown_choice("site", site, choices, "the recording")
-    return recording.isel(neuroid=np.flatnonzero(sites == site))
+    units = np.flatnonzero(sites == site)
+    first, last = int(units[0]), int(units[-1])
+    # Units side by side are looked at where they are: a recording may fill half of the memory.
+    beside = last - first == len(units) - 1
+    return recording.isel(neuroid=slice(first, last + 1) if beside else units)
 
 
 def _site_name(recording: xr.DataArray, site: str | None) -> str:
@@ -211,9 +215,9 @@ def _neuroid(recording: xr.DataArray, name: str) -> np.ndarray:
 
 
 def _check_finite(responses: Responses) -> None:
-    finite = np.isfinite(responses.activity)
-    if finite.all():
+    if all(np.isfinite(row).all() for row in responses.activity):
         return
+    finite = np.isfinite(responses.activity)
     units = responses.neuroid[~finite.all(axis=0)]
     shown = responses.column("stimulus_id")[~finite.all(axis=1)]
     raise NeuroferError(

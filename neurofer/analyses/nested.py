@@ -123,9 +123,15 @@ def permuted(
 ) -> tuple[np.ndarray, str]:
     """Return (n, len(labels)) permutations that keep what is not asked, and in words which.
 
-    Labels that vary within identities are shuffled there. Identities themselves are shuffled
-    within the values of the column that splits. Labels that belong to an identity as a whole
-    (its head) are shuffled between identities.
+    What is exchanged is what would be if nothing were coded in common:
+
+    - Labels that vary within identities are shuffled there. Where the split keeps identities
+      apart, the images of an identity that share a label (its views, its strengths) go together:
+      a pattern of one person's own, alike in all of them, makes errors come in series, and more
+      often than single images would tell it looks like a code. Only labels of as many images
+      change places; single images do where most images have none to change with.
+    - Identities themselves are shuffled within the values of the column that splits.
+    - Labels that belong to an identity as a whole (its head) are shuffled between identities.
 
     Args:
         labels: (n,) whole numbers.
@@ -136,15 +142,40 @@ def permuted(
     """
     generator = np.random.default_rng(seed)
     people, person = np.unique(identity, return_inverse=True)
-    pairs = len(np.unique(np.stack([person.ravel(), labels]), axis=1).T)
-    if pairs > len(people):
-        return _within(labels, person.ravel(), n, generator), "within identities"
+    person, blocks = person.ravel(), np.unique(domain, return_inverse=True)[1].ravel()
+    if _pairs(person, labels) > len(people):
+        names, rows = _together(labels, person, n, generator)
+        if _pairs(person, blocks) == len(people) and rows.mean() > 0.5:
+            return names[:, person, labels], "within identities, images of a value together"
+        return _within(labels, person, n, generator), "within identities"
     if len(np.unique(labels)) == len(people):
-        blocks = np.unique(domain, return_inverse=True)[1].ravel()
         return _within(labels, blocks, n, generator), "within the values of the split"
     first = np.unique(person, return_index=True)[1]
     shuffled = generator.permuted(np.tile(labels[first], (n, 1)), axis=1)
-    return shuffled[:, person.ravel()], "between identities"
+    return shuffled[:, person], "between identities"
+
+
+def _pairs(one: np.ndarray, other: np.ndarray) -> int:
+    return len(np.unique(np.stack([one, other]), axis=1).T)
+
+
+def _together(
+    labels: np.ndarray, person: np.ndarray, n: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, people, labels) new names of each person's labels, and (rows,) which can change.
+
+    Labels change places with those of as many images of the person.
+    """
+    counts = np.zeros((person.max() + 1, labels.max() + 1), dtype=np.int64)
+    np.add.at(counts, (person, labels), 1)
+    names = np.tile(np.arange(counts.shape[1]), (n, len(counts), 1))
+    change = np.zeros(counts.shape, bool)
+    for one, own in enumerate(counts):
+        for size in np.unique(own[own > 0]):
+            alike = np.flatnonzero(own == size)
+            names[:, one, alike] = generator.permuted(np.tile(alike, (n, 1)), axis=1)
+            change[one, alike] = len(alike) > 1
+    return names, change[person, labels]
 
 
 def _within(

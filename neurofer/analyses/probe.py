@@ -65,7 +65,9 @@ def run(
             (shrunk covariance), each with the penalty that is best for three parts of its training
             part, the largest of equals; or "argmax" over the labelled units: nothing is fitted.
         folds: of "identity" and "image", each tested once; not more than there are.
-        n_permutations: of the labels, each probed as the labels were; 0 for none.
+        n_permutations: of the labels, each probed as the labels were; 0 for none. What they keep,
+            see `neurofer.analyses.nested.permuted`: `p` is of people for by="identity", and for
+            another column ("head") of the values shown, not of heads at large.
         n_bootstrap: resamples of an interval.
         seed: of the dealing, the permutations and the resampling.
 

@@ -51,7 +51,11 @@ def test_every_analysis_names_what_is_wrong(recording, name, case):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("linearity", {}), ("rsa", {"site": "nre"}), ("transfer", {"site": "nre", "decoder": "svm"})],
+    [
+        ("efficiency", {"site": "nre"}),
+        ("rsa", {"site": "nre"}),
+        ("transfer", {"site": "nre", "decoder": "svm"}),
+    ],
 )
 def test_activity_that_is_not_finite_is_named(recording, name, options):
     message = r"2 of 6 units of site 'nre' .*nre\.1, nre\.2.* at 2 of 375 presentations"

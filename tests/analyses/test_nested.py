@@ -84,12 +84,17 @@ def test_permutations_are_answered_as_if_each_were_alone():
 @given(st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_permutations_keep_what_is_not_asked(seed):
-    within, how = permuted(LABELS, PEOPLE, PEOPLE, 5, seed)
+    together, how = permuted(LABELS, PEOPLE, PEOPLE, 5, seed)
+    assert how == "within identities, images of a value together"
+    apart, how = permuted(LABELS, PEOPLE, np.arange(54) % 2, 5, seed)
     assert how == "within identities"
-    for one in within:
+    for one in (*together, *apart):
         for person in np.unique(PEOPLE):
             rows = person == PEOPLE
             assert sorted(one[rows]) == sorted(LABELS[rows])
+    series = [(person == PEOPLE) & (k == LABELS) for person in np.unique(PEOPLE) for k in range(3)]
+    assert all(len(np.unique(one[rows])) == 1 for one in together for rows in series)
+    assert any(len(np.unique(one[rows])) > 1 for one in apart for rows in series)
     person = np.unique(PEOPLE, return_inverse=True)[1]
     view = np.arange(54) % 2
     identity, how = permuted(person, PEOPLE, view, 5, seed)
@@ -101,6 +106,21 @@ def test_permutations_keep_what_is_not_asked(seed):
     for one in between:
         assert len(np.unique(np.stack([person, one]), axis=1).T) == 9
         np.testing.assert_array_equal(np.bincount(one), np.bincount(head))
+
+
+def test_values_change_places_with_those_of_as_many_images():
+    """One neutral image a person and three of each of two expressions: neutral stays neutral."""
+    people = np.repeat(["a", "b", "c"], 7)
+    labels = np.tile([0, 1, 1, 1, 2, 2, 2], 3)
+    found, how = permuted(labels, people, people, 50, 0)
+    assert "together" in how
+    np.testing.assert_array_equal(found[:, labels == 0], 0)
+    assert set(found[:, 1]) == {1, 2}
+    # Where no two values have as many images, single images change places.
+    odd = np.tile([0, 1, 1, 2, 2, 2, 2], 3)
+    found, how = permuted(odd, people, people, 50, 0)
+    assert how == "within identities"
+    assert set(found[:, 0]) == {0, 1, 2}
 
 
 def test_p_is_uniform_where_there_is_nothing_to_read():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from neurofer.analyses import ANALYSES, analyse, probe
 from neurofer.analyses.folds import deal
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, noise_units, simulated_faces
+from neurofer.stimuli.table import EXPRESSIONS
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +181,7 @@ def test_labels_shuffled_within_identity_are_read_at_chance(views):
     assert float(noise["chance_low"]) <= float(noise["accuracy"][0]) <= float(noise["chance_high"])
     assert float(coded["p"]) == pytest.approx(1 / 100)
     assert float(noise["p"]) > 0.05
-    assert result.attrs["permuted"] == "within identities"
+    assert result.attrs["permuted"] == "within identities, images of a value together"
 
 
 def test_what_cannot_be_probed_is_refused(views):
@@ -220,3 +224,44 @@ def test_views_of_the_figure(views):
     np.testing.assert_array_equal(np.array(matrix.data[0].z, float), 100 * np.eye(7))
     with pytest.raises(NeuroferError, match="view='pie'"):
         ANALYSES["probe"].figure({"net": result}, view="pie")
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Forty images of ten people, not in the order of their ids: 70,000 units, and ten others."""
+    rng = np.random.default_rng(0)
+    shown = np.arange(40) % 4
+    columns = {
+        "stimulus_id": [f"s{k:02d}" for k in rng.permutation(40)],
+        "head": ["human"] * 40,
+        "identity": [f"p{k // 4}" for k in range(40)],
+        "expression": [EXPRESSIONS[k] for k in shown],
+        "strength": (shown > 0).astype(float),
+    }
+    activity = rng.standard_normal((40, 70_010), dtype=np.float32)
+    activity += 0.1 * rng.standard_normal((4, 70_010), dtype=np.float32)[shown]
+    coords = {name: ("presentation", np.array(values)) for name, values in columns.items()}
+    coords["site"] = ("neuroid", np.repeat(["large", "small"], [70_000, 10]))
+    return xr.DataArray(activity, dims=("presentation", "neuroid"), coords=coords)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("probe", {"n_permutations": 9}),
+        ("probe", {"decoder": "lda"}),
+        ("probe", {"decoder": "logistic", "folds": 2}),
+        ("efficiency", {"images": [1], "draws": 1}),
+    ],
+)
+def test_memory_is_that_of_one_copy_of_the_site(large, name, options):
+    """Beside the recording itself; one copy of it in double precision would be two."""
+    analyse(name, large, site="small", n_bootstrap=30, **options)  # whatever is imported
+    tracemalloc.start()
+    try:
+        result = analyse(name, large, site="large", n_bootstrap=30, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert float(result["accuracy"].max()) > 60
+    assert peak < 1.6 * large.nbytes
