@@ -4,7 +4,7 @@ Schwartz, O'Nell, Saxe and Anzellotti (2023, Brain Sci. 13:296) found that featu
 distinguish identities and features which distinguish expressions become more orthogonal layer by
 layer, by congruence coefficients. Norm-referenced transfer (Stettler, Lappe, Taubert and Giese,
 section 3) assumes that an expression moves the pattern along the same direction on every head.
-What a feature is here: see `geometry_measures.distinguishing` and `geometry_measures.aligned`.
+What a feature is here: see `geometry_separation.distinguishing` and `geometry_alignment`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 FEATURES = ("means", "differences")
+_MEASURES = (
+    "congruence",
+    "overlap",
+    "angle",
+    "participation_ratio",
+    "mean_alignment",
+    "mean_alignment_corrected",
+)
 EVERY = "all units"  # the site of a recording that names none
 
 
@@ -62,11 +70,12 @@ def run(
         subspaces) and angle (the smallest of them, degrees), each with the mean and central 95 %
         of `_chance`; participation_ratio; cka and cka_debiased (site, other_site). With two heads
         and a neutral: alignment (site, pair), the mean over expressions of `cosine` (site, pair,
-        expression), with `_chance` and, from split halves of identities, `_ceiling` (Spearman-Brown
-        corrected; NaN for a head of one identity); reliability (site, head); mean_alignment (site)
-        over pairs. `_low` and `_high`: 95 % over identities, estimate -+ t SE of the bootstrap, or
-        NaN where identities are fewer than five or a head has one (`interval` says so).
-        `attrs["not_measured"]` says what is missing and why.
+        expression), with `_chance`, `_ceiling` (what the noise of few identities leaves of equal
+        directions; NaN for a head of one) and alignment_corrected, over the ceiling
+        (`geometry_alignment`); reliability (site, head); mean_alignment and
+        mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % over identities,
+        estimate -+ t SE of the bootstrap, or NaN where identities are fewer than five or a head
+        has one (`interval` says so). `attrs["not_measured"]` says what is missing and why.
 
     Raises:
         NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
@@ -155,9 +164,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     rows = []
     for site in result["site"].to_numpy().tolist():
         cell = result.sel(site=site)
-        for name in ("congruence", "overlap", "angle", "participation_ratio", "mean_alignment"):
-            if name in cell:
-                rows.append(_row(site, name, "", cell))
+        rows += [_row(site, name, "", cell) for name in _MEASURES if name in cell]
         for pair in cell["pair"].to_numpy().tolist() if "pair" in cell.dims else []:
             rows.append(_row(site, "alignment", pair, cell.sel(pair=pair)))
         for other in cell["other_site"].to_numpy().tolist():

@@ -6,8 +6,6 @@ block of units at a time, and what is kept has presentations on both sides and n
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from neurofer.analyses.noise import blocks
@@ -17,15 +15,6 @@ FEWEST_FOR_CKA = 4  # the debiased estimator divides by n - 3
 # A squared length below this part of the mean squared pattern is float32 rounding, not a feature.
 ROUNDING = 1e-12
 _RANK = 1e-10  # of the greatest eigenvalue
-
-
-class Features(NamedTuple):
-    """Inner products of identity- (u) and expression-distinguishing (v) features, and weights."""
-
-    uu: np.ndarray
-    vv: np.ndarray
-    uv: np.ndarray
-    weight: np.ndarray
 
 
 def pattern_gram(activity: np.ndarray) -> tuple[np.ndarray, float]:
@@ -62,13 +51,15 @@ def congruence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def cosines(uu: np.ndarray, vv: np.ndarray, uv: np.ndarray, smallest: float = 0.0) -> np.ndarray:
-    """Return (a, b) cosines from squared lengths (a,), (b,) and products (a, b).
+    """Return (..., a, b) cosines from squared lengths (..., a), (..., b) and their products.
 
     A vector whose squared length is not above `smallest` has none: NaN.
     """
-    scale = np.where(np.outer(uu > smallest, vv > smallest), np.sqrt(np.abs(np.outer(uu, vv))), 0)
-    found = np.divide(uv, scale, out=np.full(np.shape(uv), np.nan), where=scale > 0)
-    return np.clip(found, -1, 1)
+    left, right = (
+        np.divide(1.0, np.sqrt(np.abs(one)), out=np.full(one.shape, np.nan), where=one > smallest)
+        for one in (uu, vv)
+    )
+    return np.clip(uv * left[..., :, None] * right[..., None, :], -1, 1)
 
 
 def participation_ratio(
@@ -179,98 +170,22 @@ def principal_cosines(uu: np.ndarray, vv: np.ndarray, uv: np.ndarray) -> np.ndar
     Bjorck and Golub 1973, Math. Comp. 27:579, from inner products of vectors that span them.
 
     Args:
-        uu: (a, a) of the vectors of one subspace.
-        vv: (b, b) of the other.
-        uv: (a, b) of both.
+        uu: (..., a, a) of the vectors of one subspace.
+        vv: (..., b, b) of the other.
+        uv: (..., a, b) of both.
 
     Returns:
-        As many as the smaller subspace has dimensions; none where one has none.
+        (..., min(a, b)); NaN after as many as the smaller subspace has dimensions.
     """
-    left, right = _whitening(uu), _whitening(vv)
-    if 0 in (*left.shape, *right.shape):
-        return np.empty(0)
-    return np.clip(np.linalg.svd(left @ uv @ right.T, compute_uv=False), 0, 1)
+    (left, rank), (right, other) = _whitening(uu), _whitening(vv)
+    found = np.linalg.svd(left @ uv @ np.swapaxes(right, -1, -2), compute_uv=False)
+    known = np.arange(found.shape[-1]) < np.minimum(rank, other)[..., None]
+    return np.where(known, np.clip(found, 0, 1), np.nan)
 
 
-def _whitening(gram: np.ndarray) -> np.ndarray:
-    """Return (rank, a) weights that make vectors with these inner products orthonormal."""
+def _whitening(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (..., a, a) weights that make vectors orthonormal, or 0, and their (...) rank."""
     values, vectors = np.linalg.eigh(gram)
-    kept = values > _RANK * max(values.max(initial=0.0), 0.0)
-    return vectors[:, kept].T / np.sqrt(values[kept])[:, None]
-
-
-def distinguishing(
-    cells: np.ndarray, head: np.ndarray, weights: np.ndarray, *, differences: bool = False
-) -> Features:
-    """Return the inner products of identity- and expression-distinguishing features.
-
-    An identity's feature is its mean pattern over expressions less the mean of its head's
-    identities; an expression's is its mean over identities less the grand mean. With
-    `differences` they are the differences between these means of any two identities of a head, and
-    of any two expressions.
-
-    Args:
-        cells: (identities, expressions, identities, expressions) inner products of patterns.
-        head: (identities,) index of the head, from 0.
-        weights: (identities,) how often each counts.
-        differences: pairwise.
-    """
-    n_expressions = cells.shape[1]
-    same = head[:, None] == head[None, :]
-    in_head = same @ weights
-    own = cells.mean(axis=3)  # with an identity's mean pattern
-    # Of identities that count, less the mean of their head.
-    chosen = np.flatnonzero((weights > 0) & (in_head > weights))
-    left = np.eye(len(head))[chosen] - same[chosen] * weights / in_head[chosen, None]
-    right = np.eye(n_expressions) - 1 / n_expressions
-    weight = weights[chosen].astype(float)
-    if differences:
-        left, weight = _pairs(left, weight, head[chosen])
-        right, _ = _pairs(right, np.ones(n_expressions), np.zeros(n_expressions, int))
-    share = weights / weights.sum()
-    uu = left @ own.mean(axis=1) @ left.T
-    uv = left @ np.einsum("jfi,j->if", own, share) @ right.T
-    vv = right @ _between(cells, share[None])[0, :, 0] @ right.T
-    return Features(uu, vv, uv, weight)
-
-
-def _pairs(
-    contrasts: np.ndarray, weight: np.ndarray, group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences of any two rows of one group, and the product of their weights."""
-    i, j = np.triu_indices(len(contrasts), 1)
-    kept = group[i] == group[j]
-    i, j = i[kept], j[kept]
-    return contrasts[i] - contrasts[j], weight[i] * weight[j]
-
-
-def mean_congruence(features: Features, smallest: float) -> tuple[float, int]:
-    """Return the mean absolute congruence of all pairs of features, and how many pairs count."""
-    found = np.abs(cosines(np.diag(features.uu), np.diag(features.vv), features.uv, smallest))
-    weight = np.where(np.isfinite(found), features.weight[:, None], 0.0)
-    n = int((weight > 0).sum())
-    value = (np.nan_to_num(found) * weight).sum() / weight.sum() if n else np.nan
-    return float(value), n
-
-
-def aligned(moves: np.ndarray, groups: np.ndarray, smallest: float) -> np.ndarray:
-    """Return (groups, expressions, groups, expressions) cosines of groups' mean tuning vectors.
-
-    A tuning vector is the mean over a group's identities of the pattern of an expression less that
-    of the neutral (Stettler, Lappe, Taubert & Giese, section 3).
-
-    Args:
-        moves: (identities, e, identities, e) inner products of patterns less the neutral's.
-        groups: (groups, identities) weight of each identity in each group.
-        smallest: squared length at or below which a vector is none: NaN.
-    """
-    products = _between(moves, groups / groups.sum(axis=1, keepdims=True))
-    n = products.shape[0] * products.shape[1]
-    flat = products.reshape(n, n)
-    return cosines(np.diag(flat), np.diag(flat), flat, smallest).reshape(products.shape)
-
-
-def _between(products: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return (a, e, a, e) inner products of weighted sums over identities, weights (a, i)."""
-    left = np.tensordot(weights, products, (1, 0))
-    return np.moveaxis(np.tensordot(left, weights, (2, 1)), 3, 2)
+    kept = values > _RANK * np.maximum(values[..., -1:], 0.0)
+    scale = np.divide(1.0, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept)
+    return np.swapaxes(vectors * scale[..., None, :], -1, -2), kept.sum(axis=-1)

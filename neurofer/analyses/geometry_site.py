@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.geometry_design import Design
-from neurofer.analyses.geometry_measures import (
-    Features,
-    aligned,
-    distinguishing,
-    mean_congruence,
-    participation_ratio,
-    principal_cosines,
+from neurofer.analyses.geometry_alignment import (
+    alignment,
+    chance_alignment,
+    cross_cosines,
+    defined_mean,
+    tuning_products,
 )
+from neurofer.analyses.geometry_design import Design
+from neurofer.analyses.geometry_measures import participation_ratio
+from neurofer.analyses.geometry_separation import separation
 from neurofer.analyses.statistics import percentile_interval, standard_error_interval
 
 NEUTRAL = "neutral"
 BOUNDS = ("", "_low", "_high")
-_SPLITS = 50
 _ENDS = {"congruence": (0.0, 1.0), "overlap": (0.0, 1.0), "angle": (0.0, 90.0)}
+_COSINE = (-1.0, 1.0)
 
 
 def of_site(
@@ -89,35 +91,23 @@ def _separation(
     generator: np.random.Generator,
 ) -> dict[str, object]:
     """Return congruence, overlap and angle between identity and expression, and their chance."""
-
-    def measure(shown: np.ndarray, weights: np.ndarray) -> list[float]:
-        found = distinguishing(shown, design.head, weights, differences=differences)
-        return [mean_congruence(found, smallest)[0], *_overlap(found, smallest)]
-
-    everyone = np.ones(len(design.identities))
-    found = distinguishing(cells, design.head, everyone, differences=differences)
-    data: dict[str, object] = {"n_pairs": mean_congruence(found, smallest)[1]}
-    values = measure(cells, everyone)
-    replicates = None if draws is None else np.array([measure(cells, row) for row in draws])
-    chance = np.array(
-        [measure(_shuffled(cells, design.head, generator), everyone) for _ in range(n_permutations)]
-    )
-    for k, (name, ends) in enumerate(_ENDS.items()):
-        drawn = None if replicates is None else replicates[:, k]
-        bounds = interval(values[k], drawn, design.head, ends)
-        by_chance = _chance(chance[:, k])
+    measure = partial(separation, head=design.head, differences=differences, smallest=smallest)
+    everyone = np.ones((1, len(design.identities)))
+    found = measure(cells, weights=everyone)
+    drawn = None if draws is None else measure(cells, weights=draws)
+    chance = [
+        measure(_shuffled(cells, design.head, generator), weights=everyone)
+        for _ in range(n_permutations)
+    ]
+    data: dict[str, object] = {"n_pairs": int(found.n_pairs[0])}
+    for name, ends in _ENDS.items():
+        replicates = None if drawn is None else getattr(drawn, name)
+        bounds = interval(float(getattr(found, name)[0]), replicates, design.head, ends)
+        by_chance = _chance(np.array([getattr(one, name)[0] for one in chance]))
         for suffix, value, random in zip(BOUNDS, bounds, by_chance, strict=True):
             data[f"{name}{suffix}"] = value
             data[f"{name}_chance{suffix}"] = random
     return data
-
-
-def _overlap(features: Features, smallest: float) -> tuple[float, float]:
-    """Return the mean squared cosine of the principal angles and the smallest angle, degrees."""
-    if not min(np.diag(one).max(initial=0.0) for one in features[:2]) > smallest:
-        return np.nan, np.nan
-    found = principal_cosines(*features[:3])
-    return float((found**2).mean()), float(np.degrees(np.arccos(found.max())))
 
 
 def _shuffled(cells: np.ndarray, head: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -151,81 +141,50 @@ def _alignment(
 ) -> xr.Dataset:
     """Return the alignment of tuning vectors between heads, its chance and its ceiling."""
     neutral = design.expressions.index(NEUTRAL)
-    names = [name for name in design.expressions if name != NEUTRAL]
-    step = cells - cells[:, [neutral]]
-    moves = np.delete(np.delete(step - step[:, :, :, [neutral]], neutral, 1), neutral, 3)
-    pairs = list(combinations(range(len(design.heads)), 2))
-    members = design.head == np.arange(len(design.heads))[:, None]
-
-    def measure(weights: np.ndarray) -> np.ndarray:
-        found = aligned(moves, weights * members, smallest)
-        return np.stack([found[a, :, b] for a, b in pairs])
-
-    matrices = measure(np.ones(len(design.head)))
-    cosine = np.diagonal(matrices, axis1=1, axis2=2)
-    values = np.array([_mean(row) for row in cosine])
-    replicates = None
-    if draws is not None:
-        replicates = np.array(
-            [[_mean(np.diag(one)) for one in measure(row)] for row in draws]
-        ).reshape(len(draws), len(pairs))
-    bounds = np.array(
-        [
-            interval(value, None if replicates is None else replicates[:, k], design.head, (-1, 1))
-            for k, value in enumerate(values)
-        ]
-    )
-    overall = interval(
-        _mean(values),
-        None if replicates is None else np.array([_mean(row) for row in replicates]),
-        design.head,
-        (-1, 1),
-    )
-    orders = [generator.permutation(len(names)) for _ in range(n_permutations)]
-    shuffled = np.array(
-        [[_mean(one[np.arange(len(names)), order]) for one in matrices] for order in orders]
-    ).reshape(n_permutations, len(pairs))
-    chance = np.array([_chance(column) for column in shuffled.T])
-    overall_chance = _chance(np.array([_mean(row) for row in shuffled]))
-    reliability = np.array([_reliability(moves, one, smallest, generator) for one in members])
-    ceiling = np.array([np.sqrt(reliability[a] * reliability[b]) for a, b in pairs])
+    moves = tuning_products(cells, neutral)
+    members = (design.head == np.arange(len(design.heads))[:, None]).astype(float)
+    found = alignment(moves, members[None], smallest)
+    drawn = None if draws is None else alignment(moves, draws[:, None] * members, smallest)
+    shuffled = chance_alignment(cross_cosines(moves, members, smallest), n_permutations, generator)
     data: dict[str, object] = {
-        "cosine": (("pair", "expression"), cosine),
-        "reliability": ("head", reliability),
-        "alignment_ceiling": ("pair", ceiling),
-        "mean_alignment_ceiling": _mean(ceiling),
+        "cosine": (("pair", "expression"), found.cosine[0]),
+        "reliability": ("head", found.reliability[0]),
+        "alignment_ceiling": ("pair", found.ceiling[0]),
+        "mean_alignment_ceiling": float(defined_mean(found.ceiling[0], axis=0)),
     }
+    for name, values, replicates in (
+        ("alignment", found.aligned, None if drawn is None else drawn.aligned),
+        ("alignment_corrected", found.corrected, None if drawn is None else drawn.corrected),
+    ):
+        data |= _by_pair(name, values[0], replicates, design.head)
+    by_pair = np.array([_chance(column) for column in shuffled.T])
+    overall = _chance(defined_mean(shuffled, axis=1))
     for k, suffix in enumerate(BOUNDS):
-        data[f"alignment{suffix}"] = ("pair", bounds[:, k])
-        data[f"alignment_chance{suffix}"] = ("pair", chance[:, k])
-        data[f"mean_alignment{suffix}"] = overall[k]
-        data[f"mean_alignment_chance{suffix}"] = overall_chance[k]
-    labels = [f"{design.heads[a]} - {design.heads[b]}" for a, b in pairs]
+        data[f"alignment_chance{suffix}"] = ("pair", by_pair[:, k])
+        data[f"mean_alignment_chance{suffix}"] = overall[k]
+    names = [name for name in design.expressions if name != NEUTRAL]
+    labels = [f"{one} - {other}" for one, other in combinations(design.heads, 2)]
     return xr.Dataset(data, {"pair": labels, "expression": names, "head": design.heads})
 
 
-def _reliability(
-    moves: np.ndarray, members: np.ndarray, smallest: float, generator: np.random.Generator
-) -> float:
-    """Return the cosine of tuning vectors that two independent sets of as many identities have.
-
-    From the mean cosine c of split halves by 2 c / (1 + c) (Spearman-Brown), at least 0.
-    """
-    own = np.flatnonzero(members)
-    if len(own) < 2:
-        return float("nan")
-    found = []
-    for _ in range(_SPLITS):
-        halves = np.zeros((2, len(members)))
-        order = generator.permutation(own)
-        halves[0, order[: len(own) // 2]] = 1
-        halves[1, order[len(own) // 2 :]] = 1
-        found.append(_mean(np.diag(aligned(moves, halves, smallest)[0, :, 1])))
-    half = max(_mean(np.array(found)), 0.0)
-    return 2 * half / (1 + half)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Return the mean of what is defined, NaN where nothing is."""
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def _by_pair(
+    name: str, values: np.ndarray, replicates: np.ndarray | None, strata: np.ndarray
+) -> dict[str, object]:
+    """Return a measure of every pair of heads, and its mean over them, with intervals."""
+    bounds = np.array(
+        [
+            interval(float(v), None if replicates is None else replicates[:, k], strata, _COSINE)
+            for k, v in enumerate(values)
+        ]
+    )
+    overall = interval(
+        float(defined_mean(values, axis=0)),
+        None if replicates is None else defined_mean(replicates, axis=1),
+        strata,
+        _COSINE,
+    )
+    data: dict[str, object] = {}
+    for k, suffix in enumerate(BOUNDS):
+        data[f"{name}{suffix}"] = ("pair", bounds[:, k])
+        data[f"mean_{name}{suffix}"] = overall[k]
+    return data

@@ -8,17 +8,16 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 from neurofer.analyses import geometry
+from neurofer.analyses.geometry_alignment import alignment, cross_cosines, tuning_products
 from neurofer.analyses.geometry_design import read_design
 from neurofer.analyses.geometry_measures import (
-    aligned,
     cka,
     congruence,
-    distinguishing,
-    mean_congruence,
     participation_ratio,
     pattern_gram,
     principal_cosines,
 )
+from neurofer.analyses.geometry_separation import separation
 from neurofer.analyses.inputs import read_responses
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, norm_referenced_units, simulated_faces
@@ -139,28 +138,102 @@ def planted(angle: float) -> np.ndarray:
 @pytest.mark.parametrize("differences", [False, True])
 def test_planted_subspaces(angle: float, overlap: float, differences: bool) -> None:
     shown = planted(angle)
-    cells = np.einsum("iek,jfk->iejf", shown, shown)
-    found = distinguishing(cells, np.zeros(4, int), np.ones(4), differences=differences)
-    np.testing.assert_allclose(principal_cosines(*found[:3]) ** 2, overlap, atol=1e-4)
-    value, n = mean_congruence(found, 1e-12)
-    u, v = shown.mean(1) - shown.mean((0, 1)), shown.mean(0) - shown.mean((0, 1))
-    if differences:
-        u, v = (
-            np.array([x[i] - x[j] for i in range(len(x)) for j in range(i + 1, len(x))])
-            for x in (u, v)
-        )
-    assert n == len(u) * len(v)
-    assert value == pytest.approx(np.abs(congruence(u, v)).mean(), abs=1e-9)
+    found = separation(
+        products(shown), np.zeros(4, int), np.ones((1, 4)), differences=differences, smallest=1e-12
+    )
+    assert found.overlap[0] == pytest.approx(overlap, abs=1e-4)
+    assert found.angle[0] == pytest.approx(np.degrees(angle), abs=1e-5)
     if overlap == 0:
-        assert value == pytest.approx(0, abs=1e-9)
+        assert found.congruence[0] == pytest.approx(0, abs=1e-9)
 
 
-def test_aligned_equals_its_loop() -> None:
-    moves = np.random.default_rng(5).normal(size=(5, 3, 7))
-    groups = np.array([[1, 1, 0, 0, 0], [0, 0, 2, 1, 1.0]])
-    found = aligned(np.einsum("iek,jfk->iejf", moves, moves), groups, 0.0)
-    a, b = moves[:2].mean(0), (2 * moves[2] + moves[3] + moves[4]) / 4
-    np.testing.assert_allclose(found[0, :, 1], congruence(a, b), atol=1e-12)
+def products(shown: np.ndarray) -> np.ndarray:
+    return np.einsum("iek,jfk->iejf", shown, shown)
+
+
+def direct_separation(
+    shown: np.ndarray, head: np.ndarray, counts: np.ndarray, differences: bool
+) -> tuple[float, float, float, int]:
+    """The features as patterns of units: each identity as often as it counts."""
+    drawn = np.repeat(np.arange(len(head)), counts)
+    u = {}
+    for i in drawn:
+        own = drawn[head[drawn] == head[i]]
+        if len(set(own.tolist())) > 1:
+            u[i] = shown[i].mean(0) - shown[own].mean((0, 1))
+    v = shown[drawn].mean(0) - shown[drawn].mean((0, 1))
+    lefts = [(u[i], counts[i]) for i in u]
+    rights = list(v)
+    if differences:
+        lefts = [
+            (u[i] - u[j], counts[i] * counts[j])
+            for i in u
+            for j in u
+            if i < j and head[i] == head[j]
+        ]
+        rights = [v[e] - v[f] for e in range(len(v)) for f in range(e)]
+    values = [[abs(congruence(x[None], y[None])[0, 0]) for y in rights] for x, _ in lefts]
+    angles = scipy.linalg.subspace_angles(
+        scipy.linalg.orth(np.array(list(u.values())).T, rcond=1e-8),
+        scipy.linalg.orth(v.T, rcond=1e-8),
+    )
+    value = np.average(np.mean(values, axis=1), weights=[w for _, w in lefts])
+    smallest = np.degrees(angles.min())
+    return value, (np.cos(angles) ** 2).mean(), smallest, len(lefts) * len(rights)
+
+
+@pytest.mark.parametrize("differences", [False, True])
+def test_separation_of_resamples_equals_that_of_patterns(differences: bool) -> None:
+    generator = np.random.default_rng(7)
+    head = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2])
+    shown = generator.normal(size=(9, 4, 30)) + generator.normal(size=(9, 1, 30))
+    counts = np.stack([np.ones(9, int), [2, 1, 0, 1, 0, 3, 0, 1, 1], [1, 0, 3, 0, 1, 1, 1, 0, 2]])
+    found = separation(products(shown), head, counts, differences=differences)
+    for k, row in enumerate(counts):
+        expected = direct_separation(shown, head, row, differences)
+        assert [one[k] for one in found] == pytest.approx(expected, abs=1e-10)
+
+
+def test_alignment_of_resamples_equals_that_of_patterns() -> None:
+    generator = np.random.default_rng(5)
+    shown = generator.normal(size=(1, 4, 9)) + 0.7 * generator.normal(size=(7, 4, 9))
+    members = np.array([[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1]])
+    counts = np.array([[1, 1, 1, 1, 1, 1, 1], [2, 1, 0, 0, 3, 0, 1]])
+    moves = tuning_products(products(shown), 1)
+    found = alignment(moves, counts[:, None] * members)
+    steps = np.delete(shown - shown[:, [1]], 1, axis=1)
+    for k, row in enumerate(counts):
+        drawn = [np.repeat(np.flatnonzero(one), row[one > 0]) for one in members]
+        a, b = (steps[rows].mean(0) for rows in drawn)
+        expected = congruence(a, b)
+        np.testing.assert_allclose(found.cosine[k, 0], np.diag(expected), atol=1e-10)
+        if k == 0:
+            crossed = cross_cosines(moves, members)[0]
+            np.testing.assert_allclose(crossed, expected, atol=1e-10)
+        for h, rows in enumerate(drawn):
+            # The mean product of two different identities, over the squared length of the mean.
+            pairs = [(i, j) for i in rows for j in rows if i != j]
+            signal = np.mean([(steps[i] * steps[j]).sum(1) for i, j in pairs], axis=0)
+            noisy = (steps[rows].mean(0) ** 2).sum(1)
+            reliability = max((signal / noisy).mean(), 0)
+            assert found.reliability[k, h] == pytest.approx(reliability, abs=1e-10)
+    np.testing.assert_allclose(found.ceiling, np.sqrt(found.reliability.prod(1))[:, None])
+    np.testing.assert_allclose(found.corrected, found.aligned / found.ceiling)
+
+
+def test_reliability_is_that_of_split_halves() -> None:
+    generator = np.random.default_rng(11)
+    shown = generator.normal(size=(1, 5, 40)) + 1.5 * generator.normal(size=(12, 5, 40))
+    moves = tuning_products(products(shown), 0)
+    halves = []
+    for _ in range(300):
+        order = generator.permutation(12)
+        members = np.zeros((2, 12))
+        members[0, order[:6]] = members[1, order[6:]] = 1
+        halves.append(alignment(moves, members[None]).aligned[0, 0])
+    half = np.mean(halves)
+    whole = alignment(moves, np.ones((1, 2, 12))).reliability[0, 0]
+    assert whole == pytest.approx(2 * half / (1 + half), abs=0.01)
 
 
 def test_truth_of_simulated_neurons() -> None:
