@@ -29,6 +29,8 @@ class Analysis:
         run: `run(recording, **options)` returns a Dataset with its provenance in `attrs`.
         table: `table(result)` returns a tidy DataFrame.
         figure: `figure(results)` returns a plotly Figure of one or many subjects' results.
+        difference: `difference(result, other)` returns by how much one subject's values exceed
+            another's over the same stimuli, paired; None where an analysis does not pair them.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Analysis:
     run: Callable[..., xr.Dataset]
     table: Callable[[xr.Dataset], pd.DataFrame]
     figure: Callable[..., Figure]
+    difference: Callable[[xr.Dataset, xr.Dataset], xr.Dataset] | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options of `run` with their defaults."""

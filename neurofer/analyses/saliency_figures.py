@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,76 +14,223 @@ from neurofer.analyses.figures import (
     PALE,
     SEQUENTIAL,
     SMALL,
+    WIDTH,
     check_results,
     colour_of,
     data_of,
     error_bars,
+    grid,
     marker_of,
+    small,
     span,
     style,
 )
 from neurofer.analyses.inputs import ALL
-from neurofer.errors import NeuroferError
+from neurofer.errors import NeuroferError, unknown_choice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+VIEWS = ("parts", "answers", "differences", "maps")
+MOST_PICTURES = 12
+_LABELS, _SCALE = 64, 72  # pixels left and right of the pictures
 _STRENGTH = 0.65  # of the colour over the face where a map is greatest
 
 
-def density_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str]) -> Figure:
+    """Return a view of results, see `saliency.figure`."""
+    results = check_results(results)
+    if view not in VIEWS:
+        raise unknown_choice("view", view, VIEWS, "analysis 'saliency'")
+    if view == "parts":
+        return _parts(results)
+    if view == "answers":
+        return _answers(results)
+    if view == "differences":
+        return _differences(results, minus)
+    return _pictures(results)
+
+
+def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return one row a part of the face, one marker a subject, and a line at a density of 1."""
+    cells = {name: result.sel(head=ALL, answers=ALL) for name, result in results.items()}
+    figure = _rows(cells, "Share of saliency / share of what is seen", 1.0)
+    figure.update_xaxes(rangemode="tozero")
+    return _styled(figure, results, "Where the answer comes from", len(results))
+
+
+def _differences(results: Mapping[str, xr.Dataset], minus: Mapping[str, str]) -> Figure:
+    """Return one row a part, one marker a pair of subjects, and a line at no difference."""
+    from neurofer.analyses.saliency import difference
+
+    if not minus:
+        raise NeuroferError(
+            "minus is empty: name for each subject the one whose density is taken off"
+        )
+    for name in (*minus, *minus.values()):
+        if name not in results:
+            raise unknown_choice("subject", name, results, "the figure")
+    pairs = {f"{one} - {two}": difference(results[one], results[two]) for one, two in minus.items()}
+    cells = {name: result.sel(head=ALL) for name, result in pairs.items()}
+    figure = _rows(cells, "Difference of density, over the same images", 0.0)
+    return _styled(figure, pairs, "What differs in where the answer comes from", len(pairs))
+
+
+def _rows(cells: Mapping[str, xr.Dataset], axis: str, line: float) -> Figure:
     from plotly.graph_objects import Figure
 
-    results = check_results(results)
-    figure, parts = Figure(), next(iter(results.values()))["part"].to_numpy().tolist()
-    figure.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
+    figure, parts = Figure(), next(iter(cells.values()))["part"].to_numpy().tolist()
+    figure.add_vline(x=line, line={"color": GREY, "dash": "dash", "width": 1.5})
     for k in range(1, len(parts)):
         figure.add_hline(y=k - 0.5, line={"color": PALE, "width": 1})
-    for k, (name, result) in enumerate(results.items()):
-        cell = result.sel(head=ALL)
-        value, low, high = (cell[f"density{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
-        offset = 0.7 * ((k + 0.5) / len(results) - 0.5)
-        figure.add_scatter(
-            x=value,
-            y=np.arange(len(parts)) + offset,
-            error_x=error_bars(value, low, high),
-            mode="markers",
-            name=name,
-            marker={"symbol": marker_of(name, {}, k), "color": colour_of(name, {}, k), "size": 9},
-            customdata=np.stack([100 * cell["share"], 100 * cell["area"]], 1),
-            hovertemplate="%{x:.2f} (%{customdata[0]:.1f} % of the map on "
-            "%{customdata[1]:.1f} % of what is seen)",
-        )
-    figure.add_annotation(
-        {"text": "as everywhere", "x": 1, "yref": "paper", "y": 1},
-        xanchor="left",
-        yanchor="bottom",
-        showarrow=False,
-    )
-    images = span([int((one["n"] - one["n_empty"]).sel(head=ALL)) for one in results.values()])
-    people = span([one.attrs["n_identities"] for one in results.values()])
-    note = (
-        f"n = {images} images of {people} people; Grad-CAM++; error bars: 95 %, over people"
-        f"<br>{data_of(results)}"
-    )
-    height = 240 + len(parts) * max(30, 16 * len(results))
-    style(figure, title="Where the answer comes from", note=note, height=height)
-    figure.update_annotations(font={"size": SMALL, "color": GREY})
-    figure.update_xaxes(title_text="Share of saliency / share of what is seen", rangemode="tozero")
-    figure.update_yaxes(
-        tickvals=list(range(len(parts))), ticktext=parts, range=[len(parts) - 0.5, -0.5]
-    )
+    for k, (name, cell) in enumerate(cells.items()):
+        offset = 0.76 * ((k + 0.5) / len(cells) - 0.5)
+        _markers(figure, cell, offset, name, marker_of(name, {}, k), colour_of(name, {}, k))
+    figure.update_xaxes(title_text=axis)
+    _part_axis(figure, parts)
     return figure
 
 
-def maps_figure(images: np.ndarray, maps: Mapping[str, np.ndarray], *, data: str) -> Figure:
+def _answers(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return a panel a subject: a row a part, correct and wrong answers beside all."""
+    figure, places = grid(list(results), columns=3)
+    parts = next(iter(results.values()))["part"].to_numpy().tolist()
+    looks = {
+        ALL: ("all answers", "circle", INK),
+        "correct": ("correct", "triangle-up", colour_of("", {}, 1)),
+        "wrong": ("wrong", "x", colour_of("", {}, 2)),
+    }
+    named = set()
+    for (name, result), (row, column) in zip(results.items(), places, strict=True):
+        figure.add_vline(
+            x=1, line={"color": GREY, "dash": "dash", "width": 1.5}, row=row, col=column
+        )
+        for k, (answers, (words, symbol, colour)) in enumerate(looks.items()):
+            if answers not in result["answers"].to_numpy():
+                continue
+            cell = result.sel(head=ALL, answers=answers)
+            place = {"row": row, "col": column, "showlegend": words not in named}
+            _markers(figure, cell, 0.25 * (k - 1), words, symbol, colour, **place)
+            named.add(words)
+        counts = [
+            f"{words} {int((result['n'] - result['n_empty']).sel(head=ALL, answers=answers))}"
+            for answers, (words, _, _) in looks.items()
+            if answers != ALL and answers in result["answers"].to_numpy()
+        ]
+        figure.layout.annotations[
+            places.index((row, column))
+        ].text = f"{name}<br>{small(', '.join(counts) or 'names no expressions')}"
+    _part_axis(figure, parts)
+    figure.update_yaxes(showticklabels=False)
+    figure.update_yaxes(showticklabels=True, col=1)
+    figure.update_xaxes(rangemode="tozero", matches="x")
+    rows = places[-1][0]
+    figure.update_xaxes(title_text="Density", row=rows)
+    styled = style(
+        figure,
+        title="Where right and wrong answers come from",
+        note=_note(results),
+        height=150 + 330 * rows,
+        top=70,
+    )
+    return styled.update_layout(
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "yref": "container"}
+    )
+
+
+def _markers(
+    figure: Figure,
+    cell: xr.Dataset,
+    offset: float,
+    name: str,
+    symbol: str,
+    colour: str,
+    **place: object,
+) -> None:
+    value, low, high = (cell[f"density{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
+    share = 100 * cell["share"].to_numpy()
+    figure.add_scatter(
+        x=value,
+        y=np.arange(len(value)) + offset,
+        error_x=error_bars(value, low, high),
+        mode="markers",
+        name=name,
+        legendgroup=name,
+        marker={"symbol": symbol, "color": colour, "size": 9},
+        customdata=share,
+        hovertemplate="%{x:.2f} (share of the map %{customdata:.1f} %)",
+        **place,
+    )
+
+
+def _part_axis(figure: Figure, parts: list[str]) -> None:
+    figure.update_yaxes(
+        tickvals=list(range(len(parts))), ticktext=parts, range=[len(parts) - 0.5, -0.5]
+    )
+
+
+def _styled(figure: Figure, results: Mapping[str, xr.Dataset], title: str, many: int) -> Figure:
+    parts = next(iter(results.values())).sizes["part"]
+    height = 240 + parts * max(30, 16 * many)
+    return style(figure, title=title, note=_note(results), height=height)
+
+
+def _note(results: Mapping[str, xr.Dataset]) -> str:
+    counts = []
+    for one in results.values():
+        n = one["n"] - one["n_empty"] if "n_empty" in one else one["n"]
+        counts.append(int(n.sel(dict.fromkeys(n.dims, ALL))))
+    people = span([one.attrs["n_identities"] for one in results.values()])
+    explained = ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
+    return (
+        f"n = {span(counts)} images of {people} people; Grad-CAM++ of {explained}; dashed: as if "
+        f"everywhere alike; error bars: 95 %, over people<br>{data_of(results)}"
+    )
+
+
+def _pictures(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return the maps that results hold over their faces."""
+    for name, result in results.items():
+        if "map" not in result:
+            raise NeuroferError(
+                f"the result of {name!r} holds no maps: analyse it with site=['saliency', "
+                "'saliency-map'], of a few images"
+            )
+    first = next(iter(results.values()))
+    for name, result in results.items():
+        if not np.array_equal(result["stimulus_id"], first["stimulus_id"]):
+            raise NeuroferError(f"{name!r} was shown other images than the first subject")
+    if first.sizes["image"] > MOST_PICTURES:
+        raise NeuroferError(
+            f"{first.sizes['image']} images do not fit beside each other; give at most "
+            f"{MOST_PICTURES}, with 'select' in a study"
+        )
+    faces = np.rint(first["face"].to_numpy()).clip(0, 255).astype(np.uint8)
+    images = np.repeat(faces[..., None], 3, axis=3)
+    maps = {name: result["map"].to_numpy() for name, result in results.items()}
+    explained = ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
+    titles = [
+        str(series).rpartition("/")[2] for series in first["image_series"].to_numpy().tolist()
+    ]
+    return maps_figure(images, maps, data=data_of(results), explains=explained, titles=titles)
+
+
+def maps_figure(
+    images: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    *,
+    data: str,
+    explains: str = "the answer",
+    titles: Sequence[str] = (),
+) -> Figure:
     """Return maps over the faces that they explain: a row a subject, a column an image.
 
     Args:
         images: (n, H, W, 3) uint8.
         maps: subject -> (n, H, W) at least 0; each is scaled to its own greatest value.
         data: what the images are, such as "bfs (rendered)".
+        explains: which output the maps explain.
+        titles: of the columns.
 
     Raises:
         NeuroferError: there is nothing to draw, or maps and images are not of one shape.
@@ -103,22 +250,54 @@ def maps_figure(images: np.ndarray, maps: Mapping[str, np.ndarray], *, data: str
     figure = make_subplots(
         rows=len(rows),
         cols=len(images),
-        row_titles=["", *maps],
-        horizontal_spacing=0.01,
-        vertical_spacing=0.06 / len(rows),
+        column_titles=list(titles) or None,
+        horizontal_spacing=0.006,
+        vertical_spacing=0.04 / len(rows),
     )
-    for row, found in enumerate(rows.values(), start=1):
+    for row, (name, found) in enumerate(rows.items(), start=1):
         for column, image in enumerate(images, start=1):
             shown = image if found is None else overlay(image, found[column - 1])
             figure.add_trace(Image(z=shown), row=row, col=column)
-    side = 860 // len(images)
-    note = f"n = {len(images)} images; Grad-CAM++, each map scaled to its greatest value<br>{data}"
-    style(figure, title="Where the answer comes from", note=note, height=150 + side * len(rows))
+        figure.update_yaxes(title_text=_broken(name), row=row, col=1)
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "colorscale": SEQUENTIAL,
+            "cmin": 0,
+            "cmax": 1,
+            "color": [0],
+            "colorbar": {"thickness": 14, "len": 0.5, "tickvals": [0, 0.5, 1], "y": 0.5},
+        },
+    )
+    side = (WIDTH - _LABELS - _SCALE) / len(images)
+    note = (
+        f"n = {len(images)} images; Grad-CAM++ of {explains}, each map scaled to its greatest "
+        f"value; where it is 0 the face is gray<br>{data}"
+    )
+    style(figure, title="Where the answer comes from", note=note, height=180)
+    top = figure.layout.margin.t
+    height = top + 16 + side * len(rows) * images.shape[1] / images.shape[2]
+    style(figure, title="Where the answer comes from", note=note, height=round(height))
     figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
+    figure.update_yaxes(showline=False, ticks="", showticklabels=False, automargin=False)
+    figure.update_yaxes(title={"font": {"size": SMALL}, "standoff": 6})
     figure.update_annotations(font={"size": SMALL, "color": INK})
-    figure.update_layout(margin={"l": 16, "r": 44, "b": 16})
+    figure.update_layout(margin={"l": _LABELS, "r": _SCALE, "b": 16})
     return figure
+
+
+def _broken(name: str, most: int = 13) -> str:
+    """Return a name in lines that fit beside a picture.
+
+    >>> _broken("VGG with CIAO, untrained")
+    'VGG with CIAO,<br>untrained'
+    """
+    import textwrap
+
+    return "<br>".join(textwrap.wrap(name, most, break_long_words=False))
 
 
 def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:

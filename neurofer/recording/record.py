@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,7 @@ from neurofer.recording.layout import (
     presentation_coords,
     time_coords,
 )
-from neurofer.recording.sites import Batch, Recordable
+from neurofer.recording.sites import Batch, Recordable, all_sites
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.stimulus_set import StimulusSet
 
@@ -71,9 +72,10 @@ def check_sites(subject: Recordable, sites: Sequence[str] | None) -> tuple[str, 
     if isinstance(sites, str):
         sites = [sites]
     names = tuple(subject.default_sites if sites is None else sites)
+    known = (*subject.sites, *getattr(subject, "further_sites", ()))
     for name in names:
-        if name not in subject.sites:
-            raise unknown_choice("site", name, subject.sites, f"subject {subject.identifier!r}")
+        if name not in known:
+            raise unknown_choice("site", name, known, f"subject {subject.identifier!r}")
     if not names:
         raise NeuroferError("sites is empty; name at least one, or None for the default sites")
     if len(set(names)) != len(names):
@@ -93,7 +95,7 @@ def _respond(
     coords: list[Coords] = []
     shapes: dict[str, tuple[int, ...]] = {}
     columns: dict[str, slice] = {}
-    missing = done = 0
+    missing, done, known = 0, 0, all_sites(subject)
     text = f"recording {subject.identifier}"
     with progress_of(text, len(stimuli), progress) as advance:
         for batch in batches(stimuli, batch_size):
@@ -104,7 +106,7 @@ def _respond(
                     start = max((c.stop for c in columns.values()), default=0)
                     units = int(np.prod(response.shape[1:], dtype=np.int64))
                     columns[name] = slice(start, start + units)
-                    site = subject.sites[name]
+                    site = known[name]
                     coords.append(neuroid_coords(site, response.shape[1:], subject.identifier))
             if activity is None:
                 total = max(c.stop for c in columns.values())
@@ -127,7 +129,21 @@ def batches(stimuli: StimulusSet, batch_size: int) -> Iterator[Batch]:
         images = list(islice(pixels, batch_size))
         rows = slice(start, start + len(images))
         landmarks = None if stimuli.landmarks is None else stimuli.landmarks[rows]
-        yield Batch(images, table.iloc[rows].reset_index(drop=True), landmarks)
+        parts = _Parts(stimuli, range(len(stimuli))[rows])
+        yield Batch(images, table.iloc[rows].reset_index(drop=True), landmarks, parts)
+
+
+class _Parts(Sequence[np.ndarray | None]):
+    """The part masks of a batch, read when they are asked for: few sites do."""
+
+    def __init__(self, stimuli: StimulusSet, positions: range) -> None:
+        self._stimuli, self._positions = stimuli, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, k: Any) -> Any:
+        return self._stimuli.parts(self._positions[k])
 
 
 def _checked(

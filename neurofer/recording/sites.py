@@ -33,11 +33,13 @@ class Batch:
         images: (H, W, 3) uint8 each; sizes may differ.
         table: the rows of the stimulus table, one an image.
         landmarks: (n, 13, 2) ground truth in pixel-centre coordinates; None for photographs.
+        parts: (H, W) labels of `neurofer.faces.PARTS` each, None where they are unknown.
     """
 
     images: list[np.ndarray]
     table: pd.DataFrame
     landmarks: np.ndarray | None = None
+    parts: Sequence[np.ndarray | None] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,7 +47,10 @@ class Batch:
 
 @runtime_checkable
 class Recordable(Protocol):
-    """A subject, as far as a recording is concerned."""
+    """A subject, as far as a recording is concerned.
+
+    It may have `further_sites` as well, which are recorded where they are named only.
+    """
 
     @property
     def identifier(self) -> str:
@@ -65,3 +70,8 @@ class Recordable(Protocol):
 
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of every site, (n, ...) float32, from one forward pass."""
+
+
+def all_sites(subject: Recordable) -> dict[str, Site]:
+    """Return the sites of a subject by name, with those that are recorded only where named."""
+    return {**subject.sites, **getattr(subject, "further_sites", {})}

@@ -20,7 +20,12 @@ from typing import TYPE_CHECKING, Any
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import PACKAGE, cache_folder, code_hash, content_hash, sha256_file
 from neurofer.recording.store import RESPONSE_CODE
-from neurofer.studies.descriptions import SubjectDescription, read_description, write_description
+from neurofer.studies.descriptions import (
+    SubjectDescription,
+    describe_subject,
+    read_description,
+    write_description,
+)
 from neurofer.studies.results import write_result
 from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study, TrainingSpec
 
@@ -122,6 +127,10 @@ def check_names(study: Study) -> None:
         for option in item.options:
             if option not in known:
                 raise unknown_choice("option", option, known, where)
+    pairing = [name for name, one in ANALYSES.items() if one.difference is not None]
+    for claim in study.claims:
+        if claim.minus and study.analysis(str(claim.analysis)).analysis not in pairing:
+            raise NeuroferError(f"claim {claim.id!r}: 'minus' is for {', '.join(pairing)} only")
 
 
 class Bench:
@@ -213,17 +222,8 @@ class Bench:
         path = self._description_path(cell)
         description = read_description(path)
         if description is None:
-            subject = self._load(cell)
             training = self.training(cell.subject, cell.stimuli)
-            description = SubjectDescription(
-                name=subject.name,
-                identifier=subject.identifier,
-                options=dict(subject.options),
-                training="" if training is None else training.identifier,
-                n_training=0 if training is None else len(training),
-                sites=tuple(subject.sites),
-                default_sites=tuple(subject.default_sites),
-            )
+            description = describe_subject(self._load(cell), training)
             write_description(description, path)
             # As it is read from now on: a tuple among the options is a list in JSON.
             description = read_description(path) or description

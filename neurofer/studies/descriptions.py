@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurofer.files import write_whole
+from neurofer.recording.sites import all_sites
 
 if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
@@ -54,6 +55,19 @@ class StimuliDescription:
     def graded(self) -> bool:
         """Whether expressions are shown at a few strengths, and not each image at its own."""
         return 1 < len(self.strengths) <= _FEW
+
+
+def describe_subject(subject: Any, training: StimulusSet | None) -> SubjectDescription:
+    """Describe a subject as it was made; its sites with those that are recorded where named."""
+    return SubjectDescription(
+        name=subject.name,
+        identifier=subject.identifier,
+        options=dict(subject.options),
+        training="" if training is None else training.identifier,
+        n_training=0 if training is None else len(training),
+        sites=tuple(all_sites(subject)),
+        default_sites=tuple(subject.default_sites),
+    )
 
 
 def describe_stimuli(stimuli: StimulusSet) -> StimuliDescription:

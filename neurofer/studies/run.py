@@ -52,6 +52,7 @@ class StudyOutcome:
         stimuli, descriptions: the sets that could be loaded, by their names in the study.
         subjects: by (subject, stimuli): the subject as it was made for these stimuli.
         results: by analysis, stimuli and subject.
+        differences: of two results, that claims ask for.
         claims: by id, judged.
         failures: what was set aside.
         recorded, analysed: how many sites and results were computed and not read from the cache.
@@ -62,6 +63,7 @@ class StudyOutcome:
     descriptions: dict[str, StimuliDescription] = field(default_factory=dict)
     subjects: dict[tuple[str, str], SubjectDescription] = field(default_factory=dict)
     results: dict[ResultKey, xr.Dataset] = field(default_factory=dict)
+    differences: dict[tuple[ResultKey, ResultKey], xr.Dataset] = field(default_factory=dict)
     claims: dict[str, ClaimRow] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     recorded: int = 0
@@ -129,7 +131,7 @@ def write_results(
     for key, result in outcome.results.items():
         write_result(result, folder / "results" / f"{key.stem}.nc")
         tidy(result).to_csv(folder / "results" / f"{key.stem}.csv", index=False)
-    derived = [claim for claim in outcome.study.claims if claim.of]
+    derived = [claim for claim in outcome.study.claims if claim.of or claim.minus]
     if derived:
         _write_derived(outcome, derived, folder / DERIVED_FILE)
     write_json(folder / "summary.json", outcome.summary())
@@ -209,16 +211,33 @@ def _measured(claim: ClaimSpec, outcome: StudyOutcome) -> ClaimRow:
     if claim.analysis is None:
         return claim_row(claim, None)
     stimuli = claim.stimuli or outcome.study.analysis(claim.analysis).stimuli[0]
-    key = ResultKey(claim.analysis, str(stimuli), str(claim.subject))
+    subjects = [name for name in (claim.subject, claim.minus) if name is not None]
+    keys = [ResultKey(claim.analysis, str(stimuli), str(name)) for name in subjects]
     differs = outcome.study.stimuli[str(stimuli)].differs
-    if key not in outcome.results:
+    if not set(keys) <= set(outcome.results):
         return replace(claim_row(claim, None), verdict=FAILED)
     try:
-        number = read_number(outcome.results[key], str(claim.value), claim.select)
+        result = outcome.results[keys[0]]
+        if claim.minus is not None:
+            result = _difference(outcome, *keys)
+        number = read_number(result, str(claim.value), claim.select)
     except NeuroferError as error:
         outcome.failures.append(failure_of(f"claim {claim.id}", error))
         return replace(claim_row(claim, None), verdict=FAILED)
-    return claim_row(claim, number, f"results/{key.stem}.csv", differs)
+    if claim.minus is None:
+        return claim_row(claim, number, f"results/{keys[0].stem}.csv", differs)
+    return replace(claim_row(claim, number, DERIVED_FILE, differs), value=claim.id, select={})
+
+
+def _difference(outcome: StudyOutcome, key: ResultKey, other: ResultKey) -> xr.Dataset:
+    from neurofer.analyses import ANALYSES
+
+    pairs = outcome.differences
+    if (key, other) not in pairs:
+        pair = ANALYSES[outcome.study.analysis(key.analysis).analysis].difference
+        assert pair is not None  # `check_names`
+        pairs[key, other] = pair(outcome.results[key], outcome.results[other])
+    return pairs[key, other]
 
 
 def _write_derived(outcome: StudyOutcome, derived: list[ClaimSpec], path: Path) -> None:
@@ -227,15 +246,24 @@ def _write_derived(outcome: StudyOutcome, derived: list[ClaimSpec], path: Path) 
     rows = [
         {
             "variable": claim.id,
-            "statistic": claim.statistic,
+            "statistic": claim.statistic or "paired difference",
             "value": outcome.claims[claim.id].measured,
+            "low": outcome.claims[claim.id].low,
+            "high": outcome.claims[claim.id].high,
             "n": outcome.claims[claim.id].n,
-            "of": " ".join(part.id for part in outcome.study.claims_like(claim.of)),
+            "of": _of(outcome.study, claim),
         }
         for claim in derived
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def _of(study: Study, claim: ClaimSpec) -> str:
+    if claim.minus is None:
+        return " ".join(part.id for part in study.claims_like(claim.of))
+    place = ", ".join([str(claim.value), *(f"{k}={v}" for k, v in claim.select.items())])
+    return f"{claim.analysis}: {claim.subject} minus {claim.minus}, {place}"
 
 
 __all__ = ["Bench", "StudyOutcome", "compute_study", "provenance", "write_results"]

@@ -96,7 +96,8 @@ class ClaimSpec(StudyPart):
     """One number, published beside measured.
 
     It is a `value` of an analysis's result at the coordinates `select` (those left out are read at
-    "all"), or a `statistic` over other claims (`of`), or only published. Where `subject` or
+    "all"), or, with `minus`, by how much it exceeds that of another subject over the same stimuli,
+    or a `statistic` over other claims (`of`), or only published. Where `subject` or
     `stimuli` is a list, the claim is made of each, and `{subject}`, `{stimuli}` and `{label}` in
     `id` and `label` stand for it.
     """
@@ -106,6 +107,7 @@ class ClaimSpec(StudyPart):
     analysis: str | None = None
     stimuli: str | Names | None = None
     subject: str | Names | None = None
+    minus: str | None = None
     value: str | None = None
     select: dict[str, Any] = Field(default_factory=dict)
     of: Names = ()
@@ -335,7 +337,8 @@ def _check_claim(study: Study, claim: ClaimSpec) -> None:
         raise NeuroferError(f"{where} needs 'value' and 'subject' beside 'analysis'")
     assert not isinstance(claim.subject, tuple)
     assert not isinstance(claim.stimuli, tuple)
-    _check_place(study, claim.analysis, claim.stimuli, (claim.subject,), where)
+    subjects = (claim.subject, claim.minus) if claim.minus else (claim.subject,)
+    _check_place(study, claim.analysis, claim.stimuli, subjects, where)
 
 
 def _check_place(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from neurofer.recording.saliency import SITES as SALIENCY_SITES
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.facts import Facts, package_facts
@@ -60,7 +61,8 @@ class FaceNetSubject(FeatureSubject):
     """A pretrained network, mostly of faces; its subject's name is that of its weights.
 
     Sites: every layer, (n, C, H, W) or (n, units), and `pooled`, one layer averaged to 6 x 6
-    where it is larger; readouts, on `pooled`, as in `FeatureSubject`.
+    where it is larger; readouts, on `pooled`, as in `FeatureSubject`; where they are named,
+    saliency (`neurofer.recording.saliency`).
 
     Options, besides those of the readouts:
         layer: which layer is pooled; "top", the last one before any classes, by default.
@@ -73,6 +75,7 @@ class FaceNetSubject(FeatureSubject):
         "layer": "top",
     }
     gray: ClassVar[bool] = False
+    further_sites = SALIENCY_SITES
     net: FaceNet
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:

@@ -63,6 +63,7 @@ class FeatureSubject(Subject):
         "head": ("nearest", "oracle"),
     }
 
+    further_sites: ClassVar[Mapping[str, Site]] = {}
     crop_width: ClassVar[float] = 2.15  # decimetres of the face: forehead to chin, with a margin
     crop_size: int = 224
 
@@ -93,16 +94,25 @@ class FeatureSubject(Subject):
         """Return the response of every named site, (n, ...) float32, from one forward pass."""
         fitted = (*self._readouts, "dense-nre", "decision") if self._readouts else ()
         read = [site for site in sites if site in fitted]
-        wanted = [site for site in sites if site not in read]
+        further = [site for site in sites if site in self.further_sites]
+        wanted = [site for site in sites if site not in (*read, *further)]
         needed = dict.fromkeys([*wanted, self._read_site] if read else wanted)
-        found = self.features(self._seen(batch.images, batch.landmarks), list(needed))
-        responses = {site: found[site] for site in wanted}
+        shown = self._seen(batch.images, batch.landmarks)
+        found = self.features(shown, list(needed)) if needed else {}
+        responses = {site: found[site] for site in wanted} | self._further(batch, further)
         if read:
-            shown = found[self._read_site].reshape(len(batch), -1)
+            features = found[self._read_site].reshape(len(batch), -1)
             for site in read:
                 name = self.options["readout"] if site == "decision" else site
-                responses[site] = self._read(name, shown, batch).astype(np.float32)
+                responses[site] = self._read(name, features, batch).astype(np.float32)
         return responses
+
+    def _further(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        if not sites:
+            return {}
+        from neurofer.subjects.saliency import saliency  # which imports the subjects
+
+        return saliency(self, batch, sites)
 
     def _fit(self, training: StimulusSet) -> None:
         table = training.table

@@ -10,7 +10,6 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,79 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.face_crop import crop_box
-from neurofer.subjects.face_net import FaceNetSubject
-from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
-from neurofer.subjects.networks import ARCHITECTURES
-from neurofer.subjects.preprocess import resize
-from neurofer.subjects.trained import TrainedSubject
-from neurofer.subjects.trunk import image_tensor
-
-Classes = int | str | Sequence[int] | Sequence[str] | np.ndarray | None
-
-_AT_ONCE = 32  # images of a backward pass
-
-
-def saliency_maps(
-    subject: FeatureSubject,
-    stimuli: StimulusSet,
-    classes: Classes = None,
-    layer: str | None = None,
-) -> np.ndarray:
-    """Return what speaks for a class in images as a subject sees them.
-
-    A map has the few places of the subject's last convolution (7 x 7 in CORnet-S); between them it
-    is interpolated bilinearly. Beyond what the subject sees (`crop`) it is 0.
-
-    Args:
-        subject: a convolutional one with a network.
-        stimuli: images of one size.
-        classes: which output, by its number or name, of all images or one an image; by default
-            the largest of each image.
-        layer: a module of the network whose activity is not negative; default: the last
-            convolution, after its nonlinearity.
-
-    Returns:
-        (n, H, W) float32, at least 0, at the images' pixels; a map's scale is arbitrary.
-
-    Raises:
-        NeuroferError: the subject has no such network, layer or class, or images differ in size.
-    """
-    if not isinstance(subject, TrainedSubject | FaceNetSubject):
-        raise NeuroferError(
-            f"{type(subject).__name__} has no convolutional network that names classes; saliency "
-            f"is for the networks {', '.join(ARCHITECTURES)} and for pretrained face networks"
-        )
-    chosen = _numbers(subject, classes, len(stimuli))
-    shape = stimuli.image(0).shape
-    boxes = _boxes(subject, stimuli, shape[0], shape[1])
-    found = []
-    for start in range(0, len(stimuli), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        images = [stimuli.image(i) for i in range(len(stimuli))[rows]]
-        if any(image.shape != shape for image in images):
-            raise NeuroferError(f"the images of {stimuli.name!r} differ in size; give one size")
-        landmarks = None if stimuli.landmarks is None else stimuli.landmarks[rows]
-        maps = _maps(
-            subject,
-            subject._seen(images, landmarks),
-            None if chosen is None else chosen[rows],
-            layer,
-        )
-        found.append(place_maps(maps, boxes[rows], (shape[0], shape[1])).numpy())
-    return np.concatenate(found)
-
-
-def seen_pixels(subject: FeatureSubject, stimuli: StimulusSet) -> np.ndarray:
-    """Return which pixels of images a subject sees, (n, H, W) bool: all, or those of its crop."""
-    if not isinstance(subject, TrainedSubject | FaceNetSubject):
-        raise NeuroferError(f"{type(subject).__name__} has no maps; see saliency_maps")
-    height, width = stimuli.image(0).shape[:2]
-    boxes = _boxes(subject, stimuli, height, width)
-    seen: np.ndarray = place_maps(torch.ones(len(boxes), 1, 1), boxes, (height, width)).numpy() > 0
-    return seen
 
 
 def class_maps(
@@ -114,6 +41,16 @@ def class_maps(
         NeuroferError: there is no such layer, it has no places or is negative somewhere, or the
             scores do not depend on it.
     """
+    return class_maps_and_answers(net, seen, classes, layer)[0]
+
+
+def class_maps_and_answers(
+    net: nn.Module,
+    seen: torch.Tensor,
+    classes: torch.Tensor | int | None = None,
+    layer: str | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `class_maps`, and the number of the largest score of each image, (n,)."""
     training = net.training
     net.eval()
     try:
@@ -124,7 +61,7 @@ def class_maps(
         with torch.inference_mode(False), torch.enable_grad():
             # A gradient is wanted of the layer, not of parameters, which may all be frozen.
             found = activity(net, seen.clone().requires_grad_(), (layer, ""))
-            return _explain(found[layer], found[""], classes, layer)
+            return explain(found[layer], found[""], classes, layer)
     finally:
         net.train(training)
 
@@ -215,10 +152,20 @@ def place_maps(maps: torch.Tensor, boxes: np.ndarray, shape: tuple[int, int]) ->
     return placed[:, 0] * inside
 
 
-def _explain(
+def explain(
     shown: torch.Tensor, outputs: torch.Tensor, classes: torch.Tensor | int | None, layer: str
-) -> torch.Tensor:
-    """Return the maps of a layer's activity from the graph that leads from it to the outputs."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return maps and answers from the graph that leads from a layer to the outputs.
+
+    Args:
+        shown: activity of the layer, (n, channels, h, w), with its graph.
+        outputs: (n, ...) scores.
+        classes: see `class_maps`.
+        layer: its name, for errors.
+
+    Raises:
+        NeuroferError: see `class_maps`.
+    """
     if shown.ndim != 4 or shown.shape[2:].numel() < 2:
         raise NeuroferError(
             f"layer {layer!r} has the shape {tuple(shown.shape)}: it has no places; name a "
@@ -230,9 +177,8 @@ def _explain(
             "nonlinearity"
         )
     scores = outputs.flatten(1)
-    if classes is None:
-        chosen = scores.detach().argmax(1)
-    else:
+    answers = chosen = scores.detach().argmax(1)
+    if classes is not None:
         chosen = torch.as_tensor(classes).expand(len(scores)).to(scores.device)
     if ((chosen < 0) | (chosen >= scores.shape[1])).any():
         raise NeuroferError(
@@ -243,82 +189,4 @@ def _explain(
     (gradient,) = torch.autograd.grad(score, shown, allow_unused=True)
     if gradient is None:
         raise NeuroferError(f"the outputs do not depend on layer {layer!r}; name another")
-    return grad_cam_plus_plus(shown.detach(), gradient)
-
-
-def _maps(
-    subject: TrainedSubject | FaceNetSubject,
-    shown: Sequence[np.ndarray],
-    classes: torch.Tensor | None,
-    layer: str | None,
-) -> torch.Tensor:
-    if isinstance(subject, TrainedSubject):
-        seen = subject.preprocessing.scaled(subject._pixels(shown))
-        net = subject.net.get_submodule(ARCHITECTURES[subject.architecture].tower)
-        return class_maps(net, seen, classes, layer)
-    with torch.inference_mode(False), torch.enable_grad():
-        images = image_tensor([resize(image, subject.crop_size) for image in shown])
-        found = dict(subject.net.steps(subject.net.prepare(images).requires_grad_()))
-        layer = layer or _last_of(subject)
-        if layer not in found:
-            raise unknown_choice("layer", layer, found, f"subject {subject.name!r}")
-        return _explain(found[layer], list(found.values())[-1], classes, layer)
-
-
-def _last_of(subject: FaceNetSubject) -> str:
-    """Return the last layer with several places that is not negative, of noise as of any image."""
-    random = torch.Generator().manual_seed(0)
-    noise = 255 * torch.rand((1, 3, subject.crop_size, subject.crop_size), generator=random)
-    with torch.no_grad():
-        found = dict(subject.net.steps(subject.net.prepare(noise)))
-    return [
-        name
-        for name, shown in found.items()
-        if shown.ndim == 4 and shown.shape[2:].numel() > 1 and bool((shown >= 0).all())
-    ][-1]
-
-
-def _boxes(
-    subject: TrainedSubject | FaceNetSubject, stimuli: StimulusSet, height: int, width: int
-) -> np.ndarray:
-    """Return the part of each image that the subject sees, (n, 4) as `place_maps` takes it."""
-    frame = np.array([0.0, 0.0, width, height])
-    if subject.options["crop"] == "frame" or stimuli.landmarks is None:
-        found = np.tile(frame, (len(stimuli), 1))
-    else:
-        crops = [crop_box(face, subject.crop_width) for face in stimuli.landmarks]
-        found = np.stack([frame if box is None else box for box in crops])
-    return _middles(subject, found) if isinstance(subject, TrainedSubject) else found
-
-
-def _middles(subject: TrainedSubject, boxes: np.ndarray) -> np.ndarray:
-    """Return the part of each box that is left where a network's preprocessing cuts the middle."""
-    shorter_side = subject.preprocessing.shorter_side
-    if shorter_side is None:
-        return boxes
-    sides = boxes[:, 2:] - boxes[:, :2]
-    kept = sides.min(axis=1, keepdims=True) * subject.size / shorter_side
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.hstack([middle - kept / 2, middle + kept / 2])
-
-
-def _numbers(
-    subject: TrainedSubject | FaceNetSubject, classes: Classes, count: int
-) -> torch.Tensor | None:
-    """Return the number of the class of each image, (count,)."""
-    if classes is None:
-        return None
-    given = [classes] * count if isinstance(classes, int | str) else list(classes)
-    if len(given) != count:
-        raise NeuroferError(f"{len(given)} classes for {count} images; give one an image")
-    names = _names(subject)
-    for one in given:
-        if isinstance(one, str) and one not in names:
-            raise unknown_choice("class", one, names, f"subject {subject.identifier!r}")
-    return torch.tensor([names.index(one) if isinstance(one, str) else int(one) for one in given])
-
-
-def _names(subject: TrainedSubject | FaceNetSubject) -> tuple[str, ...]:
-    if isinstance(subject, TrainedSubject):
-        return subject.sites[ARCHITECTURES[subject.architecture].sites[-1]].labels or ()
-    return tuple(getattr(subject, "classes", ()))
+    return grad_cam_plus_plus(shown.detach(), gradient), answers

@@ -12,6 +12,7 @@ from torch import nn
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
+from neurofer.recording.saliency import SITES as SALIENCY_SITES
 from neurofer.recording.sites import Site
 from neurofer.recording.steps import Timing
 from neurofer.stimuli.stimulus_set import StimulusSet
@@ -39,8 +40,9 @@ class TrainedSubject(FeatureSubject):
 
     Sites: the architecture's, (n, C, H, W) or (n, units), and `pooled`, one of them averaged to
     6 x 6 where it is larger; readouts, on `pooled`, as in `FeatureSubject`. The last site has the
-    names of what the network was trained to say as its units. Pixels are scaled to -1 to 1, unless
-    the weight file states another preprocessing.
+    names of what the network was trained to say as its units. Where they are named: saliency, see
+    `neurofer.recording.saliency`. Pixels are scaled to -1 to 1, unless the weight file states
+    another preprocessing.
 
     Options, besides those of the readouts:
         weights: a shipped file by its name, the path of a file that `neurofer train` or
@@ -55,6 +57,7 @@ class TrainedSubject(FeatureSubject):
     """
 
     architecture: ClassVar[str]
+    further_sites = SALIENCY_SITES
     hashed_otherwise = ("weights", "seed", "size")
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,

@@ -14,11 +14,19 @@ from plotly.graph_objects import Figure
 from neurofer.analyses import ANALYSES, Analysis, analyse
 from neurofer.analyses.provenance import PROVENANCE
 from neurofer.errors import NeuroferError
+from neurofer.simulation import join
+from tests.analyses.saliency_units import saliency_units
 
 # What an analysis needs besides its defaults to take the recording of these tests.
 OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}
 OPTIONS["geometry"] = {"site": ["coding", "noise"], "n_permutations": 20}
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
+
+
+@pytest.fixture(scope="module")
+def recording(recording, faces):
+    """All kinds of sites, and saliency, which one of the analyses takes."""
+    return join(recording, saliency_units(faces.table, recording.attrs["stimuli"]))
 
 
 def _run(name, recording, **options):

@@ -3,183 +3,233 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
-from neurofer.analyses.provenance import PROVENANCE
-from neurofer.analyses.saliency import GROUPS, figure, part_shares, run, table, table_by_subject
+from neurofer.analyses import analyse
+from neurofer.analyses.saliency import difference, figure, run, table
 from neurofer.analyses.saliency_figures import maps_figure, overlay
+from neurofer.analyses.statistics import cluster_interval
 from neurofer.errors import NeuroferError
-from neurofer.faces import PARTS
-from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.recording.layout import make_recording, neuroid_coords
+from neurofer.recording.saliency import GROUPS, UNITS
+from neurofer.recording.sites import Site
+from neurofer.simulation import Faces, join
+from tests.analyses.saliency_units import AREAS, saliency_units
 
-SHAPE = (3, 6, 5)
-MASKS = arrays.arrays(np.uint8, SHAPE, elements=st.integers(0, max(PARTS.values())))
-MAPS = arrays.arrays(np.float64, SHAPE, elements=st.floats(0, 1e6))
+PARTS = list(GROUPS)
+MOUTH = PARTS.index("mouth")
+
+
+def shown(faces: Faces, **options: object) -> xr.DataArray:
+    return saliency_units(faces.table, faces.identifier, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def stimuli() -> StimulusSet:
-    return load_stimuli("bfs", seeds=[1, 2, 3, 4, 5], size=64)
+def saliency(faces: Faces) -> xr.DataArray:
+    return shown(faces)
 
 
-def masks(stimuli: StimulusSet) -> np.ndarray:
-    found = [stimuli.parts(row) for row in range(len(stimuli))]
-    return np.stack([mask for mask in found if mask is not None])
+@pytest.fixture(scope="module")
+def result(saliency: xr.DataArray) -> xr.Dataset:
+    return run(saliency, n_bootstrap=100, seed=3)
 
 
-def test_every_part_of_the_renderer_is_in_one_group() -> None:
-    assert sorted(part for group in GROUPS.values() for part in group) == sorted(PARTS)
+def values(recording: xr.DataArray, unit: str) -> np.ndarray:
+    return recording.to_numpy()[:, UNITS.index(unit)].astype(float)
 
 
-@settings(max_examples=50, deadline=None)
-@given(maps=MAPS, parts=MASKS, factor=st.floats(1e-3, 1e3))
-def test_shares_and_areas_sum_to_one_whatever_the_scale(
-    maps: np.ndarray, parts: np.ndarray, factor: float
+def test_what_is_alike_everywhere_has_a_density_of_one(faces: Faces) -> None:
+    found = run(shown(faces, precision=1e7), n_bootstrap=20).sel(head="all", answers="all")
+    np.testing.assert_allclose(found["density"], 1, atol=0.01)
+    np.testing.assert_allclose(found["area"], AREAS, rtol=1e-6)
+
+
+def test_what_lies_on_the_mouth_is_found_there(faces: Faces) -> None:
+    share = np.where(np.arange(len(PARTS)) == MOUTH, 0.6, 0.4 / (len(PARTS) - 1))
+    found = run(shown(faces, share=tuple(share)), n_bootstrap=200).sel(head="all", answers="all")
+    density = found.sel(part="mouth")
+    assert float(density["density_low"]) < 0.6 / AREAS[MOUTH] < float(density["density_high"])
+    assert float(density["share"]) == pytest.approx(0.6, abs=0.03)
+
+
+def test_means_and_intervals_are_those_of_the_statistics(
+    result: xr.Dataset, saliency: xr.DataArray
 ) -> None:
-    shares, areas = part_shares(maps, parts)
-    empty = maps.sum((1, 2)) == 0
-    assert (np.isnan(shares).all(1) == empty).all()
-    np.testing.assert_allclose(shares[~empty].sum(1), 1)
-    np.testing.assert_allclose(areas.sum(1), 1)
-    scaled, _ = part_shares(factor * maps, parts)
-    np.testing.assert_allclose(scaled[~empty], shares[~empty], rtol=1e-6, atol=1e-12)
+    """By head and answer, computed anew with the interval that other analyses have."""
+    correct, head = values(saliency, "correct"), saliency["head"].to_numpy()
+    identity = np.char.add(head, saliency["identity"].to_numpy())
+    for name, rows in (
+        (("all", "all"), head == head),
+        (("monkey", "all"), head == "monkey"),
+        (("human", "wrong"), (head == "human") & (correct == 0)),
+    ):
+        cell = result.sel(head=name[0], answers=name[1])
+        assert int(cell["n"]) == rows.sum()
+        for unit, variable in (("share of mouth", "share"), ("spread", "spread")):
+            one = values(saliency, unit)[rows]
+            part = {"part": "mouth"} if variable == "share" else {}
+            bounds = cluster_interval(
+                np.nanmean, one, head[rows], identity[rows], identity[rows],
+                n_bootstrap=100, seed=3,
+            )  # fmt: skip
+            found = [float(cell[f"{variable}{end}"].sel(part)) for end in ("", "_low", "_high")]
+            np.testing.assert_allclose(found, [one.mean(), *bounds[:2]], rtol=1e-10)
+        assert str(cell["interval"].item()) == "bootstrap over identities"
+        np.testing.assert_allclose(cell["density"], cell["share"] / cell["area"], rtol=1e-10)
 
 
-@settings(max_examples=50, deadline=None)
-@given(maps=MAPS, parts=MASKS)
-def test_they_equal_their_loops(maps: np.ndarray, parts: np.ndarray) -> None:
-    shares, areas = part_shares(maps, parts)
-    for k in range(len(maps)):
-        for g, members in enumerate(GROUPS.values()):
-            inside = np.isin(parts[k], [PARTS[part] for part in members])
-            assert areas[k, g] == pytest.approx(inside.mean())
-            if maps[k].sum() > 0:
-                assert shares[k, g] == pytest.approx(maps[k][inside].sum() / maps[k].sum())
+def test_a_part_that_no_image_shows_has_no_density(saliency: xr.DataArray) -> None:
+    none = saliency.copy(deep=True)
+    none[:, [UNITS.index(f"{what} of hair") for what in ("share", "area")]] = 0
+    found = run(none, n_bootstrap=20).sel(part="hair", answers="all")
+    assert (found["share"] == 0).all()
+    assert np.isnan(found["density"]).all()
+    assert table(run(none, n_bootstrap=20)).query("part == 'hair'")["area"].eq(0).all()
 
 
-def test_a_map_that_is_the_same_everywhere_has_a_density_of_one(stimuli: StimulusSet) -> None:
-    result = run(np.full((len(stimuli), 64, 64), 3.0), stimuli, subject="flat", n_bootstrap=50)
-    np.testing.assert_allclose(result["share"], result["area"])
-    seen = result["area"].to_numpy() > 0
-    np.testing.assert_allclose(result["density"].to_numpy()[seen], 1)
-    assert np.isnan(result["density"].to_numpy()[~seen]).all()
-    assert {"nose", "mouth", "eyes"} <= set(result["part"].to_numpy()[seen[-1]])
-
-
-def test_of_a_crop_only_what_is_seen_counts(stimuli: StimulusSet) -> None:
-    """A map that is the same everywhere in a crop has a density of one there, none outside."""
-    seen = np.zeros((len(stimuli), 64, 64), bool)
-    seen[:, 16:48, 16:48] = True
-    result = run(seen.astype(float), stimuli, subject="crop", seen=seen, n_bootstrap=50)
-    there = result["area"].to_numpy() > 0
-    np.testing.assert_allclose(result["density"].to_numpy()[there], 1)
-    np.testing.assert_allclose(result["area"].sum("part"), 1)
-
-
-def test_a_map_on_the_mouth_alone_is_all_mouth(stimuli: StimulusSet) -> None:
-    on_mouth = np.isin(masks(stimuli), [PARTS["lips"], PARTS["mouth"]]).astype(float)
-    result = run(on_mouth, stimuli, subject="mouth", n_bootstrap=50).sel(head="all")
-    share = dict(zip(result["part"].to_numpy(), result["share"].to_numpy(), strict=True))
-    assert share.pop("mouth") == pytest.approx(1)
-    assert set(share.values()) == {0}
-    mouth = result.sel(part="mouth")
-    assert float(mouth["density"]) == pytest.approx(1 / float(mouth["area"]))
-
-
-@pytest.fixture(scope="module")
-def noise(stimuli: StimulusSet) -> np.ndarray:
-    return np.random.default_rng(0).gamma(0.2, size=(len(stimuli), 64, 64))
-
-
-def test_a_result_has_provenance_and_intervals_and_survives_its_file(
-    stimuli: StimulusSet, noise: np.ndarray, tmp_path
-) -> None:  # type: ignore[no-untyped-def]
-    result = run(noise, stimuli, subject="net", n_bootstrap=200, seed=3)
-    assert set(PROVENANCE) <= set(result.attrs)
-    assert (result.attrs["data"], result.attrs["seed"]) == ("rendered", 3)
-    assert result.attrs["stimuli"] == stimuli.identifier
-    assert json.loads(result.attrs["options"])["n_bootstrap"] == 200
-    assert result["head"].to_numpy().tolist() == ["human", "monkey", "cartoon", "all"]
-    seen = result.sel(head="all").where(result["area"].sel(head="all") > 0, drop=True)
-    for name in ("share", "density"):
-        assert (seen[f"{name}_low"] <= seen[name] + 1e-9).all()
-        assert (seen[name] <= seen[f"{name}_high"] + 1e-9).all()
-    assert set(seen["interval"].to_numpy()) == {"bootstrap over identities"}
-    result.to_netcdf(tmp_path / "result.nc", engine="netcdf4")
-    with xr.open_dataset(tmp_path / "result.nc", engine="netcdf4") as file:
-        again = file.load()
-    pd.testing.assert_frame_equal(table(again), table(result))
-
-
-def test_the_order_of_the_images_does_not_matter(stimuli: StimulusSet, noise: np.ndarray) -> None:
-    order = np.random.default_rng(1).permutation(len(stimuli))
-    one = run(noise, stimuli, subject="net", n_bootstrap=50)
-    two = run(noise[order], stimuli.take(order), subject="net", n_bootstrap=50)
-    xr.testing.assert_equal(one, two)
-
-
-def test_empty_maps_are_left_out_and_counted(stimuli: StimulusSet, noise: np.ndarray) -> None:
-    some = noise.copy()
-    some[:4] = 0
-    result = run(some, stimuli, subject="net", n_bootstrap=50)
-    assert int(result["n_empty"].sel(head="all")) == 4
-    assert int(result["n"].sel(head="all")) == len(stimuli)
-    assert table(result).query("head == 'all'")["n"].unique().tolist() == [len(stimuli) - 4]
-    kept = stimuli.take(range(4, len(stimuli)))
-    other = run(noise[4:], kept, subject="net", n_bootstrap=50)
-    np.testing.assert_allclose(result["share"].sel(head="all"), other["share"].sel(head="all"))
+def test_empty_maps_are_left_out_and_counted(saliency: xr.DataArray) -> None:
+    some = saliency.copy(deep=True)
+    kinds = ("share", "spread")
+    some[:4, [k for k, unit in enumerate(UNITS) if unit.startswith(kinds)]] = np.nan
+    found = run(some, n_bootstrap=20).sel(head="all", answers="all")
+    assert (int(found["n_empty"]), int(found["n"])) == (4, len(some))
+    kept = run(saliency[4:], n_bootstrap=20).sel(head="all", answers="all")
+    np.testing.assert_allclose(found["share"], kept["share"])
+    some[:, [k for k, unit in enumerate(UNITS) if unit.startswith(kinds)]] = np.nan
     with pytest.raises(NeuroferError, match="every map is 0 everywhere"):
-        run(0 * noise, stimuli, subject="net")
+        run(some)
+
+
+def test_a_network_that_names_no_expressions_has_all_answers_only(saliency: xr.DataArray) -> None:
+    unnamed = saliency.copy(deep=True)
+    unnamed[:, UNITS.index("correct")] = np.nan
+    found = run(unnamed, n_bootstrap=20)
+    assert found["answers"].to_numpy().tolist() == ["all"]
+    figure({"net": found}, view="answers")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("site", "message"),
     [
-        (lambda maps: maps[:, :32], r"maps \(105, 32, 64\), part masks \(105, 64, 64\)"),
-        (lambda maps: -maps, "nowhere negative"),
-        (lambda maps: np.where(maps > 1, np.nan, maps), "must be finite"),
+        ("coding", "site 'coding' has no units share of .*holds no saliency"),
+        ("saliency-map", "name one site of saliency"),
+        (["saliency", "coding"], "name one site of saliency"),
+        ("salience", "site='salience' is not in the recording.*did you mean 'saliency'"),
     ],
 )
-def test_maps_that_are_none_are_said(stimuli, noise, change, message) -> None:  # type: ignore[no-untyped-def]
+def test_other_sites_are_said(recording, saliency, site, message) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NeuroferError, match=message):
-        run(change(noise), stimuli, subject="net")
+        analyse("saliency", join(recording, saliency), site=site)
 
 
-def test_photographs_have_no_masks(noise: np.ndarray) -> None:
-    photographs = StimulusSet.from_arrays(
-        "mine", pd.DataFrame({"head": ["human"] * 2}), np.zeros((2, 64, 64, 3), np.uint8)
-    )
-    with pytest.raises(NeuroferError, match="2 of 2 images of 'mine' have no part masks"):
-        run(noise[:2], photographs, subject="net")
+def test_half_a_share_is_said(saliency: xr.DataArray) -> None:
+    broken = saliency.copy(deep=True)
+    broken[0, 0] = np.nan
+    with pytest.raises(NeuroferError, match="shares of some parts only"):
+        run(broken)
 
 
-def test_figures_say_n_error_bars_and_data(stimuli: StimulusSet, noise: np.ndarray) -> None:
-    result = run(noise, stimuli, subject="net", n_bootstrap=50)
-    drawn = figure({"one": result, "two": result})
-    title = drawn.layout.title.text
-    for words in ("n = 105 images of 15 people", "95 %", "(rendered)", stimuli.identifier):
-        assert words in title
+def test_a_difference_is_paired(faces: Faces, saliency: xr.DataArray, result: xr.Dataset) -> None:
+    """What is added to every image is found without error, whatever images differ by."""
+    more = saliency.copy(deep=True)
+    more[:, UNITS.index("share of mouth")] += 0.1
+    more[:, UNITS.index("spread")] += 0.25
+    found = difference(run(more, n_bootstrap=100, seed=3), result).sel(head="all")
+    mouth = found.sel(part="mouth")
+    for end in ("", "_low", "_high"):
+        assert float(mouth[f"share{end}"]) == pytest.approx(0.1, abs=1e-6)
+        assert float(mouth[f"density{end}"]) == pytest.approx(0.1 / AREAS[MOUTH], abs=1e-5)
+        assert float(found[f"spread{end}"]) == pytest.approx(0.25, abs=1e-6)
+    assert int(found["n"]) == len(saliency)
+    nothing = difference(result, result)
+    assert (nothing["density"] == 0).all()
+    other = run(shown(faces, seed=1), n_bootstrap=200)
+    independent = difference(other, result).sel(head="all")
+    assert (independent["density_low"] < 0).mean() > 0.5
+    for name in ("density", "density_low", "density_high"):
+        opposite = {"density_low": "density_high", "density_high": "density_low"}.get(name, name)
+        again = difference(result, run(shown(faces, seed=1), n_bootstrap=100, seed=3))
+        back = difference(run(shown(faces, seed=1), n_bootstrap=100, seed=3), result)
+        np.testing.assert_allclose(again[name], -back[opposite], rtol=1e-9, atol=1e-12)
+
+
+def test_differences_are_of_the_same_images(saliency: xr.DataArray, result: xr.Dataset) -> None:
+    fewer = run(saliency[1:], n_bootstrap=20)
+    with pytest.raises(NeuroferError, match="differ in 'stimulus_id'"):
+        difference(result, fewer)
+    some, others = saliency.copy(deep=True), saliency.copy(deep=True)
+    columns = [k for k, unit in enumerate(UNITS) if unit.startswith(("share", "spread"))]
+    some[: len(some) // 2, columns] = np.nan
+    others[len(some) // 2 :, columns] = np.nan
+    with pytest.raises(NeuroferError, match="no image has a map of both"):
+        difference(run(some, n_bootstrap=20), run(others, n_bootstrap=20))
+
+
+def test_too_few_people_have_no_interval_and_it_is_said(saliency: xr.DataArray) -> None:
+    one = saliency[np.flatnonzero(saliency["head"].to_numpy() == "human")[:3]]
+    found = run(one, n_bootstrap=20).sel(head="all", answers="all")
+    assert str(found["interval"].item()) == "none"
+    assert np.isnan(found["density_low"]).all()
+    assert np.isfinite(found["density"]).all()
+
+
+def with_maps(saliency: xr.DataArray) -> xr.DataArray:
+    """Three images with maps, bright in their upper left, over gray faces."""
+    few = saliency[:3]
+    pictures = np.zeros((3, 2, 6, 4), np.float32)
+    pictures[:, 0, 0, 0], pictures[:, 1] = 1, 128
+    coords = {name: c for name, c in few.coords.items() if c.dims == ("presentation",)}
+    coords |= neuroid_coords(Site("saliency-map"), pictures.shape[1:], "simulated")
+    maps = make_recording(pictures.reshape(3, -1), coords, few.attrs)
+    return join(few, maps)
+
+
+def test_maps_go_along_where_they_are_asked_for(saliency: xr.DataArray, result) -> None:  # type: ignore[no-untyped-def]
+    both = with_maps(saliency)
+    found = run(both, site=["saliency", "saliency-map"], n_bootstrap=20)
+    assert found["map"].shape == (3, 6, 4)
+    assert float(found["map"][0, 0, 0]) == 1
+    assert (found["face"] == 128).all()
+    options = json.loads(found.attrs["options"])
+    assert options["n_bootstrap"] == 20
+    drawn = figure({"one": found, "two": found}, view="maps")
+    assert sum(trace.type == "image" for trace in drawn.data) == 3 * 3
+    with pytest.raises(NeuroferError, match="'other' holds no maps"):
+        figure({"other": result}, view="maps")
+
+
+def test_figures_say_n_error_bars_and_data(result: xr.Dataset, faces: Faces) -> None:
+    results = {"one": result, "two": result}
+    views = [("parts", {}), ("answers", {}), ("differences", {"minus": {"one": "two"}})]
+    for view, options in views:
+        title = figure(results, view=view, **options).layout.title.text
+        for words in ("n = 375 images of 15 people", "the answer", "95 %", faces.identifier):
+            assert words in title, view
+    drawn = figure(results)
     assert [trace.name for trace in drawn.data] == ["one", "two"]
-    side = table_by_subject({"one": result, "two": result})
-    assert side["subject"].tolist() == len(GROUPS) * ["one"] + len(GROUPS) * ["two"]
-    own = table(result).query("head == 'all'")["density"].to_numpy()
-    np.testing.assert_array_equal(side.query("subject == 'two'")["density"], own)
-    with pytest.raises(NeuroferError, match="no results to draw"):
-        figure({})
-    images = np.stack([stimuli.image(row) for row in range(2)])
+    assert [t.name for t in figure(results, view="answers").data][:3] == [
+        "all answers",
+        "correct",
+        "wrong",
+    ]
+    with pytest.raises(NeuroferError, match="view='part' is not in analysis 'saliency'"):
+        figure(results, view="part")
+    with pytest.raises(NeuroferError, match="minus is empty"):
+        figure(results, view="differences")
+    with pytest.raises(NeuroferError, match="subject='three'"):
+        figure(results, view="differences", minus={"one": "three"})
+
+
+def test_maps_and_images_are_of_one_shape() -> None:
+    images, noise = np.zeros((2, 8, 8, 3), np.uint8), np.ones((3, 8, 8))
     faces = maps_figure(images, {"net": noise[:2]}, data="bfs (rendered)")
-    assert len(faces.data) == 4
     assert "n = 2 images" in faces.layout.title.text
     assert "bfs (rendered)" in faces.layout.title.text
     with pytest.raises(NeuroferError, match="no maps to draw"):
         maps_figure(images, {}, data="")
-    with pytest.raises(NeuroferError, match=r"maps of 'net' have shape \(3, 64, 64\)"):
-        maps_figure(images, {"net": noise[:3]}, data="")
+    with pytest.raises(NeuroferError, match=r"maps of 'net' have shape \(3, 8, 8\)"):
+        maps_figure(images, {"net": noise}, data="")
 
 
 def test_an_overlay_leaves_the_face_grey_where_nothing_speaks() -> None:

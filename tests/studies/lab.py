@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError
+from neurofer.recording.saliency import SITES, UNITS
 from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli import StimulusSet
 from neurofer.subjects import Subject, register
@@ -56,6 +57,7 @@ class CountingSubject(Subject):
         "breaks_on": "",
         "dies": False,
     }
+    further_sites: ClassVar[Mapping[str, Site]] = {"saliency": SITES["saliency"]}
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
@@ -83,7 +85,10 @@ class CountingSubject(Subject):
             k, strength = int(image[0, 0, 0]), image[0, 0, 1] / 100
             wrong = image[5, 5, 0] / 256 < self.options["wrong"]
             row[(k + 1) % 7 if wrong else k] = strength if k else 1
-        return {site: units if site == "decision" else units[:, 1:] for site in sites}
+        found = {"decision": units, "nre": units[:, 1:]}
+        found["saliency"] = np.full((len(batch), len(UNITS)), 0.125, np.float32)
+        found["saliency"][:, 0] += self.options["wrong"] / 10  # of the eyes
+        return {site: found[site] for site in sites}
 
 
 STUDY = """

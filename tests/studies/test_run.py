@@ -230,6 +230,7 @@ def test_where_nothing_can_be_computed_it_is_an_error(folder: Path) -> None:
         ("{subject: counting", "{subject: countng", ["subject='countng'", "'counting'"]),
         ("analysis: transfer,", "analysis: transfr,", ["analysis='transfr'", "rsa"]),
         ("n_bootstrap", "n_bootstraps", ["option='n_bootstraps'", "did you mean 'n_bootstrap'?"]),
+        ("subject: good, v", "subject: good, minus: bad, v", ["'minus' is for saliency only"]),
         ("label: Good}", "training: {protocol: nin}}", ["protocol='nin'", "did you mean 'nine'?"]),
         ("label: Good}", "training: {parameters: {heads: a}}}", ["protocol 'nine'", "'head'?"]),
     ],
@@ -243,6 +244,32 @@ def test_unknown_names_are_refused_before_any_work(
     for word in words:
         assert word in str(caught.value)
     assert lab.CALLS == {"made": 0, "shown": 0}
+
+
+def test_a_claim_may_be_a_paired_difference(folder: Path) -> None:
+    """Of a site that is recorded where it is named only; the number stands in derived.csv."""
+    text = lab.STUDY.replace(
+        "claims:\n",
+        "  - {name: saliency, analysis: saliency, stimuli: toy, subjects: [bad, good]}\nclaims:\n"
+        "  - {id: eyes, label: Eyes, analysis: saliency, subject: bad, minus: good,\n"
+        "     value: share, select: {part: eyes, head: human}, holds: above 0}\n",
+        1,
+    )
+    (folder / "toy.yaml").write_text(text)
+    outcome = compute_study(folder / "toy.yaml")
+    assert not outcome.failures
+    row = outcome.claims["eyes"]
+    assert (row.measured, row.low, row.high) == pytest.approx((0.07, 0.07, 0.07))
+    assert (row.n, row.holds, row.interval) == (14, True, "bootstrap over series")
+    (folder / "out").mkdir()
+    write_results(outcome, folder / "out")
+    rows = json.loads((folder / "out" / "summary.json").read_text())
+    for one in rows:
+        if one["measured"] is not None:
+            assert_traces(folder / "out", one)
+    derived = pd.read_csv(folder / "out" / "results" / "derived.csv").set_index("variable")
+    assert derived.loc["eyes", "statistic"] == "paired difference"
+    assert derived.loc["eyes", "of"] == "saliency: bad minus good, share, part=eyes, head=human"
 
 
 def test_a_protocol_takes_its_parameters(folder: Path) -> None:

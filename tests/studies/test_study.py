@@ -100,6 +100,10 @@ MISTAKES = {
         changed("analysis: transfer, subject: good", "analysis: transfer, subject: goud"),
         ["subject='goud'", "did you mean 'good'?"],
     ),
+    "claim less an unknown subject": (
+        changed("subject: good, value", "subject: good, minus: bat, value"),
+        ["subject='bat'", "'good.accuracy'", "did you mean 'bad'?"],
+    ),
     "claim without value": (changed("value: accuracy,\n     pub", "pub"), ["needs 'value'"]),
     "claim of nothing": (changed("published: 52.4, ", ""), ["claim 'other' has neither"]),
     "statistic without of": (changed("statistic: mean", "unit: x"), ["'of' needs a 'statistic'"]),

@@ -3,28 +3,19 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli import StimulusSet, load_stimuli
-from neurofer.subjects import load_subject
 from neurofer.subjects.ciao import attach
-from neurofer.subjects.expression_net import ExpressionNet
-from neurofer.subjects.face_crop import crop_box, crop_face
-from neurofer.subjects.face_net import FaceNetSubject
 from neurofer.subjects.grad_cam import (
     class_maps,
     grad_cam_plus_plus,
     last_layer,
     place_maps,
-    saliency_maps,
-    seen_pixels,
 )
 from neurofer.subjects.networks import ARCHITECTURES, make_network
-from neurofer.subjects.preprocess import Preprocessing
 
 LAST = {
     "cornet-s": "IT.output-t1",
@@ -221,109 +212,8 @@ def test_maps_are_placed_where_their_box_lies() -> None:
     assert (placed[1][outside] == 0).all()
 
 
-def test_the_box_of_a_crop_is_what_the_crop_shows() -> None:
-    """A gradient of brightness tells where a pixel of the crop came from."""
-    stimuli = load_stimuli("bfs", seeds=[1], size=96)
-    assert stimuli.landmarks is not None
-    face = stimuli.landmarks[0]
-    columns = np.tile(np.arange(96, dtype=np.uint8)[None, :, None], (96, 1, 3))
-    crop, box = crop_face(columns, face, 1.75, 64), crop_box(face, 1.75)
-    assert box is not None
-    seen = box[0] + (np.arange(64) + 0.5) * (box[2] - box[0]) / 64 - 0.5
-    inside = (seen > 1) & (seen < 94)
-    np.testing.assert_allclose(crop[32, inside, 0], seen[inside], atol=0.75)
-
-
-def test_a_subject_has_maps_at_the_pixels_of_its_images() -> None:
-    stimuli = load_stimuli("bfs", seeds=[1], size=96)
-    subject = load_subject("face-channel", weights="untrained", width=0.125)
-    found = saliency_maps(subject, stimuli)
-    assert found.shape == (len(stimuli), 96, 96)
-    assert found.dtype == np.float32
-    assert (found >= 0).all()
-    assert (found.max((1, 2)) > 0).any()
-    one = saliency_maps(subject, stimuli.take([3]))
-    np.testing.assert_allclose(one[0], found[3], rtol=1e-4, atol=1e-7)
-    assert not np.allclose(saliency_maps(subject, stimuli, 0), saliency_maps(subject, stimuli, 1))
-    with pytest.raises(NeuroferError, match="class='happy'"):
-        saliency_maps(subject, stimuli, "happy")
-    with pytest.raises(NeuroferError, match="2 classes for 21 images"):
-        saliency_maps(subject, stimuli, [1, 2])
-    with pytest.raises(NeuroferError, match="LocalBinaryPatterns has no convolutional network"):
-        saliency_maps(load_subject("lbp"), stimuli)  # type: ignore[arg-type]
-
-
-class RandomExpressionNet(FaceNetSubject):
-    """The expression net before its weights are loaded."""
-
-    name = "random"
-    classes = ("a", "b", "c", "d", "e", "f", "g")
-    crop_size, crop_width = 112, 1.75
-
-    def __init__(self) -> None:
-        self.options = {"crop": "landmarks"}
-        torch.manual_seed(0)
-        self.net = self._empty_net().eval()
-
-    @staticmethod
-    def _empty_net() -> ExpressionNet:
-        return ExpressionNet()
-
-
-def test_a_pretrained_face_network_is_explained_within_its_crop() -> None:
-    stimuli: StimulusSet = load_stimuli("bfs", seeds=[1], size=96).take([0, 1])
-    found = saliency_maps(RandomExpressionNet(), stimuli, ["b", "c"])
-    seen = seen_pixels(RandomExpressionNet(), stimuli)
-    assert (found[~seen] == 0).all()
-    assert stimuli.landmarks is not None
-    for one, face in zip(found, stimuli.landmarks, strict=True):
-        box = crop_box(face, 1.75)
-        assert box is not None
-        x, y = np.meshgrid(np.arange(96) + 0.5, np.arange(96) + 0.5)
-        inside = (x >= box[0]) & (y >= box[1]) & (x <= box[2]) & (y <= box[3])
-        assert (one[~inside] == 0).all()
-        assert one[inside].max() > 0
-    for one, face in zip(seen, stimuli.landmarks, strict=True):
-        box = crop_box(face, 1.75)
-        assert box is not None
-        clipped = np.clip(box, 0, 96)
-        area = (clipped[2] - clipped[0]) * (clipped[3] - clipped[1])
-        assert one.sum() == pytest.approx(area, rel=0.05)
-
-
-def test_the_layer_of_a_pretrained_face_network_can_be_named() -> None:
-    stimuli = load_stimuli("bfs", seeds=[1], size=96).take([0])
-    subject = RandomExpressionNet()
-    last, named, early = (
-        saliency_maps(subject, stimuli, 0, layer) for layer in (None, "conv4_4", "conv2_1")
-    )
-    np.testing.assert_array_equal(last, named)
-    assert not np.allclose(last, early)
-    with pytest.raises(NeuroferError, match=r"layer='conv4_5'.*did you mean"):
-        saliency_maps(subject, stimuli, 0, "conv4_5")
-
-
 def test_the_core_is_zero_without_gradient_and_finite_without_activity() -> None:
     activity, gradient = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     assert (grad_cam_plus_plus(activity, torch.zeros_like(gradient)) == 0).all()
     assert (grad_cam_plus_plus(torch.zeros_like(activity), gradient) == 0).all()
     assert (grad_cam_plus_plus(activity, -gradient.abs()) == 0).all()
-
-
-@pytest.mark.parametrize(("height", "width"), [(96, 96), (96, 128), (128, 96)])
-def test_where_the_middle_is_cut_maps_lie_in_what_is_left(height: int, width: int) -> None:
-    """Gradients of brightness tell which pixel of the image each pixel of the input came from."""
-    subject = load_subject("face-channel", weights="untrained", width=0.0625)
-    subject.preprocessing = Preprocessing(shorter_side=2 * subject.size)
-    y, x = np.indices((height, width), dtype=np.uint8)
-    images = np.stack([x, y, 0 * x], 2)[None]
-    stimuli = StimulusSet.from_arrays("ramp", pd.DataFrame({"head": ["human"]}), images)
-    shown = subject.preprocessing.pixels(images[0], subject.size)
-    left, right, top, bottom = (f(shown[k]) for k in (0, 1) for f in (np.min, np.max))
-    seen = seen_pixels(subject, stimuli)[0]
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    assert seen.sum() == len(rows) * len(columns)
-    np.testing.assert_allclose(
-        [columns[0], columns[-1], rows[0], rows[-1]], [left, right, top, bottom], atol=1.5
-    )
-    assert (saliency_maps(subject, stimuli)[0][~seen] == 0).all()
