@@ -104,7 +104,9 @@ def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     )
     for i, (name, result) in enumerate(results.items()):
         _add_counts(figure, result, "families", 1 + i * rows)
-        if rows > 1:
+        if rows > 1 and "orthogonal" in result:
+            _add_orthogonal(figure, result, 2 + i * rows)
+        elif rows > 1:
             _add_counts(figure, result, "model", 2 + i * rows)
         for k, unit in enumerate(chosen[name]):
             place = (1 + i * rows + k // PANELS, 2 + k % PANELS)
@@ -135,7 +137,8 @@ def _titles(
         units += [""] * (PANELS * rows - len(units))
         titles += [f"{name}<br>{small(_counted(result))}", *units[:PANELS]]
         if rows > 1:
-            titles += ["by model", *units[PANELS:]]
+            second = "across the axis" if "orthogonal" in result else "by model"
+            titles += [second, *units[PANELS:]]
     return titles
 
 
@@ -160,11 +163,20 @@ def _kind(one: xr.Dataset) -> str:
 
 
 def _shown(result: xr.Dataset, most: int) -> np.ndarray:
-    """Return the units that their best model explains best, those with tuning first."""
+    """Return units to draw: of each family the best explained, commonest first, then the next."""
     best = result["best"].to_numpy().astype(str)
     r2 = result["r2"].to_numpy()[_place_of_best(result), np.arange(len(best))]
     usable = np.flatnonzero((best != "") & np.isfinite(r2))
-    return usable[np.argsort(-r2[usable], kind="stable")][:most]
+    family = result["family"].to_numpy()[usable]
+    names, index, count = np.unique(family, return_inverse=True, return_counts=True)
+    order = np.argsort(-r2[usable], kind="stable")
+    rank = np.empty(len(usable), int)
+    for k in range(len(names)):
+        own = order[index.ravel()[order] == k]
+        rank[own] = np.arange(len(own))
+    # What is flat has nothing to show while others have.
+    places = np.lexsort((-r2[usable], -count[index.ravel()], rank, family == "flat"))
+    return usable[places][:most]
 
 
 def _add_counts(figure: Figure, result: xr.Dataset, dim: str, row: int) -> None:
@@ -186,6 +198,24 @@ def _add_counts(figure: Figure, result: xr.Dataset, dim: str, row: int) -> None:
     )
     figure.update_xaxes(title_text="Units (%)", range=[0, 104], dtick=50, row=row, col=1)
     figure.update_yaxes(dtick=1, row=row, col=1)
+
+
+def _add_orthogonal(figure: Figure, result: xr.Dataset, row: int) -> None:
+    """Add, by family, how much units change with the distance from their axis, if they have one."""
+    for name in [one for one in result["families"].to_numpy()[::-1].tolist() if one != "flat"]:
+        values = result["orthogonal"].to_numpy()[result["family"].to_numpy() == name]
+        figure.add_box(
+            x=values[np.isfinite(values)],
+            name=name,
+            orientation="h",
+            boxpoints="outliers",
+            marker={"color": BAR, "size": 4},
+            line={"width": 1.5},
+            showlegend=False,
+            row=row,
+            col=1,
+        )
+    figure.update_xaxes(title_text="Change across / along", row=row, col=1)
 
 
 def _add_unit(
@@ -240,14 +270,16 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     n = span([int(one.attrs["n_units"]) for one in results.values()])
     identities = span([int(one["n_identities"].max()) for one in results.values()])
     criteria = " or ".join(dict.fromkeys(str(one.attrs["criterion"]) for one in results.values()))
-    points = f"points: means of {identities} identities, error bars: 95 % interval (t)"
+    points = f"points: means of {identities} identities, 95 % interval (t)"
     if not any(bool(np.isfinite(one["spread"]).any()) for one in results.values()):
         points = "points: mean responses, without error bars (one identity)"
-    return "<br>".join(
-        [
-            f"n = {n} units, best model by {criteria.upper()}; bars of shares: 95 %, Wilson, "
-            "units as independent",
-            points,
-            data_of(results),
-        ]
-    )
+    drawn = "drawn: the unit of the greatest R<sup>2</sup> of each family, commonest first; "
+    lines = [
+        f"n = {n} units, best model by {criteria.upper()}; error bars of shares: 95 %, Wilson, "
+        "units as independent",
+        drawn + points,
+        data_of(results),
+    ]
+    if len(results) == 1 and any("orthogonal" in one for one in results.values()):
+        lines[2:2] = ["across the axis: median, quartiles, and values beyond; 0 is flat"]
+    return "<br>".join(lines)

@@ -1,4 +1,4 @@
-"""Identities left out and resampled; the truth of simulated units found again."""
+"""Identities left out and resampled."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_poisson_deviance
 
 from neurofer.analyses import tuning
-from neurofer.analyses.tuning.fitting import fit_all, predict, select
-from neurofer.analyses.tuning.models import STRENGTH_MODELS
+from neurofer.analyses.tuning.fitting import predict
 from neurofer.analyses.tuning.resampling import (
     bootstrap,
     cross_validate,
@@ -25,24 +24,12 @@ X, WHO = np.tile(LEVELS, 15), np.repeat(np.arange(15), 5)
 ONE = np.zeros(75)
 # The signal-to-noise ratio is the SD of the tuning over the SD of the noise of a presentation.
 SNR = 3
-# Truths that five strengths tell apart; "saturating" is either sigmoid or naka-rushton, which
-# differ by less than the noise whatever their parameters.
-TRUTH = {
-    "flat": [5.0],
-    "linear": [5.0, 10.0],
-    "rectified": [5.0, 20.0, 0.5],
-    "v-shape": [5.0, 20.0, 30.0, 0.4],
-    "power": [5.0, 10.0, 0.5],
-    "sigmoid": [3.0, 10.0, 0.4, 12.0],
-    "gaussian": [3.0, 10.0, 0.5, 0.2],
-}
-SATURATING = ("sigmoid", "naka-rushton")
+TRUTH = {"linear": [5.0, 10.0], "sigmoid": [3.0, 10.0, 0.4, 12.0]}
 
 
 def simulated(name, units, seed=0):
     mean = predict(name, X, np.array([TRUTH[name]]))
-    noise = (mean.std() or 3.0) / SNR
-    return mean + noise * np.random.default_rng(seed).normal(size=(len(X), units))
+    return mean + mean.std() / SNR * np.random.default_rng(seed).normal(size=(len(X), units))
 
 
 @given(st.lists(st.integers(0, 9), min_size=4, max_size=60), st.integers(2, 12), st.integers(0, 9))
@@ -124,25 +111,3 @@ def test_intervals_need_five_identities():
     assert np.isfinite(intervals(replicates, WHO, ONE)).all()
     assert np.isnan(intervals(replicates, WHO % 4, ONE)).all()
     assert np.isnan(intervals(replicates[:0], WHO, ONE)).all()
-
-
-@pytest.mark.parametrize("name", list(TRUTH))
-def test_the_family_of_simulated_units_is_found(name):
-    """At least 90 %, by BIC; 60 units, of which 90 % less two standard errors is 50."""
-    found = select(fit_all(X, simulated(name, 60), STRENGTH_MODELS))
-    family = SATURATING if name in SATURATING else (name,)
-    assert np.isin(found, family).sum() >= 50
-
-
-@pytest.mark.parametrize("name", ["linear", "power", "gaussian"])
-def test_parameters_are_unbiased_and_covered(name):
-    """80 units: 95 % covered less three standard errors is 88 %."""
-    y, truth = simulated(name, 80, seed=1), np.array(TRUTH[name])
-    estimate = tuning.fit(X, y, name).values
-    assert (np.abs(np.median(estimate, axis=0) / truth - 1) < 0.05).all()
-    replicates = bootstrap(X, y, WHO, ONE, name, n_bootstrap=200)
-    low, high = intervals(replicates, WHO, ONE)
-    covered = ((low <= truth) & (truth <= high)).mean(axis=0)
-    assert (covered >= 0.86).all()
-    width = np.median(high - low, axis=0) / np.std(estimate, axis=0)
-    assert ((width > 3) & (width < 6)).all()

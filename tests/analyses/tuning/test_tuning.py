@@ -42,6 +42,8 @@ def test_units_are_fitted_along_their_own_expression(norm):
     assert (low < 2.1).all()
     assert (high > 1.9).all()
     assert result["n"].to_numpy().tolist() == [0, 0, 6]
+    assert (result["family"] == "accelerating").all()
+    assert result["family_n"].to_numpy().tolist() == [0, 0, 6, 0, 0, 0]
     assert (result["n_identities"].sel(level=1.0) == 15).all()
     assert result.attrs["interval"] == "bootstrap over identities"
 
@@ -62,7 +64,32 @@ def test_units_are_fitted_on_vectors_of_expressions(norm):
     assert np.isnan(result["interval"]).all()
     assert result.attrs["interval"] == "none"
     table = tuning.units(result)
-    assert {"best", "r2", "cv_r2"} <= set(table)
+    assert {"best", "r2", "cv_r2", "orthogonal"} <= set(table)
+    assert (result["family"] == result["best"]).all()
+    # One expression each, and nothing elsewhere: curved along the axis, flat across it.
+    assert (np.abs(result["orthogonal"]) < 0.1).all()
+    assert "Change across" in tuning.figure({"a": result}).to_json()
+    assert "Change across" not in tuning.figure({"a": result, "b": result}).to_json()
+
+
+def test_the_population_is_counted_by_family_and_by_model(norm):
+    result = tuning.run(norm, **FAST)
+    table = tuning.table(result)
+    assert table["n"].sum() == 12
+    power = table[table["model"] == "power"].iloc[0]
+    accelerating = table[table["family"] == "accelerating"].iloc[0]
+    assert (accelerating["model"], power["family"]) == ("any", "any")
+    assert accelerating["fraction"] == power["fraction"] == 1
+    assert accelerating["median_r2"] == power["median_r2"] > 0.9
+    drawn = tuning.figure({"a": result}).to_json()
+    assert "accelerating: power" in drawn
+    assert "by model" in drawn
+
+
+def test_some_units_after_others_are_all_at_once(norm, monkeypatch):
+    whole = tuning.run(norm, **FAST)
+    monkeypatch.setattr("neurofer.analyses.tuning.recordings.AT_ONCE", 2)
+    xr.testing.assert_allclose(whole, tuning.run(norm, **FAST))
 
 
 def test_units_that_cannot_be_fitted_are_counted_and_the_others_stay(norm):
