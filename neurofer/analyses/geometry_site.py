@@ -96,7 +96,7 @@ def _separation(
     found = measure(cells, weights=everyone)
     drawn = None if draws is None else measure(cells, weights=draws)
     chance = [
-        measure(_shuffled(cells, design.head, generator), weights=everyone)
+        measure(shuffled(cells, design.head, generator), weights=everyone)
         for _ in range(n_permutations)
     ]
     data: dict[str, object] = {"n_pairs": int(found.n_pairs[0])}
@@ -110,7 +110,7 @@ def _separation(
     return data
 
 
-def _shuffled(cells: np.ndarray, head: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def shuffled(cells: np.ndarray, head: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return the inner products with the patterns of every head in random order."""
     n = cells.shape[0] * cells.shape[1]
     of_head = np.repeat(head, cells.shape[1])
