@@ -50,7 +50,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest --doctest-modules -n 2
+	$(BIN)/python -m pytest --doctest-modules -n 2 --dist worksteal
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
