@@ -14,8 +14,10 @@ from typing import Any
 from neurofer.errors import NeuroferError
 from neurofer.files import cache_folder, content_hash, write_whole
 from neurofer.reports.blocks import Figure
-from neurofer.reports.numbers import listed
+from neurofer.reports.numbers import counted, listed
 from neurofer.studies.cells import Failure, ResultKey, failure_of
+from neurofer.studies.descriptions import SubjectDescription
+from neurofer.studies.recorded import RECORDED
 from neurofer.studies.run import StudyOutcome
 from neurofer.studies.study import FigureSpec
 
@@ -67,11 +69,15 @@ def _figure(spec: FigureSpec, outcome: StudyOutcome) -> Figure:
     from neurofer.analyses import ANALYSES
 
     item = outcome.study.analysis(spec.analysis)
-    stimuli = spec.stimuli or item.stimuli[0]
     subjects = spec.subjects or item.subjects
-    keys = [ResultKey(item.name, stimuli, subject) for subject in subjects]
+    asked = [(item, subject) for subject in subjects]
     for other in map(outcome.study.analysis, spec.beside):
-        keys += [ResultKey(other.name, stimuli, subject) for subject in other.subjects]
+        asked += [(other, subject) for subject in other.subjects]
+    keys = [
+        ResultKey(one.name, spec.stimuli if spec.stimuli in shown else shown[0], subject)
+        for one, subject in asked
+        for shown in [outcome.study.shown(one, subject)]
+    ]
     results = {
         outcome.study.label(key.subject): outcome.results[key]
         for key in keys
@@ -81,19 +87,35 @@ def _figure(spec: FigureSpec, outcome: StudyOutcome) -> Figure:
         raise NeuroferError(f"none of its results could be computed ({keys[0]} ...)")
     plot = ANALYSES[item.analysis].figure(results, **spec.options)
     plot.update_layout(font_family=FONT)
-    return Figure(spec.name, _sentence(spec.title), plot, _caption(spec, stimuli, outcome))
+    return Figure(spec.name, _sentence(spec.title), plot, _caption(spec, keys, outcome))
 
 
-def _caption(spec: FigureSpec, stimuli: str, outcome: StudyOutcome) -> str:
+def _caption(spec: FigureSpec, keys: Sequence[ResultKey], outcome: StudyOutcome) -> str:
     """Return the study's words, then what every figure must say: the data, their kind and n."""
-    shown = outcome.descriptions[stimuli]
-    names = (spec.analysis, *spec.beside)
-    heads = listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
-    data = (
-        f"Data: `{shown.identifier}`, {shown.n} {shown.kind} images, identities: {heads}. "
-        f"Results: {listed(f'`results/{name}.{stimuli}.*.csv`' for name in names)}."
+    data = []
+    for stimuli in dict.fromkeys(key.stimuli for key in keys if key.stimuli != RECORDED):
+        shown = outcome.descriptions[stimuli]
+        heads = listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
+        data.append(f"`{shown.identifier}`, {shown.n} {shown.kind} images, identities: {heads}")
+    for subject in dict.fromkeys(key.subject for key in keys if key.stimuli == RECORDED):
+        if (made := outcome.subjects.get((subject, RECORDED))) is not None:
+            data.append(recording_words(outcome.study.label(subject), made))
+    files = dict.fromkeys(f"`results/{key.analysis}.{key.stimuli}.*.csv`" for key in keys)
+    return " ".join(
+        part
+        for part in (spec.caption, f"Data: {'; '.join(data)}. Results: {listed(files)}.")
+        if part
     )
-    return " ".join(part for part in (spec.caption, data) if part)
+
+
+def recording_words(label: str, made: SubjectDescription) -> str:
+    """Return what a recording holds: its neurons, presentations, identities and kind."""
+    said = made.recorded
+    return (
+        f"{label}: {counted(said['neurons'], 'neuron')} ({said['kind']}), "
+        f"{counted(said['presentations'], 'presentation')} of "
+        f"{counted(said['identities'], 'identity', 'identities')}, `{said['stimuli']}`"
+    )
 
 
 def _key(figure: Figure) -> str:

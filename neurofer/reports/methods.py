@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurofer.reports.blocks import Block, Bullets, Cell, Column, Paragraph, Section, Table
+from neurofer.reports.figures import recording_words
 from neurofer.reports.numbers import counted, listed
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription
+from neurofer.studies.recorded import RECORDED
 from neurofer.studies.run import StudyOutcome
 from neurofer.studies.study import StimuliSpec, TrainingSpec
 
@@ -31,15 +33,22 @@ def methods_sections(outcome: StudyOutcome) -> list[Section]:
         Section("Methods", (Paragraph(_overview(outcome)), Paragraph(COLUMNS))),
         Section("Stimuli", _stimuli(outcome), level=2),
         Section("Subjects", _subjects(outcome), level=2),
+        Section("Recordings", _recordings(outcome), level=2),
         Section("Analyses", (_analyses(outcome), Paragraph(INTERVALS)), level=2),
     ]
 
 
 def _overview(outcome: StudyOutcome) -> str:
     study = outcome.study
+    recorded = sum(one.recording is not None for one in study.subjects.values())
+    does = []
+    if len(study.subjects) > recorded:
+        sets = f"shows {counted(len(outcome.descriptions), 'set')} of stimuli to "
+        does.append(sets + counted(len(study.subjects) - recorded, "subject"))
+    if recorded:
+        does.append(f"reads {counted(recorded, 'recording')}")
     return (
-        f"The study `{study.name}` shows {counted(len(outcome.descriptions), 'set')} of stimuli to "
-        f"{counted(len(study.subjects), 'subject')} and runs "
+        f"The study `{study.name}` {' and '.join(does)} and runs "
         f"{counted(len({item.analysis for item in study.analyses}), 'kind')} of analysis on what "
         f"was recorded: {counted(len(outcome.results), 'result')}. All random numbers come from "
         f"the seed {study.seed}."
@@ -53,7 +62,38 @@ def _stimuli(outcome: StudyOutcome) -> tuple[Block, ...]:
             items.append(_stimuli_words(name, spec, outcome.descriptions[name]))
     constructions = dict.fromkeys(_construction(spec) for spec in outcome.study.stimuli.values())
     words = [Paragraph(text) for text in constructions if text]
-    return (*words, Bullets(tuple(items)))
+    return (*words, Bullets(tuple(items))) if items else ()
+
+
+def _recordings(outcome: StudyOutcome) -> tuple[Block, ...]:
+    """Return what was read of each recording, and what could not be used."""
+    items = []
+    for (subject, shown), made in outcome.subjects.items():
+        if shown == RECORDED:
+            items.append(_recording_words(outcome.study.label(subject), made))
+    words = Paragraph(
+        "Recordings are read from files, not made: every one is analysed on what it was shown. "
+        "What the reader could not use is set aside."
+    )
+    return (words, Bullets(tuple(items))) if items else ()
+
+
+def _recording_words(label: str, made: SubjectDescription) -> str:
+    said = made.recorded
+    aside = f"Set aside: {said['n_set_aside']}"
+    aside += f" ({said['set_aside']})." if said["set_aside"] else "."
+    parts = [
+        f"{recording_words(f'**{label}**', made)}; file `{said['file']}`"
+        + (f" with stimulus table `{said['table']}`" if said["table"] else "")
+        + f" (`{made.identifier}`); trials: {said['n_trials']}; sites {listed(made.sites)}; "
+        f"heads {listed(map(str, said['heads']))}; {listed(map(str, said['expressions']))}; "
+        f"strengths {listed(f'{s:g}' for s in said['strengths'])}.",
+        f"Options: {_written(made.options)}." if made.options else "",
+        aside,
+        f"Neurons dropped: {said['n_neurons_dropped']}; presentations with a missing response: "
+        f"{said['missing']}.",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def _strengths(shown: StimuliDescription) -> str:
@@ -114,7 +154,7 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
     )
     rows = []
     first: dict[str, tuple[str, SubjectDescription]] = {}
-    for subject in dict.fromkeys(name for name, _ in outcome.subjects):
+    for subject in dict.fromkeys(name for name, s in outcome.subjects if s != RECORDED):
         made = {s: m for (name, s), m in outcome.subjects.items() if name == subject}
         some, label = next(iter(made.values())), outcome.study.label(subject)
         rows.append(
@@ -126,6 +166,8 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
         )
     caption = "A subject that was trained anew for other stimuli has an identifier for each."
     table = Table("subjects", "The subjects.", columns, tuple(rows), caption, small=True)
+    if not rows:
+        return ()
     return (words, protocols, table) if used else (table,)
 
 
@@ -182,7 +224,7 @@ def _analyses(outcome: StudyOutcome) -> Table:
                 Cell(item.name),
                 Cell(f"{item.analysis}: {ANALYSES[item.analysis].summary}"),
                 Cell(", ".join(outcome.study.label(name) for name in item.subjects)),
-                Cell(", ".join(item.stimuli)),
+                Cell(", ".join(item.stimuli or (RECORDED,))),
                 Cell(written + chosen),
             )
         )

@@ -26,7 +26,15 @@ from neurofer.studies.descriptions import (
     read_description,
     write_description,
 )
+from neurofer.studies.recorded import (
+    RECORDED,
+    describe_recording,
+    read_recording,
+    recording_key,
+    site_options,
+)
 from neurofer.studies.results import write_result
+from neurofer.studies.selection import selected, sites_of
 from neurofer.studies.study import AnalysisSpec, StimuliSpec, Study, TrainingSpec
 
 if TYPE_CHECKING:
@@ -95,42 +103,9 @@ def plan_cells(study: Study) -> list[Cell]:
     wanted: dict[tuple[str, str], list[str]] = {}
     for subject in study.subjects:
         for item in study.analyses:
-            for stimuli in item.stimuli if subject in item.subjects else ():
+            for stimuli in study.shown(item, subject) if subject in item.subjects else ():
                 wanted.setdefault((subject, stimuli), []).append(item.name)
     return [Cell(subject, stimuli, tuple(names)) for (subject, stimuli), names in wanted.items()]
-
-
-def check_names(study: Study) -> None:
-    """Refuse sets, protocols, subjects, analyses and options that do not exist, before any work.
-
-    Raises:
-        NeuroferError: names the thing and the choices.
-    """
-    from neurofer.analyses import ANALYSES
-    from neurofer.stimuli import list_stimuli
-    from neurofer.stimuli.protocols import check_protocol
-    from neurofer.subjects import list_subjects
-
-    for name, stimuli in study.stimuli.items():
-        if stimuli.set is not None and stimuli.set not in list_stimuli():
-            raise unknown_choice("set", stimuli.set, list_stimuli(), f"stimuli.{name}")
-    for name, subject in study.subjects.items():
-        if subject.subject not in list_subjects():
-            raise unknown_choice("subject", subject.subject, list_subjects(), f"subjects.{name}")
-        if subject.training is not None:
-            check_protocol(subject.training.protocol, subject.training.parameters)
-    for item in study.analyses:
-        where = f"analyses, {item.name!r}"
-        if item.analysis not in ANALYSES:
-            raise unknown_choice("analysis", item.analysis, ANALYSES, where)
-        known = ANALYSES[item.analysis].options()
-        for option in item.options:
-            if option not in known:
-                raise unknown_choice("option", option, known, where)
-    pairing = [name for name, one in ANALYSES.items() if one.difference is not None]
-    for claim in study.claims:
-        if claim.minus and study.analysis(str(claim.analysis)).analysis not in pairing:
-            raise NeuroferError(f"claim {claim.id!r}: 'minus' is for {', '.join(pairing)} only")
 
 
 class Bench:
@@ -151,6 +126,7 @@ class Bench:
         self._stimuli: dict[str, StimulusSet] = dict(stimuli or {})
         self._training: dict[tuple[str, str], StimulusSet | None] = {}
         self._subjects: dict[str, Any] = {}
+        self._recordings: dict[str, xr.DataArray] = {}  # the last that was read
 
     def stimuli(self, name: str) -> StimulusSet:
         """Return stimuli of the study."""
@@ -172,8 +148,14 @@ class Bench:
             self._training[key] = _trained_on(self.stimuli(source), spec, options)
         return self._training[key]
 
+    def size(self, stimuli: str) -> int:
+        """Return how many stimuli there are to be shown; recordings are read, not shown."""
+        return 1 if stimuli == RECORDED else len(self.stimuli(stimuli))
+
     def kinship(self, cell: Cell) -> tuple[str, str | None]:
         """Return what cells have in common that should be worked on by one process."""
+        if self._recorded(cell.subject):
+            return RECORDED, cell.subject
         training = self.training(cell.subject, cell.stimuli)
         kind = self.study.subjects[cell.subject].subject
         return kind, None if training is None else training.content
@@ -210,6 +192,14 @@ class Bench:
                 outcome.failures.append(failure_of(str(key), error))
         return outcome
 
+    def _recorded(self, subject: str) -> bool:
+        return self.study.subjects[subject].recording is not None
+
+    def _recording(self, subject: str) -> xr.DataArray:
+        if subject not in self._recordings:
+            self._recordings = {subject: read_recording(self.study.subjects[subject])}
+        return self._recordings[subject]
+
     def _paths(self, cell: Cell, description: SubjectDescription) -> dict[ResultKey, Path]:
         keys = [ResultKey(name, cell.stimuli, cell.subject) for name in cell.analyses]
         return {key: self._path(key, description) for key in keys}
@@ -221,7 +211,12 @@ class Bench:
         """Return what is known of the subject, from the cache where it was made before."""
         path = self._description_path(cell)
         description = read_description(path)
-        if description is None:
+        if description is None and self._recorded(cell.subject):
+            recording = self._recording(cell.subject)
+            description = describe_recording(self.study.subjects[cell.subject], recording)
+            write_description(description, path)
+            description = read_description(path) or description
+        elif description is None:
             training = self.training(cell.subject, cell.stimuli)
             description = describe_subject(self._load(cell), training)
             write_description(description, path)
@@ -231,6 +226,8 @@ class Bench:
 
     def _subject_key(self, cell: Cell) -> str:
         spec = self.study.subjects[cell.subject]
+        if self._recorded(cell.subject):
+            return recording_key(spec)
         training = self.training(cell.subject, cell.stimuli)
         content = None if training is None else training.content
         files = {name: _file_state(value) for name, value in spec.options.items()}
@@ -251,11 +248,15 @@ class Bench:
 
     def _record(self, cell: Cell, keys: Iterable[ResultKey], outcome: CellOutcome) -> xr.DataArray:
         """Record the union of the sites that the analyses read, in one pass."""
+        if self._recorded(cell.subject):
+            return self._recording(cell.subject)
         from neurofer.recording import RecordingStore
 
         stimuli = self.stimuli(cell.stimuli)
         items = [self.study.analysis(key.analysis) for key in keys]
-        sites = list(dict.fromkeys(s for item in items for s in _sites(item, outcome.description)))
+        sites = list(
+            dict.fromkeys(s for item in items for s in sites_of(item, outcome.description))
+        )
         store = RecordingStore(self.cache / "recordings")
         # To read what was recorded before, the store needs a subject's name and sites only.
         subject: Any = outcome.description
@@ -269,16 +270,23 @@ class Bench:
         from neurofer.analyses import analyse
 
         item = self.study.analysis(key.analysis)
-        shown = _selected(recording, item.select) if item.select else recording
-        return analyse(item.analysis, shown, **full_options(item, self.study.seed))
+        shown = selected(recording, item.select) if item.select else recording
+        options = full_options(item, self.study.seed)
+        if self._recorded(key.subject):
+            options = site_options(options, recording)
+        return analyse(item.analysis, shown, **options)
 
     def _path(self, key: ResultKey, description: SubjectDescription) -> Path:
-        item, stimuli = self.study.analysis(key.analysis), self.stimuli(key.stimuli)
+        item = self.study.analysis(key.analysis)
         options = full_options(item, self.study.seed)
+        if self._recorded(key.subject):
+            shown = [recording_key(self.study.subjects[key.subject])]
+        else:
+            stimuli = self.stimuli(key.stimuli)
+            shown = [stimuli.identifier, stimuli.content]
         digest = content_hash(
-            description.identifier, stimuli.identifier, stimuli.content, item.analysis, options,
-            item.select, surroundings(),
-        )  # fmt: skip
+            description.identifier, *shown, item.analysis, options, item.select, surroundings()
+        )
         return self.cache / "results" / f"{item.analysis}-{digest}.nc"
 
 
@@ -360,36 +368,6 @@ def _named(stimuli: StimulusSet, images: Sequence[str]) -> StimulusSet:
         if name not in ids:
             raise unknown_choice("stimulus_id", name, ids, f"stimulus set {stimuli.name!r}")
     return stimuli.take([ids.index(name) for name in images])
-
-
-def _sites(item: AnalysisSpec, subject: Any) -> tuple[str, ...]:
-    """Return the sites that an analysis reads: its option `site`, or the default of it."""
-    from neurofer.analyses import ANALYSES
-
-    site = item.options.get("site", ANALYSES[item.analysis].options().get("site"))
-    if isinstance(site, str):
-        return (site,)
-    return tuple(site) if site else tuple(subject.default_sites)
-
-
-def _selected(recording: xr.DataArray, conditions: Mapping[str, Any]) -> xr.DataArray:
-    """Return the presentations whose coordinates have the given value, or one of the values."""
-    import numpy as np
-
-    keep = np.ones(recording.sizes["presentation"], dtype=bool)
-    coords = [str(n) for n, c in recording.coords.items() if c.dims == ("presentation",)]
-    for name, wanted in conditions.items():
-        if name not in coords:
-            raise unknown_choice("column", name, coords, "the recording")
-        values = recording[name].to_numpy()
-        options = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
-        for option in options:
-            if not (values == option).any():
-                raise unknown_choice(name, option, np.unique(values).tolist(), "the recording")
-        keep &= np.isin(values, options)
-    if not keep.any():
-        raise NeuroferError(f"no presentation fulfils {dict(conditions)}")
-    return recording.isel(presentation=np.flatnonzero(keep))
 
 
 def installed(package: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,10 @@ _FEW = 8  # strengths that a reader would want to see listed
 
 @dataclass(frozen=True)
 class SubjectDescription:
-    """A subject as it was made: identifier, every option, what it was trained on."""
+    """A subject as it was made: identifier, every option, what it was trained on.
+
+    `recorded` says of a recording what it holds and what could not be used of it.
+    """
 
     name: str
     identifier: str
@@ -29,6 +32,7 @@ class SubjectDescription:
     n_training: int = 0
     sites: tuple[str, ...] = ()
     default_sites: tuple[str, ...] = ()
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

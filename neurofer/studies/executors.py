@@ -65,7 +65,7 @@ def processes(
         else:
             groups.setdefault(kin, []).append(cell)
     names = {cell.stimuli for group in groups.values() for cell in group}
-    sizes = {name: len(bench.stimuli(name)) for name in names}
+    sizes = {name: bench.size(name) for name in names}
     shares = share_out(list(groups.values()), sizes, _most_workers())
     if len(shares) > 1:
         yield from _in_processes(study, shares, cache, min(len(shares), _most_workers()))

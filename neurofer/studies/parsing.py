@@ -62,6 +62,19 @@ def validation_message(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(_one_message(problem, model) for problem in error.errors())
 
 
+def known(kind: str, value: str, choices: Any, where: str) -> None:
+    """Raise unless the value is among the choices."""
+    if value not in choices:
+        raise unknown_choice(kind, value, choices, where)
+
+
+def unique(place: str, names: list[str]) -> None:
+    """Raise where a name is given twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise NeuroferError(f"{place} has {twice[0]!r} twice; give each a name of its own")
+
+
 def _one_message(problem: Any, model: type[BaseModel]) -> str:
     location = tuple(problem["loc"])
     place = _place(location[:-1]) or "the top level"

@@ -16,7 +16,6 @@ from neurofer.studies.cells import (
     Bench,
     Failure,
     ResultKey,
-    check_names,
     failure_of,
     installed,
     load_spec,
@@ -26,6 +25,8 @@ from neurofer.studies.cells import (
 from neurofer.studies.claims import DERIVED_FILE, ClaimRow, claim_row, derived_rows, judge
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription, describe_stimuli
 from neurofer.studies.executors import find_executor
+from neurofer.studies.names import check_names
+from neurofer.studies.recorded import RECORDED
 from neurofer.studies.results import read_number, read_result, tidy, write_result
 from neurofer.studies.study import ClaimSpec, Study, dump_study, read_study
 
@@ -181,6 +182,8 @@ def _load_stimuli(outcome: StudyOutcome, progress: Progress) -> None:
 
 
 def _ready(stimuli: str, subject: str, outcome: StudyOutcome) -> bool:
+    if stimuli == RECORDED:
+        return True
     training = outcome.study.subjects[subject].training
     needed = {stimuli} | ({training.stimuli} if training and training.stimuli else set())
     return needed <= set(outcome.stimuli)
@@ -191,7 +194,7 @@ def _in_order(study: Study, paths: Mapping[ResultKey, Path]) -> list[ResultKey]:
     return [
         key
         for item in study.analyses
-        for stimuli in item.stimuli
+        for stimuli in (*item.stimuli, RECORDED)
         for subject in item.subjects
         if (key := ResultKey(item.name, stimuli, subject)) in paths
     ]
@@ -210,10 +213,15 @@ def _make_claims(outcome: StudyOutcome) -> None:
 def _measured(claim: ClaimSpec, outcome: StudyOutcome) -> ClaimRow:
     if claim.analysis is None:
         return claim_row(claim, None)
-    stimuli = claim.stimuli or outcome.study.analysis(claim.analysis).stimuli[0]
-    subjects = [name for name in (claim.subject, claim.minus) if name is not None]
-    keys = [ResultKey(claim.analysis, str(stimuli), str(name)) for name in subjects]
-    differs = outcome.study.stimuli[str(stimuli)].differs
+    item, asked = outcome.study.analysis(claim.analysis), claim.stimuli
+    subjects = [str(name) for name in (claim.subject, claim.minus) if name is not None]
+    keys = [
+        ResultKey(claim.analysis, str(asked if asked in shown else shown[0]), name)
+        for name in subjects
+        for shown in [outcome.study.shown(item, name)]
+    ]
+    own = keys[0].stimuli == RECORDED
+    differs = "" if own else outcome.study.stimuli[keys[0].stimuli].differs
     if not set(keys) <= set(outcome.results):
         return replace(claim_row(claim, None), verdict=FAILED)
     try:

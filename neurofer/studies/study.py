@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_folder
 from neurofer.studies.criteria import parse_criterion
-from neurofer.studies.parsing import load_yaml, validation_message
+from neurofer.studies.parsing import known, load_yaml, unique, validation_message
+from neurofer.studies.recorded import RECORDED, check_recordings
 
 Names = tuple[str, ...]
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=-]*")
@@ -31,6 +32,9 @@ class StudyPart(BaseModel):
     """A part of a study file; a key that it does not have is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+Part = TypeVar("Part", bound=StudyPart)
 
 
 def _as_names(value: Any) -> Any:
@@ -68,23 +72,30 @@ class TrainingSpec(StudyPart):
 
 
 class SubjectSpec(StudyPart):
-    """A subject of a study: its name in the registry, its training images, its options."""
+    """A subject of a study: its name in the registry, its training images, its options.
 
-    subject: str
+    Or a `recording`, a file that `neurofer.recording.read_neurons` reads with its stimulus table
+    `stimuli`; then the options are those of `read_neurons`.
+    """
+
+    subject: str = ""
     label: str | None = None
     training: TrainingSpec | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    recording: Path | None = None
+    stimuli: Path | None = None
 
 
 class AnalysisSpec(StudyPart):
     """An analysis of each of the subjects, shown each of the stimuli.
 
-    `select` keeps the presentations whose coordinates have the given values.
+    `select` keeps the presentations whose coordinates have the given values. Recordings are
+    analysed on what they were shown: without others, there are no `stimuli` to be named.
     """
 
     name: str
     analysis: str
-    stimuli: Names
+    stimuli: Names = ()
     subjects: Names
     options: dict[str, Any] = Field(default_factory=dict)
     select: dict[str, Any] = Field(default_factory=dict)
@@ -180,7 +191,7 @@ class Study(StudyPart):
     seed: int = 0
     highlights: Names = ()
     sheets: Names = ()
-    stimuli: dict[str, StimuliSpec]
+    stimuli: dict[str, StimuliSpec] = Field(default_factory=dict)
     subjects: dict[str, SubjectSpec]
     analyses: tuple[AnalysisSpec, ...]
     claims: tuple[ClaimSpec, ...] = ()
@@ -192,6 +203,10 @@ class Study(StudyPart):
     def analysis(self, name: str) -> AnalysisSpec:
         """Return the analysis of that name."""
         return next(item for item in self.analyses if item.name == name)
+
+    def shown(self, item: AnalysisSpec, subject: str) -> Names:
+        """Return the names of the stimuli of which an analysis has results of a subject."""
+        return item.stimuli if self.subjects[subject].recording is None else (RECORDED,)
 
     def label(self, subject: str) -> str:
         """Return the name of a subject as it is printed."""
@@ -225,7 +240,8 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         raise NeuroferError(f"{file}: {error}") from None
     base = file.resolve().parent
     stimuli = {name: _anchored(spec, base) for name, spec in study.stimuli.items()}
-    return study.model_copy(update={"stimuli": stimuli})
+    subjects = {name: _anchored(spec, base) for name, spec in study.subjects.items()}
+    return study.model_copy(update={"stimuli": stimuli, "subjects": subjects})
 
 
 def find_study(path: str | os.PathLike[str]) -> Path:
@@ -248,11 +264,11 @@ def dump_study(study: Study) -> str:
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _anchored(spec: StimuliSpec, base: Path) -> StimuliSpec:
-    """Make a relative folder relative to the study file, not to where the command is run."""
-    if spec.folder is None:
-        return spec
-    return spec.model_copy(update={"folder": base / spec.folder.expanduser()})
+def _anchored(spec: Part, base: Path) -> Part:
+    """Make relative paths relative to the study file, not to where the command is run."""
+    paths = {name: value for name, value in spec if isinstance(value, Path)}
+    update = {name: base / value.expanduser() for name, value in paths.items()}
+    return spec.model_copy(update=update) if paths else spec
 
 
 def _expanded(study: Study) -> Iterator[ClaimSpec]:
@@ -287,34 +303,35 @@ def _check(study: Study) -> None:
     for name, subject in study.subjects.items():
         training = subject.training
         if training is not None and training.stimuli is not None:
-            _known("stimuli", training.stimuli, study.stimuli, f"subjects.{name}.training")
+            known("stimuli", training.stimuli, study.stimuli, f"subjects.{name}.training")
     if not study.analyses:
         raise NeuroferError("'analyses' is empty: a study needs at least one")
-    _unique("analyses", [item.name for item in study.analyses])
+    check_recordings(study)
+    unique("analyses", [item.name for item in study.analyses])
     for item in study.analyses:
         for stimuli in item.stimuli:
-            _known("stimuli", stimuli, study.stimuli, f"analyses, {item.name!r}")
+            known("stimuli", stimuli, study.stimuli, f"analyses, {item.name!r}")
         for name in item.subjects:
-            _known("subject", name, study.subjects, f"analyses, {item.name!r}")
-    _unique("claims", [claim.id for claim in study.claims])
+            known("subject", name, study.subjects, f"analyses, {item.name!r}")
+    unique("claims", [claim.id for claim in study.claims])
     for claim in study.claims:
         _check_claim(study, claim)
     for name in study.sheets:
-        _known("stimuli", name, study.stimuli, "sheets")
+        known("stimuli", name, study.stimuli, "sheets")
     for name in study.highlights:
-        _known("claim", name, [claim.id for claim in study.claims], "highlights")
+        known("claim", name, [claim.id for claim in study.claims], "highlights")
     for name in (*study.stimuli, *study.subjects, *(item.name for item in study.analyses)):
         if not _FILE_NAME.fullmatch(name):
             raise NeuroferError(
                 f"the name {name!r} becomes part of a file's name: use letters, digits and - _ + ="
             )
-    _unique("tables", [table.name for table in study.tables])
+    unique("tables", [table.name for table in study.tables])
     for table in study.tables:
         _check_table(study, table)
-    _unique("figures", [figure.name for figure in study.figures])
+    unique("figures", [figure.name for figure in study.figures])
     for figure in study.figures:
         _check_place(study, figure.analysis, figure.stimuli, figure.subjects, figure.name)
-        shown = figure.stimuli or study.analysis(figure.analysis).stimuli[0]
+        shown = figure.stimuli or next(iter(study.analysis(figure.analysis).stimuli), None)
         for name in figure.beside:
             _check_place(study, name, shown, (), f"'beside' of {figure.name}")
 
@@ -323,7 +340,7 @@ def _check_claim(study: Study, claim: ClaimSpec) -> None:
     where = f"claim {claim.id!r}"
     criterion = parse_criterion(claim.holds, where)
     if criterion is not None and criterion.other is not None:
-        _known("claim", criterion.other, [c.id for c in study.claims], f"'holds' of {where}")
+        known("claim", criterion.other, [c.id for c in study.claims], f"'holds' of {where}")
     if claim.of:
         if claim.statistic is None or claim.analysis is not None:
             raise NeuroferError(f"{where}: 'of' needs a 'statistic' and no 'analysis'")
@@ -344,15 +361,17 @@ def _check_claim(study: Study, claim: ClaimSpec) -> None:
 def _check_place(
     study: Study, analysis: str, stimuli: str | None, subjects: Names, where: str
 ) -> None:
-    _known("analysis", analysis, [item.name for item in study.analyses], where)
+    known("analysis", analysis, [item.name for item in study.analyses], where)
     item = study.analysis(analysis)
+    for subject in subjects:
+        known("subject", subject, item.subjects, f"{where} (analysis {analysis!r})")
     if stimuli is not None:
-        _known("stimuli", stimuli, item.stimuli, f"{where} (analysis {analysis!r})")
-    elif len(item.stimuli) > 1:
+        known("stimuli", stimuli, item.stimuli, f"{where} (analysis {analysis!r})")
+    elif len(item.stimuli) > 1 and any(
+        study.shown(item, one) == item.stimuli for one in subjects or item.subjects
+    ):
         listed = ", ".join(item.stimuli)
         raise NeuroferError(f"{where} must name its 'stimuli': {analysis!r} has {listed}")
-    for subject in subjects:
-        _known("subject", subject, item.subjects, f"{where} (analysis {analysis!r})")
 
 
 def _check_table(study: Study, table: TableSpec) -> None:
@@ -362,7 +381,7 @@ def _check_table(study: Study, table: TableSpec) -> None:
     _check_patterns(study, table.claims, where)
     for row in table.rows:
         for claim in row.claims:
-            _known("claim", claim, [c.id for c in study.claims], f"{where}, row {row.label!r}")
+            known("claim", claim, [c.id for c in study.claims], f"{where}, row {row.label!r}")
         if len(row.claims) != len(table.columns):
             raise NeuroferError(
                 f"{where}, row {row.label!r} has {len(row.claims)} claims for "
@@ -374,14 +393,3 @@ def _check_patterns(study: Study, patterns: Names, where: str) -> None:
     for pattern in patterns:
         if not study.claims_like((pattern,)):
             raise unknown_choice("claim", pattern, [c.id for c in study.claims], where)
-
-
-def _known(kind: str, value: str, choices: Any, where: str) -> None:
-    if value not in choices:
-        raise unknown_choice(kind, value, choices, where)
-
-
-def _unique(place: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise NeuroferError(f"{place} has {twice[0]!r} twice; give each a name of its own")

@@ -171,7 +171,8 @@ def test_packaged_studies_are_found_by_name_from_anywhere(
     "path", sorted(content_folder("analyses").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_packaged_studies_are_valid(path: Path) -> None:
-    from neurofer.studies.cells import check_names, plan_cells
+    from neurofer.studies.cells import plan_cells
+    from neurofer.studies.names import check_names
 
     study = read_study(path)
     assert study.name == path.stem
@@ -208,7 +209,7 @@ def test_what_is_dumped_reads_back_as_it_was(folder: Path) -> None:
 
 
 def test_the_example_of_the_manual_is_a_study(tmp_path: Path) -> None:
-    from neurofer.studies.cells import check_names
+    from neurofer.studies.names import check_names
 
     text = (content_folder("analyses") / "README.md").read_text(encoding="utf-8")
     study = read_study(write(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
