@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PALE_BLUE = OTHER_COLOURS[6]  # error bars must be seen on it
 _MOST_CELLS = 15  # values of a confusion matrix whose counts can be written into it
+_BARS = "error bars: 95 %, over people"
 _READ = {"expression": "Expressions", "identity": "Identities", "head": "Heads"}
 
 
@@ -81,7 +82,8 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         yanchor="bottom",
         showarrow=False,
     )
-    style(figure, title=_title(results), note=_note(results), height=260 + 34 * len(names))
+    note = _note(results, _BARS)
+    style(figure, title=_title(results), note=note, height=260 + 34 * len(names))
     figure.update_annotations(font={"size": SMALL, "color": GREY})
     figure.update_xaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
     figure.update_yaxes(autorange="reversed")
@@ -103,7 +105,7 @@ def layer_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     shared = all(one == longest for one in sites)
     ticks = longest if shared else [str(k + 1) for k in range(len(longest))]
     figure, last = Figure(), len(ticks) - 1
-    _add_chance(figure, results, last)
+    _add_chance(figure, results)
     for k, (name, result) in enumerate(results.items()):
         colour = colour_of("", {}, k)
         cell = result.sel(view=ALL)
@@ -133,8 +135,9 @@ def layer_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             customdata=cell["site"].to_numpy(),
             hovertemplate=f"{name}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
         )
-    style(figure, title=f"{_title(results)}, by layer", note=_note(results), height=560)
-    figure.update_annotations(font={"size": SMALL, "color": GREY})
+    note = _note(results, *_of_lines(results))
+    style(figure, title=f"{_title(results)}, by layer", note=note, height=560)
+    figure.update_layout(showlegend=True)
     figure.update_xaxes(
         tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.3, last + 0.3],
         title_text="Layer" if shared else "Layer, counted from the first", tickangle=-30,
@@ -187,11 +190,10 @@ def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
                 hovertemplate=f"{label}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
             )
             k += 1
-    _add_chance_line(figure, _chance(results))
+    _add_chance(figure, results)
     draws = span([one.attrs["draws"] for one in results.values()])
-    note = f"mean of {draws} draws of training images; {_note(results)}"
+    note = _note(results, f"mean of {draws} draws of training images", *_of_lines(results))
     style(figure, title=f"{_title(results)}, by training images", note=note, height=520)
-    figure.update_annotations(font={"size": SMALL, "color": GREY})
     longest = max(results.values(), key=lambda one: one.sizes["images"]).isel(site=0)
     figure.update_xaxes(
         type="log", title_text="Training images of a value", ticktext=_levels(longest),
@@ -227,10 +229,11 @@ def kappa_figure(pairs: pd.DataFrame, results: Mapping[str, xr.Dataset]) -> Figu
         zmin=0,
         zmax=1,
         colorscale=SEQUENTIAL,
-        colorbar={"title": {"text": "kappa"}, "thickness": 14, "len": 0.6},
+        colorbar={"title": {"text": "kappa", "side": "right"}, "thickness": 14, "len": 0.6},
         hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
     )
-    note = f"0: no more than two accuracies make by chance; 1: all<br>{_note(results)}"
+    read = "0: as many as two accuracies make by chance; 1: all; below: 95 %, over people"
+    note = f"{read}<br>{_note(results)}"
     style(figure, title="Errors in common", note=note, height=260 + 70 * len(names))
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -242,24 +245,14 @@ def _levels(result: xr.Dataset) -> list[str]:
     return [f"all ({mean:.0f})" if images == ALL else images for images, mean in pairs]
 
 
-def _add_chance(figure: Figure, results: Mapping[str, xr.Dataset], last: int) -> None:
+def _add_chance(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
     """Add chance: a line, and the band of the permutations."""
     shuffled = [one for one in results.values() if "chance_low" in one]
     if shuffled:
         low = min(float(one["chance_low"].min()) for one in shuffled)
         high = max(float(one["chance_high"].max()) for one in shuffled)
         figure.add_hrect(y0=low, y1=high, fillcolor=PALE, line_width=0, layer="below")
-    _add_chance_line(figure, _chance(results))
-
-
-def _add_chance_line(figure: Figure, chance: float) -> None:
-    figure.add_hline(y=chance, line={"color": GREY, "dash": "dot", "width": 1.5})
-    figure.add_annotation(
-        {"text": f"chance {chance:.1f} %", "xref": "paper", "x": 1, "y": chance},
-        xanchor="right",
-        yanchor="bottom",
-        showarrow=False,
-    )
+    figure.add_hline(y=_chance(results), line={"color": GREY, "dash": "dot", "width": 1.5})
 
 
 def _chance(results: Mapping[str, xr.Dataset]) -> float:
@@ -272,8 +265,8 @@ def _title(results: Mapping[str, xr.Dataset]) -> str:
     return f"{read} read correctly"
 
 
-def _note(results: Mapping[str, xr.Dataset]) -> str:
-    """Return n, what training and test never share, the error bars and the data."""
+def _note(results: Mapping[str, xr.Dataset], *said: str) -> str:
+    """Return n, what training and test never share, what else is said, and the data."""
     images = span([one.attrs["n_tested"] for one in results.values()])
     people = span([one.attrs["n_identities"] for one in results.values()])
     apart = {
@@ -282,15 +275,17 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
         "": "nothing is fitted",
     }
     columns = dict.fromkeys(one.attrs["by"] for one in results.values())
-    said = "; ".join(
-        apart.get(by, f"no decoder has seen the {by} that it is tested on") for by in columns
-    )
-    band = any("chance_low" in one for one in results.values())
-    shuffled = "; grey band: 95 % of permutations" if band else ""
-    return (
-        f"n = {images} images of {people} people; {said}; error bars: 95 %, over people{shuffled}"
-        f"<br>{data_of(results)}"
-    )
+    splits = [apart.get(by, f"no decoder has seen the {by} that it is tested on") for by in columns]
+    first = f"n = {images} images of {people} people"
+    lines = [[first, *splits], list(said), [data_of(results)]]
+    return "<br>".join("; ".join(line) for line in lines if line)
+
+
+def _of_lines(results: Mapping[str, xr.Dataset]) -> list[str]:
+    """Return what is said of error bars, chance and the band of the permutations."""
+    shuffled = any("chance_low" in one for one in results.values())
+    band = ["grey band: 95 % of permutations"] if shuffled else []
+    return [_BARS, f"dotted line: chance, {_chance(results):.1f} %", *band]
 
 
 DRAWINGS: dict[str, Callable[[Mapping[str, xr.Dataset]], Figure]] = {
