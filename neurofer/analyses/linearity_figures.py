@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +36,8 @@ def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False
     """Return, a row a subject and a column a head, the matching unit's activity over strength.
 
     The dashed chord of each expression joins its neutral to its full strength: perfect linearity.
-    Subjects recorded at a site without labels have no matching unit: for these, the distribution
-    of R2 over units, by head.
+    Subjects recorded at a site without labels have no matching unit: they are named and, where no
+    subject has one, the distribution of R2 over units is drawn, by head.
     """
     results = check_results(results)
     labelled = {name: one for name, one in results.items() if "readout" in one}
@@ -74,7 +74,7 @@ def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False
     style(
         figure,
         title="Activity of the unit that matches the expression, against its strength",
-        note=_note(labelled),
+        note=_note(labelled, [name for name in results if name not in labelled]),
         height=220 + 290 * len(labelled),
         top=64,
     )
@@ -174,7 +174,7 @@ def _panel_title(name: str, result: xr.Dataset, head: str, *, many: bool) -> str
     return f"{title}<br>" + small(f"median R<sup>2</sup> {float(cell['median_r2']):.2f}{within}")
 
 
-def _note(results: Mapping[str, xr.Dataset]) -> str:
+def _note(results: Mapping[str, xr.Dataset], left_out: Sequence[str]) -> str:
     by_head = [one.drop_sel(head=ALL) for one in results.values()]
     n = span([int(k) for one in by_head for k in one["readout_n"].max(["expression", "strength"])])
     bars = "no error bars, because intervals need five identities"
@@ -188,6 +188,8 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
         f"in brackets: 95 % interval, {' or '.join(sorted(methods))}",
         data_of(results),
     ]
+    if left_out:
+        lines.append(f"without labelled units, and so not drawn: {', '.join(left_out)}")
     return "<br>".join(lines)
 
 

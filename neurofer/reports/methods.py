@@ -80,7 +80,7 @@ def _recordings(outcome: StudyOutcome) -> tuple[Block, ...]:
 
 def _recording_words(label: str, made: SubjectDescription) -> str:
     said = made.recorded
-    aside = f"Set aside: {said['n_set_aside']}"
+    aside = f"Rows, trials and stimuli set aside: {said['n_set_aside']}"
     aside += f" ({said['set_aside']})." if said["set_aside"] else "."
     parts = [
         f"{recording_words(f'**{label}**', made)}; file `{said['file']}`"

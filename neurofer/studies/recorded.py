@@ -81,7 +81,7 @@ def describe_recording(spec: SubjectSpec, recording: xr.DataArray) -> SubjectDes
         for name in ("head", "expression", "strength", "source", "site")
     }
     pairs = zip(recording["head"].to_numpy(), recording["identity"].to_numpy(), strict=True)
-    said = {name: str(recording.attrs.get(name, "0")) for name in COUNTS}
+    said = {name: str(recording.attrs.get(name, "not stated")) for name in COUNTS}
     path = _path(spec.recording)
     recorded = {
         "file": path.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import xarray as xr
 
 from neurofer.analyses import analyse
 from neurofer.errors import NeuroferError
+from neurofer.files import content_folder
 from neurofer.recording import read_neurons, save_recording
 from neurofer.reports.figures import make_figures
 from neurofer.reports.methods import methods_sections
@@ -84,15 +86,19 @@ def test_the_report_says_what_was_read_and_what_was_set_aside(laboratory: Path) 
     for words in (
         "Cells of monkey M**: 2 neurons (simulated), 45 presentations of 5 identities",
         "file `rates.csv` with stimulus table `faces.csv`",
-        "Set aside: 1 (stimulus 'no-such-face': not in the stimulus table).",
+        "set aside: 1 (stimulus 'no-such-face': not in the stimulus table).",
         "reads 3 recordings",
+        "trials: not stated",  # of the model's
     ):
         assert words in text
     figures, failures = make_figures(outcome)
     assert not failures
     assert "2 neurons (simulated)" in figures[0].caption
     assert "`results/linearity.recorded.*.csv`" in figures[0].caption
-    assert "(simulated)" in figures[0].plot.layout.title.text
+    # The site of the cells has no labels, that of the model has: a figure drops nobody silently.
+    title = figures[0].plot.layout.title.text
+    assert "without labelled units, and so not drawn: Cells of monkey M" in title
+    assert "(simulated)" in title
 
 
 def test_what_is_computed_again_follows_the_files(laboratory: Path) -> None:
@@ -180,3 +186,14 @@ def test_the_study_as_it_was_run_finds_its_files_from_anywhere(laboratory: Path)
     again.write_text(dump_study(study))
     assert read_study(again) == study
     assert np.isfinite(read_neurons(study.subjects["units"].recording)).all()
+
+
+def test_the_example_of_the_manual_is_a_study(tmp_path: Path) -> None:
+    text = (content_folder("analyses") / "README.md").read_text(encoding="utf-8")
+    example = textwrap.dedent(text.split("```yaml\n")[2].split("```")[0])
+    (tmp_path / "study.yaml").write_text("name: mine\ntitle: Mine\n" + example)
+    study = read_study(tmp_path / "study.yaml")
+    check_names(study)
+    assert {one.recording for one in study.subjects.values()} == {
+        tmp_path / "rates.csv", tmp_path / "session.nwb",
+    }  # fmt: skip
