@@ -128,14 +128,16 @@ def views():
     return recording.assign_coords(view=("presentation", names))
 
 
-@pytest.mark.parametrize("decoder", ["ridge", "logistic", "lda"])
 @pytest.mark.parametrize(
-    ("target", "by", "site", "other"),
+    ("decoder", "target", "by", "site", "other"),
     [
-        ("expression", "identity", "expression", "identity"),
-        ("expression", "view", "expression", "identity"),
-        ("identity", "expression", "identity", "expression"),
-        ("identity", "view", "identity", "expression"),
+        ("ridge", "expression", "identity", "expression", "identity"),
+        ("ridge", "expression", "view", "expression", "identity"),
+        ("ridge", "identity", "expression", "identity", "expression"),
+        ("ridge", "identity", "view", "identity", "expression"),
+        ("logistic", "expression", "identity", "expression", "identity"),
+        ("lda", "expression", "identity", "expression", "identity"),
+        ("lda", "identity", "view", "identity", "expression"),
     ],
 )
 def test_a_planted_code_is_read_whole_and_another_not(views, decoder, target, by, site, other):
@@ -152,15 +154,26 @@ def test_a_planted_code_is_read_whole_and_another_not(views, decoder, target, by
     assert int(result["accuracy_by_fold_n"][0].sum()) == views.sizes["presentation"]
 
 
-def test_heads_are_left_out_one_by_one(recording):
-    result = analyse("probe", recording, site="coding", by="head", n_bootstrap=30)
+def test_heads_are_left_out_one_by_one(recording, faces):
+    """What is coded for each head apart is not read from the head left out, what is shared is."""
+    shared = as_site(coding_units(faces, "expression", 30, noise=0.1, seed=3), "shared")
+    both = join(shared, recording)
+    result = analyse("probe", both, site=["shared", "coding"], by="head", n_bootstrap=30)
     assert result["fold"].values.tolist() == ["cartoon", "human", "monkey"]
-    correct = result["answered"].values[0] == result["shown"].values
+    assert result["accuracy"].sel(site="shared", view="all") == 100
+    apart = result.sel(site="coding")
+    assert float(apart["accuracy"].sel(view="all")) < 40
+    correct = apart["answered"].values == result["shown"].values
     for head in result["fold"].values:
         expected = 100 * correct[result["head"].values == head].mean()
-        assert float(result["accuracy_by_fold"].sel(fold=head)) == pytest.approx(expected)
+        assert float(apart["accuracy_by_fold"].sel(fold=head)) == pytest.approx(expected)
+    # Read by people instead, both are there: people of one head share its code.
+    known = analyse("probe", recording, site="coding", n_bootstrap=30)
+    assert float(known["accuracy"].sel(view="all")) > 90
     rows = ANALYSES["probe"].table(result)
     assert rows["of"].tolist()[-3:] == ["cartoon", "human", "monkey"]
+    with pytest.raises(NeuroferError, match="fold 'cartoon' of by='head' tests identity"):
+        analyse("probe", recording, site="coding", target="identity", by="head")
 
 
 def test_sites_of_one_call_are_those_of_several(views):

@@ -46,6 +46,7 @@ def population(
     code: float = 0.0,
     own: float = 1.0,
     person: float = 1.0,
+    patterns: int | list[int] | None = None,
 ) -> xr.DataArray:
     """Return a recording of people x seven expressions x images, of 20 units with noise of SD 1.
 
@@ -56,9 +57,11 @@ def population(
         code: SD of the expressions' patterns, shared by all people.
         own: SD of the patterns of one person's expression.
         person: SD of the patterns of persons.
+        patterns: seed of the expressions' patterns, for other people of one population.
     """
     identity, expression, _ = np.indices((people, SHOWN, images)).reshape(3, -1)
-    activity = code * rng.normal(size=(SHOWN, UNITS))[expression]
+    shared = rng if patterns is None else np.random.default_rng(patterns)
+    activity = code * shared.normal(size=(SHOWN, UNITS))[expression]
     activity += own * rng.normal(size=(people, SHOWN, UNITS))[identity, expression]
     activity += person * rng.normal(size=(people, UNITS))[identity]
     return recorded(activity + rng.normal(size=activity.shape), identity, expression)
@@ -140,7 +143,8 @@ def shuffled_within(recording: xr.DataArray, rng: np.random.Generator) -> xr.Dat
 
 def _coverage(n: int, seed: int) -> Iterator[Recovered]:
     """Yield how often the interval of an accuracy holds that of all people."""
-    people, images, codes = 20, 2, {"code": 0.4, "own": 0.4}
+    people, images = 20, 2
+    codes: dict[str, Any] = {"code": 0.4, "own": 0.4, "patterns": [seed, 7]}
     trainings = range(max(n // 10, 3))
     truth = np.mean([_of_all_people(people, images, codes, [seed, 3, k]) for k in trainings])
     held, value = np.empty(n, bool), np.empty(n)
@@ -165,7 +169,7 @@ def _coverage(n: int, seed: int) -> Iterator[Recovered]:
     )
 
 
-def _of_all_people(people: int, images: int, codes: dict[str, float], seed: list[int]) -> float:
+def _of_all_people(people: int, images: int, codes: dict[str, Any], seed: list[int]) -> float:
     """Return percent correct in 200 people by a probe of one training part of five folds."""
     from neurofer.analyses.folds import Fold, inner_parts
     from neurofer.analyses.nested import nested_answers
