@@ -145,13 +145,15 @@ def small(text: str) -> str:
 
 
 def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, object]:
-    """Return plotly's asymmetric error bars of values with intervals; none where there is none."""
-    up, down = np.nan_to_num(high - value), np.nan_to_num(value - low)
+    """Return plotly's asymmetric error bars of values with intervals; none where there is none.
+
+    A missing interval stays NaN, of which plotly draws nothing; 0 would be drawn as a certainty.
+    """
     return {
         "type": "data",
         "symmetric": False,
-        "array": np.maximum(up, 0),
-        "arrayminus": np.maximum(down, 0),
+        "array": np.maximum(np.asarray(high - value, float), 0),
+        "arrayminus": np.maximum(np.asarray(value - low, float), 0),
         "thickness": 1.2,
         "width": 3,
         "color": INK,

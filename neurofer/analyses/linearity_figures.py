@@ -156,8 +156,8 @@ def _range(figure: Figure, row: int, columns: int) -> list[float]:
     for column in range(1, columns + 1):
         for trace in figure.select_traces(row=row, col=column):
             value = np.array([np.nan if y is None else y for y in trace.y], float)
-            up = 0 if trace.error_y.array is None else np.asarray(trace.error_y.array)
-            down = 0 if trace.error_y.arrayminus is None else np.asarray(trace.error_y.arrayminus)
+            bars = (trace.error_y.array, trace.error_y.arrayminus)
+            up, down = (0 if one is None else np.nan_to_num(one) for one in bars)
             ends += [*(value + up)[np.isfinite(value)], *(value - down)[np.isfinite(value)]]
     margin = 0.06 * (max(ends) - min(ends)) or 1.0
     return [min(ends) - margin, max(ends) + margin]

@@ -13,6 +13,7 @@ from neurofer.analyses.figures import (
     OTHER_COLOURS,
     colour_of,
     data_of,
+    error_bars,
     marker_of,
 )
 from neurofer.analyses.rsa_figures import _blocks
@@ -178,3 +179,10 @@ def test_a_map_shows_every_stimulus_once(recording):
 def test_unknown_views_are_named(recording, module):
     with pytest.raises(NeuroferError, match="view='pie' is unknown; choose from"):
         module.figure({"a": xr.Dataset()}, view="pie")
+
+
+def test_value_without_an_interval_has_no_error_bar():
+    value = np.array([1.0, 2.0])
+    bars = error_bars(value, np.array([0.5, np.nan]), np.array([2.0, np.nan]))
+    np.testing.assert_array_equal(bars["array"], [1, np.nan])
+    np.testing.assert_array_equal(bars["arrayminus"], [0.5, np.nan])
