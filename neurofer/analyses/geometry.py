@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,9 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.geometry_design import Design, read_design
+from neurofer.analyses.geometry_jackknife import jackknifed, leave_one_out
 from neurofer.analyses.geometry_measures import FEWEST_FOR_CKA, ROUNDING, cka, pattern_gram
-from neurofer.analyses.geometry_site import interval, of_site
+from neurofer.analyses.geometry_site import BOUNDS, of_site
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
@@ -35,9 +37,13 @@ _MEASURES = (
     "overlap",
     "angle",
     "participation_ratio",
+    "participation_ratio_corrected",
     "mean_alignment",
     "mean_alignment_corrected",
 )
+# Whether the unbiased HSIC is taken, and whether the bias of few identities is taken off.
+_CKA = {"cka": (False, False), "cka_debiased": (True, False), "cka_corrected": (True, True)}
+JACKKNIFE = "jackknife over identities"
 EVERY = "all units"  # the site of a recording that names none
 
 
@@ -46,7 +52,6 @@ def run(
     site: str | Sequence[str] | None = None,
     *,
     features: str = "means",
-    n_bootstrap: int = 1000,
     n_permutations: int = 200,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -59,23 +64,24 @@ def run(
         recording: presentation x neuroid.
         site: one or several sites; None takes all, in the order of the recording.
         features: "means" of identities and of expressions, or their pairwise "differences".
-        n_bootstrap: resamples of identities within heads.
         n_permutations: of the conditions of a head (congruence, overlap: directions as random as
             the patterns' covariance allows), and of the names of expressions (alignment).
-        seed: of both.
+        seed: of the permutations.
 
     Returns:
         By site: congruence (mean absolute Tucker coefficient of all pairs of an identity and an
         expression; n_pairs), overlap (mean squared cosine of the principal angles between the
         subspaces) and angle (the smallest of them, degrees), each with the mean and central 95 %
-        of `_chance`; participation_ratio; cka and cka_debiased (site, other_site). With two heads
-        and a neutral: alignment (site, pair), the mean over expressions of `cosine` (site, pair,
-        expression), with `_chance`, `_ceiling` (what the noise of few identities leaves of equal
-        directions; NaN for a head of one) and alignment_corrected, over the ceiling
-        (`geometry_alignment`); reliability (site, head); mean_alignment and
-        mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % over identities,
-        estimate -+ t SE of the bootstrap, or NaN where identities are fewer than five or a head
-        has one (`interval` says so). `attrs["not_measured"]` says what is missing and why.
+        of `_chance`; participation_ratio and, less the bias of few identities,
+        participation_ratio_corrected; cka, cka_debiased and, as well less that bias, cka_corrected
+        (site, other_site). With two heads and a neutral: alignment (site, pair), the mean over
+        expressions of `cosine` (site, pair, expression), with `_chance`, `_ceiling` (what the
+        noise of few identities leaves of equal directions; NaN for a head of one) and
+        alignment_corrected, over the ceiling (`geometry_alignment`); reliability (site, head);
+        mean_alignment and mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % by
+        leaving out identities (`geometry_jackknife`), NaN where they are fewer than five or a head
+        has one (`interval` says so); those of what is not corrected are around the value of as
+        many identities. `attrs["not_measured"]` says what is missing and why.
 
     Raises:
         NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
@@ -87,14 +93,12 @@ def run(
     design = read_design(read[0])
     grams, sizes = zip(*(_gram(one) for one in read), strict=True)
     names = [one.site or EVERY for one in read]
-    draws = design.draws(n_bootstrap, seed)
     found = [
         of_site(
             design,
             gram,
             ROUNDING * size,
             differences=features == "differences",
-            draws=draws,
             n_permutations=n_permutations,
             seed=seed,
         )
@@ -105,17 +109,16 @@ def run(
         for name, one in found[0].data_vars.items()
     }
     result = xr.Dataset(data, {"site": names, **found[0].coords})
-    result = result.merge(_similarities(design, grams, names, draws))
+    result = result.merge(_similarities(design, grams, names))
     result.attrs = {
         "n_units": sum(one.activity.shape[1] for one in read),
         "n_expressions": len(design.expressions),
         "n_heads": len(design.heads),
-        "interval": NO_INTERVAL if draws is None else "bootstrap over identities",
+        "interval": NO_INTERVAL if leave_one_out(design.head) is None else JACKKNIFE,
         "not_measured": _not_measured(design, result),
     }
     options = {
         "features": features,
-        "n_bootstrap": n_bootstrap,
         "n_permutations": n_permutations,
         "seed": seed,
     }
@@ -123,19 +126,15 @@ def run(
     return with_provenance(result, "geometry", recording, joint, options)
 
 
-def compare(
-    first: xr.DataArray, second: xr.DataArray, *, n_bootstrap: int = 1000, seed: int = 0
-) -> xr.Dataset:
+def compare(first: xr.DataArray, second: xr.DataArray) -> xr.Dataset:
     """Return linear CKA between the sites of two recordings of the same stimuli.
 
     Args:
         first: presentation x neuroid.
         second: of the same `stimulus_id`, in any order.
-        n_bootstrap: resamples of identities within heads.
-        seed: of the resampling.
 
     Returns:
-        cka and cka_debiased (site, other_site) with `_low` and `_high`, as of `run`.
+        cka, cka_debiased and cka_corrected (site, other_site), as of `run`.
 
     Raises:
         NeuroferError: the recordings are of different stimuli, or as `run`.
@@ -151,12 +150,10 @@ def compare(
     grams, others = ([_gram(one)[0] for one in sites] for sites in read)
     names, other_names = ([one.site or EVERY for one in sites] for sites in read)
     design = read_design(read[0][0])
-    draws = design.draws(n_bootstrap, seed)
-    result = _similarities(design, grams, names, draws, others, other_names)
+    result = _similarities(design, grams, names, others, other_names)
     result.attrs["other_subject"] = str(second.attrs.get("subject", "not stated"))
     joint = replace(read[0][0], site=", ".join(names))
-    options = {"n_bootstrap": n_bootstrap, "seed": seed}
-    return with_provenance(result, "geometry.compare", first, joint, options)
+    return with_provenance(result, "geometry.compare", first, joint, {})
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -169,8 +166,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
             rows.append(_row(site, "alignment", pair, cell.sel(pair=pair)))
         for other in cell["other_site"].to_numpy().tolist():
             if other != site:
-                for name in ("cka", "cka_debiased"):
-                    rows.append(_row(site, name, other, cell.sel(other_site=other)))
+                rows += [_row(site, name, other, cell.sel(other_site=other)) for name in _CKA]
     return pd.DataFrame(rows).assign(
         n_identities=result.attrs["n_identities"], interval=result.attrs["interval"]
     )
@@ -226,29 +222,32 @@ def _similarities(
     design: Design,
     grams: Sequence[np.ndarray],
     names: Sequence[str],
-    draws: np.ndarray | None,
     others: Sequence[np.ndarray] | None = None,
     other_names: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Return CKA of all sites with all others, or with each other."""
     right = grams if others is None else others
-    found = np.full((2, 3, len(grams), len(right)), np.nan)
+    weights = leave_one_out(design.head, balanced=True)
+    found = np.full((len(_CKA), 3, len(grams), len(right)), np.nan)
     for i, j in np.ndindex(len(grams), len(right)):
         if others is None and j < i:
             found[:, :, i, j] = found[:, :, j, i]
             continue
-        for k, debiased in enumerate((False, True)):
-            value = float(cka(grams[i], right[j], debiased=debiased)[0])
-            replicates = None
-            if draws is not None:
-                replicates = cka(
-                    grams[i], right[j], debiased=debiased, cluster=design.cluster, counts=draws
-                )
-            found[k, :, i, j] = interval(value, replicates, design.head, (-1.0 * debiased, 1.0))
+        for debiased in (False, True):
+            similarity = partial(cka, grams[i], right[j], debiased=debiased, cluster=design.cluster)
+            value, without = float(similarity()[0]), None
+            if weights is not None:
+                without = similarity(counts=weights)
+            for k, (of_debiased, corrected) in enumerate(_CKA.values()):
+                if of_debiased == debiased:
+                    ends = (-1.0 * debiased, 1.0)
+                    found[k, :, i, j] = jackknifed(
+                        value, without, design.head, ends, corrected=corrected
+                    )
     data = {
         f"{name}{suffix}": (("site", "other_site"), found[k, b])
-        for k, name in enumerate(("cka", "cka_debiased"))
-        for b, suffix in enumerate(("", "_low", "_high"))
+        for k, name in enumerate(_CKA)
+        for b, suffix in enumerate(BOUNDS)
     }
     return xr.Dataset(data, {"site": list(names), "other_site": list(other_names or names)})
 
@@ -269,6 +268,14 @@ def _not_measured(design: Design, result: xr.Dataset) -> str:
                 )
     if "alignment_ceiling" in result and np.isnan(result["alignment_ceiling"].to_numpy()).any():
         missing.append("ceiling: a head has one identity, or tells no expressions")
+    if "alignment_corrected" in result:
+        bounds = result["alignment_corrected_low"].to_numpy()
+        where = result["site"].to_numpy()[np.isnan(bounds).any(axis=1)].tolist()
+        if where:
+            missing.append(
+                f"alignment_corrected, or its interval, at {', '.join(where)}: identities of a "
+                "head do not agree, or are too few"
+            )
     return "; ".join(missing)
 
 

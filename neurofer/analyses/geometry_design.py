@@ -13,7 +13,6 @@ from neurofer.analyses.inputs import (
     sorted_heads,
     strength_name,
 )
-from neurofer.analyses.statistics import can_resample, resample
 from neurofer.errors import NeuroferError
 
 
@@ -40,14 +39,6 @@ class Design:
         """Return (identities, expressions, identities, expressions) inner products."""
         shape = (len(self.identities), len(self.expressions))
         return (self.cells @ gram @ self.cells.T).reshape(*shape, *shape)
-
-    def draws(self, n_bootstrap: int, seed: int) -> np.ndarray | None:
-        """Return (n_bootstrap, identities) how often each counts; None where they are too few."""
-        names = np.arange(len(self.identities))
-        if not can_resample(names, self.head):
-            return None
-        index = resample(self.head, n_bootstrap, seed)
-        return np.stack([np.bincount(row, minlength=len(names)) for row in index])
 
 
 def read_design(responses: Responses) -> Design:

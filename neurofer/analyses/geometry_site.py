@@ -16,9 +16,10 @@ from neurofer.analyses.geometry_alignment import (
     tuning_products,
 )
 from neurofer.analyses.geometry_design import Design
+from neurofer.analyses.geometry_jackknife import jackknifed, leave_one_out
 from neurofer.analyses.geometry_measures import participation_ratio
 from neurofer.analyses.geometry_separation import separation
-from neurofer.analyses.statistics import percentile_interval, standard_error_interval
+from neurofer.analyses.statistics import percentile_interval
 
 NEUTRAL = "neutral"
 BOUNDS = ("", "_low", "_high")
@@ -32,7 +33,6 @@ def of_site(
     smallest: float,
     *,
     differences: bool,
-    draws: np.ndarray | None,
     n_permutations: int,
     seed: int,
 ) -> xr.Dataset:
@@ -43,42 +43,30 @@ def of_site(
         gram: (n, n) inner products of the presentations' patterns.
         smallest: squared length at or below which a difference of patterns is rounding.
         differences: features are pairwise differences.
-        draws: (n_bootstrap, identities) how often each counts; None: no intervals.
         n_permutations: of chance.
         seed: of chance.
     """
     cells = design.of_cells(gram)
-    drawn = None
-    if draws is not None:
-        drawn = participation_ratio(gram, cluster=design.cluster, counts=draws)
-    ratio = float(participation_ratio(gram)[0])
-    estimates = interval(ratio, drawn, design.head, (1, np.inf))
-    data: dict[str, object] = {
-        f"participation_ratio{suffix}": value
-        for suffix, value in zip(BOUNDS, estimates, strict=True)
-    }
+    data: dict[str, object] = dict(_dimension(design, gram))
     generator = np.random.default_rng([seed, 1])
-    data |= _separation(design, cells, smallest, differences, draws, n_permutations, generator)
+    data |= _separation(design, cells, smallest, differences, n_permutations, generator)
     result = xr.Dataset(data)
     if len(design.heads) < 2 or NEUTRAL not in design.expressions:
         return result
-    return result.merge(_alignment(design, cells, smallest, draws, n_permutations, generator))
+    return result.merge(_alignment(design, cells, smallest, n_permutations, generator))
 
 
-def interval(
-    value: float, replicates: np.ndarray | None, strata: np.ndarray, ends: tuple[float, float]
-) -> tuple[float, float, float]:
-    """Return a value and its 95 % interval, value -+ t SE within the ends; NaN without replicates.
-
-    Replicates in which the measure is undefined are left out.
-    """
-    if replicates is None or not np.isfinite(value):
-        return value, np.nan, np.nan
-    defined = replicates[np.isfinite(replicates)]
-    if len(defined) < 2:
-        return value, np.nan, np.nan
-    low, high = standard_error_interval(value, defined, strata)
-    return value, max(low, min(value, ends[0])), min(high, max(value, ends[1]))
+def _dimension(design: Design, gram: np.ndarray) -> dict[str, float]:
+    """Return the participation ratio, and it without its bias of few identities."""
+    value, replicates = float(participation_ratio(gram)[0]), None
+    weights = leave_one_out(design.head, balanced=True)
+    if weights is not None:
+        replicates = participation_ratio(gram, cluster=design.cluster, counts=weights)
+    data: dict[str, float] = {}
+    for name, corrected in (("", False), ("_corrected", True)):
+        found = jackknifed(value, replicates, design.head, (1.0, np.inf), corrected=corrected)
+        data |= {f"participation_ratio{name}{b}": v for b, v in zip(BOUNDS, found, strict=True)}
+    return data
 
 
 def _separation(
@@ -86,7 +74,6 @@ def _separation(
     cells: np.ndarray,
     smallest: float,
     differences: bool,
-    draws: np.ndarray | None,
     n_permutations: int,
     generator: np.random.Generator,
 ) -> dict[str, object]:
@@ -94,15 +81,16 @@ def _separation(
     measure = partial(separation, head=design.head, differences=differences, smallest=smallest)
     everyone = np.ones((1, len(design.identities)))
     found = measure(cells, weights=everyone)
-    drawn = None if draws is None else measure(cells, weights=draws)
+    weights = leave_one_out(design.head)
+    without = None if weights is None else measure(cells, weights=weights)
     chance = [
         measure(shuffled(cells, design.head, generator), weights=everyone)
         for _ in range(n_permutations)
     ]
     data: dict[str, object] = {"n_pairs": int(found.n_pairs[0])}
     for name, ends in _ENDS.items():
-        replicates = None if drawn is None else getattr(drawn, name)
-        bounds = interval(float(getattr(found, name)[0]), replicates, design.head, ends)
+        replicates = None if without is None else getattr(without, name)
+        bounds = jackknifed(float(getattr(found, name)[0]), replicates, design.head, ends)
         by_chance = _chance(np.array([getattr(one, name)[0] for one in chance]))
         for suffix, value, random in zip(BOUNDS, bounds, by_chance, strict=True):
             data[f"{name}{suffix}"] = value
@@ -135,7 +123,6 @@ def _alignment(
     design: Design,
     cells: np.ndarray,
     smallest: float,
-    draws: np.ndarray | None,
     n_permutations: int,
     generator: np.random.Generator,
 ) -> xr.Dataset:
@@ -144,7 +131,8 @@ def _alignment(
     moves = tuning_products(cells, neutral)
     members = (design.head == np.arange(len(design.heads))[:, None]).astype(float)
     found = alignment(moves, members[None], smallest)
-    drawn = None if draws is None else alignment(moves, draws[:, None] * members, smallest)
+    weights = leave_one_out(design.head)
+    without = None if weights is None else alignment(moves, weights[:, None] * members, smallest)
     shuffled = chance_alignment(cross_cosines(moves, members, smallest), n_permutations, generator)
     data: dict[str, object] = {
         "cosine": (("pair", "expression"), found.cosine[0]),
@@ -153,8 +141,8 @@ def _alignment(
         "mean_alignment_ceiling": float(defined_mean(found.ceiling[0], axis=0)),
     }
     for name, values, replicates in (
-        ("alignment", found.aligned, None if drawn is None else drawn.aligned),
-        ("alignment_corrected", found.corrected, None if drawn is None else drawn.corrected),
+        ("alignment", found.aligned, None if without is None else without.aligned),
+        ("alignment_corrected", found.corrected, None if without is None else without.corrected),
     ):
         data |= _by_pair(name, values[0], replicates, design.head)
     by_pair = np.array([_chance(column) for column in shuffled.T])
@@ -173,11 +161,11 @@ def _by_pair(
     """Return a measure of every pair of heads, and its mean over them, with intervals."""
     bounds = np.array(
         [
-            interval(float(v), None if replicates is None else replicates[:, k], strata, _COSINE)
+            jackknifed(float(v), None if replicates is None else replicates[:, k], strata, _COSINE)
             for k, v in enumerate(values)
         ]
     )
-    overall = interval(
+    overall = jackknifed(
         float(defined_mean(values, axis=0)),
         None if replicates is None else defined_mean(replicates, axis=1),
         strata,

@@ -22,7 +22,7 @@ from neurofer.analyses.inputs import read_responses
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, norm_referenced_units, simulated_faces
 
-FAST = {"n_bootstrap": 20, "n_permutations": 20}
+FAST = {"n_permutations": 20}
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -316,7 +316,7 @@ def test_constant_units_count_nothing(small) -> None:  # type: ignore[no-untyped
 
 def test_recordings_of_the_same_stimuli_are_compared_in_any_order(small) -> None:  # type: ignore[no-untyped-def]
     order = np.random.default_rng(6).permutation(small.sizes["presentation"])
-    result = geometry.compare(small, 2 * small.isel(presentation=order), n_bootstrap=20)
+    result = geometry.compare(small, 2 * small.isel(presentation=order))
     np.testing.assert_allclose(result["cka_debiased"], 1)
     with pytest.raises(NeuroferError, match="1 of them in one only"):
         geometry.compare(small, small.isel(presentation=order[1:]))

@@ -21,22 +21,42 @@ from neurofer.analyses.geometry_alignment import (
     defined_mean,
     tuning_products,
 )
+from neurofer.analyses.geometry_jackknife import Estimate, jackknifed, leave_one_out
 from neurofer.analyses.geometry_measures import cka, congruence, participation_ratio, pattern_gram
 from neurofer.analyses.geometry_separation import separation
-from neurofer.analyses.geometry_site import interval, shuffled
-from neurofer.analyses.statistics import percentile_interval, resample
+from neurofer.analyses.geometry_site import shuffled
+from neurofer.analyses.statistics import percentile_interval
 from neurofer.simulation.recovery import Recovered, mean, share
 
 SUMMARY = "3 heads x 5 identities x 7 expressions: congruence, alignment, CKA, dimension, intervals"
 DEFAULT_N = 1000
 HEADS, IDENTITIES, EXPRESSIONS, UNITS, OTHER_UNITS = 3, 5, 7, 60, 80
 NOISE, INTERACTION = 0.5, 0.3
-N_BOOTSTRAP, N_PERMUTATIONS, MANY = 200, 200, 4000
+N_PERMUTATIONS, MANY = 200, 4000
 HEAD = np.repeat(np.arange(HEADS), IDENTITIES)
 CLUSTER = np.repeat(np.arange(len(HEAD)), EXPRESSIONS)
 MEMBERS = (np.arange(HEADS)[:, None] == HEAD).astype(float)
 EVERYONE = np.ones((1, len(HEAD)))
+WITHOUT = np.asarray(leave_one_out(HEAD))
+BALANCED = np.asarray(leave_one_out(HEAD, balanced=True))
 COVERAGE_GOAL, COSINE_GOAL, ZERO_GOAL = (0.93, 0.97), (0.98, 1.02), (-0.02, 0.02)
+
+# The bias that is allowed where an estimate is said to have none.
+UNBIASED = {
+    "congruence": ZERO_GOAL,
+    "alignment_corrected": ZERO_GOAL,
+    "cka_corrected": ZERO_GOAL,
+    "participation_ratio_corrected": (-0.1, 0.1),
+}
+ROWS = {
+    "congruence": "congruence",
+    "alignment": "alignment.uncorrected",
+    "alignment_corrected": "alignment",
+    "cka_debiased": "cka.debiased",
+    "cka_corrected": "cka",
+    "participation_ratio": "dimension.uncorrected",
+    "participation_ratio_corrected": "dimension",
+}
 
 
 @dataclass(frozen=True)
@@ -109,66 +129,74 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
 
 def _partly_aligned(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
     """Every measure where half of an expression is a head's own: intervals and bias."""
-    names = ("congruence", "alignment", "alignment_corrected", "cka_debiased")
-    errors: dict[str, list[float]] = {name: [] for name in (*names, "participation_ratio")}
-    covered: dict[str, list[bool]] = {name: [] for name in errors}
+    errors: dict[str, list[float]] = {}
+    covered: dict[str, list[bool]] = {}
     for _ in range(n):
-        truth, found = _measured(population(generator), generator)
-        for name, (value, low, high) in found.items():
-            errors[name].append(value - truth[name])
-            covered[name].append(low <= truth[name] <= high)
+        made = population(generator)
+        weights = (
+            generator.normal(size=(UNITS, OTHER_UNITS)) * (np.arange(UNITS) < UNITS // 2)[:, None]
+        )
+        truth = _truth(made, weights, generator)
+        for name, (value, low, high) in _measured(made.draw(generator), weights).items():
+            errors.setdefault(name, []).append(value - truth[name])
+            covered.setdefault(name, []).append(low <= truth[name] <= high)
     people = f"{IDENTITIES} identities a head"
-    for name in names:
-        what = f"share of 95 % intervals of {name} with what infinitely many identities show"
-        unbiased = name != "alignment"
-        goal = COVERAGE_GOAL if unbiased else None
-        row = f"geometry.{name.replace('_', '.', 1)}"
-        yield share(f"{row}.coverage", f"{what}; {people}", np.array(covered[name]), goal)
+    for name in errors:
+        row, goal = f"geometry.{ROWS[name]}", UNBIASED.get(name)
+        if goal:
+            what = f"share of 95 % intervals of {name} that hold the population's; {people}"
+            yield share(f"{row}.coverage", what, np.array(covered[name]), COVERAGE_GOAL)
         what = f"error of {name}; {people}"
-        yield mean(f"{row}.bias", what, np.array(errors[name]), ZERO_GOAL if unbiased else None)
-    what = f"error of the participation ratio, dimensions; {people}"
-    yield mean("geometry.participation_ratio.bias", what, np.array(errors["participation_ratio"]))
+        yield mean(f"{row}.bias", what, np.array(errors[name]), goal)
 
 
-def _measured(
-    made: Population, generator: np.random.Generator
-) -> tuple[dict[str, float], dict[str, tuple[float, float, float]]]:
-    """Return the truth of a population, and value, low and high of what a sample of it shows."""
-    shown = made.draw(generator)
-    gram = pattern_gram(shown.reshape(-1, UNITS))[0]
-    weights = generator.normal(size=(UNITS, OTHER_UNITS))
-    weights[: UNITS // 2] = 0
-    other = pattern_gram(shown.reshape(-1, UNITS) @ weights)[0]
-    index = resample(HEAD, N_BOOTSTRAP, int(generator.integers(2**31)))
-    draws = np.stack([np.bincount(row, minlength=len(HEAD)) for row in index])
-    cells = _cells(gram)
-    moves = tuning_products(cells, 0)
-    point, drawn = (alignment(moves, w[:, None] * MEMBERS) for w in (EVERYONE, draws))
-    similarity = partial(cka, gram, other, debiased=True, cluster=CLUSTER)
-    values = {
-        "congruence": [separation(cells, HEAD, w).congruence for w in (EVERYONE, draws)],
-        "alignment": [defined_mean(one.aligned, 1) for one in (point, drawn)],
-        "alignment_corrected": [defined_mean(one.corrected, 1) for one in (point, drawn)],
-        "cka_debiased": [similarity(counts=w) for w in (EVERYONE, draws)],
-        "participation_ratio": [
-            participation_ratio(gram, cluster=CLUSTER, counts=w) for w in (EVERYONE, draws)
-        ],
-    }
+def _truth(
+    made: Population, weights: np.ndarray, generator: np.random.Generator
+) -> dict[str, float]:
+    """Return what infinitely many identities show, of the units and of (units, other) sums."""
     covariance = made.covariance()
     second = weights.T @ covariance @ weights
-    norms = [np.linalg.norm(one) for one in (covariance, covariance @ weights, second)]
-    truth = {
+    norms = [float(np.linalg.norm(one)) for one in (covariance, covariance @ weights, second)]
+    similar, directions = norms[1] ** 2 / (norms[0] * norms[2]), made.alignment()
+    dimension = float(np.trace(covariance)) ** 2 / norms[0] ** 2
+    return {
         "congruence": made.congruence(generator),
-        "alignment": made.alignment(),
-        "alignment_corrected": made.alignment(),
-        "cka_debiased": float(norms[1] ** 2 / (norms[0] * norms[2])),
-        "participation_ratio": float(np.trace(covariance) ** 2 / norms[0] ** 2),
+        "alignment": directions,
+        "alignment_corrected": directions,
+        "cka_debiased": similar,
+        "cka_corrected": similar,
+        "participation_ratio": dimension,
+        "participation_ratio_corrected": dimension,
     }
-    ends = (-np.inf, np.inf)
-    return truth, {
-        name: interval(float(value[0]), replicates, HEAD, ends)
-        for name, (value, replicates) in values.items()
+
+
+def _measured(shown: np.ndarray, weights: np.ndarray) -> dict[str, Estimate]:
+    """Return what a sample of (identities, expressions, units) shows."""
+    flat = shown.reshape(-1, UNITS)
+    gram, other = pattern_gram(flat)[0], pattern_gram(flat @ weights)[0]
+    cells = _cells(gram)
+    moves = tuning_products(cells, 0)
+    point, left = (alignment(moves, w[:, None] * MEMBERS) for w in (EVERYONE, WITHOUT))
+    similarity = partial(cka, gram, other, debiased=True, cluster=CLUSTER)
+    values = {
+        "congruence": [separation(cells, HEAD, w).congruence for w in (EVERYONE, WITHOUT)],
+        "alignment": [defined_mean(one.aligned, 1) for one in (point, left)],
+        "alignment_corrected": [defined_mean(one.corrected, 1) for one in (point, left)],
+        "cka": [similarity(counts=w) for w in (EVERYONE, BALANCED)],
+        "participation_ratio": [
+            participation_ratio(gram, cluster=CLUSTER, counts=w) for w in (EVERYONE, BALANCED)
+        ],
     }
+    found: dict[str, Estimate] = {}
+    for name, (value, without) in values.items():
+        estimate = partial(jackknifed, float(value[0]), without, HEAD, (-np.inf, np.inf))
+        if name == "cka":
+            found["cka_debiased"] = estimate()
+        else:
+            found[name] = estimate()
+        if name in ("cka", "participation_ratio"):
+            found[f"{name}_corrected"] = estimate(corrected=True)
+    return found
 
 
 def _equal_directions(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
