@@ -26,10 +26,12 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import NO_INTERVAL, can_resample, percentile_interval, resample
 from neurofer.errors import NeuroferError
-from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, SHARE, SPREAD
+from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, PLACES, SHARE, SPREAD
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+FEATURES = ("eyes", "eyebrows", "nose", "mouth")  # together the part "features"
 
 
 class _Images(NamedTuple):
@@ -73,11 +75,12 @@ def run(
     Returns:
         By head and answer (correct, wrong), each with the entry "all", and by part: share (mean
         over images), area (mean part of what is seen), density = share / area, NaN for a part that
-        no image shows; spread, the mean part of what is seen where a map is at least half its
-        maximum. Each but area with `_low` and `_high` (95 % bootstrap over identities, over series
-        where identities are fewer than five; `interval` says which; areas are taken as known). n
-        images, n_empty of them left out because their map is 0 everywhere. Answers that did not
-        occur, or that a network does not name, have no entry; where n is n_empty, values are NaN.
+        no image shows; the part "features" is eyes, eyebrows, nose and mouth together. By head and
+        answer: spread, the mean part of what is seen where a map is at least half its maximum.
+        Each but area with `_low` and `_high` (95 % bootstrap over identities, over series where
+        identities are fewer than five; `interval` says which; areas are taken as known). n images,
+        n_empty of them left out because their map is 0 everywhere. Answers that did not occur, or
+        that a network does not name, have no entry; where n is n_empty, values are NaN.
         `image_*` are the same by image, for `difference`.
 
     Raises:
@@ -92,7 +95,8 @@ def run(
         )
     responses = read_responses(recording, of_parts[0], undefined=True)
     parts = [unit.removeprefix(SHARE) for unit in responses.unit.tolist() if SHARE in unit]
-    images, correct = _images(responses, parts)
+    images, correct, places = _images(responses, parts)
+    parts += ["features"] * (set(FEATURES) <= set(parts))
     if not np.isfinite(images.spread).any():
         raise NeuroferError("every map is 0 everywhere: nothing speaks for the answers")
     result = _by_head_and_answer(images, correct, parts, n_bootstrap, seed)
@@ -102,7 +106,11 @@ def run(
     explains = EXPLAINED.get(responses.site, responses.site)
     options = {"n_bootstrap": n_bootstrap, "seed": seed}
     return with_provenance(
-        result.assign_attrs(explains=explains), "saliency", recording, responses, options
+        result.assign_attrs(explains=explains, places=places),
+        "saliency",
+        recording,
+        responses,
+        options,
     )
 
 
@@ -188,10 +196,11 @@ def figure(
     return draw(results, view, minus or {})
 
 
-def _images(responses: Responses, parts: Sequence[str]) -> tuple[_Images, np.ndarray]:
-    """Return what is known of every image, and whether its answer was correct (n,)."""
+def _images(responses: Responses, parts: Sequence[str]) -> tuple[_Images, np.ndarray, int]:
+    """Return what is known of every image, whether its answer was correct (n,), and places."""
     column = {unit: k for k, unit in enumerate(responses.unit.tolist())}
-    wanted = [*(SHARE + part for part in parts), *(AREA + part for part in parts), SPREAD, CORRECT]
+    kinds = [[kind + part for part in parts] for kind in (SHARE, AREA)]
+    wanted = [*kinds[0], *kinds[1], SPREAD, CORRECT, PLACES]
     lacking = [unit for unit in wanted if unit not in column]
     if lacking or not parts:
         said = ", ".join(lacking) if parts else f"{SHARE}..."
@@ -200,16 +209,20 @@ def _images(responses: Responses, parts: Sequence[str]) -> tuple[_Images, np.nda
             "convolutional subject with sites=['saliency']"
         )
     values = responses.activity[:, [column[unit] for unit in wanted]].astype(float)
-    share, area, spread = values[:, : len(parts)], values[:, len(parts) : -2], values[:, -2]
+    share, area = values[:, : len(parts)], values[:, len(parts) : -3]
+    spread, correct = values[:, -3], values[:, -2]
     if not np.isfinite(area).all() or (np.isfinite(spread) != np.isfinite(share).all(1)).any():
         raise NeuroferError(
             f"site {responses.site!r} has areas that are not finite, or shares of some parts only; "
             "record it again"
         )
+    if set(FEATURES) <= set(parts):
+        whole = [parts.index(part) for part in FEATURES]
+        share, area = (np.column_stack([v, v[:, whole].sum(1)]) for v in (share, area))
     images = _Images(
         share, area, spread, responses.column("head"), responses.identity, responses.series
     )
-    return images, values[:, -1]
+    return images, correct, int(values[0, -1])
 
 
 def _by_head_and_answer(

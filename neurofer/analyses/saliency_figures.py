@@ -11,6 +11,8 @@ import xarray as xr
 from neurofer.analyses.figures import (
     GREY,
     INK,
+    OTHER_COLOURS,
+    OTHER_MARKERS,
     PALE,
     SEQUENTIAL,
     SMALL,
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
 VIEWS = ("parts", "answers", "differences", "maps")
 MOST_PICTURES = 12
+_AXIS = "Share of saliency / of what is seen"
 _LABELS, _SCALE = 64, 72  # pixels left and right of the pictures
-_STRENGTH = 0.65  # of the colour over the face where a map is greatest
+_STRENGTH = 0.5  # of the colour over the face
 
 
 def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str]) -> Figure:
@@ -54,9 +57,9 @@ def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str])
 def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return one row a part of the face, one marker a subject, and a line at a density of 1."""
     cells = {name: result.sel(head=ALL, answers=ALL) for name, result in results.items()}
-    figure = _rows(cells, "Share of saliency / share of what is seen", 1.0)
+    figure = _rows(cells, _AXIS, 1.0)
     figure.update_xaxes(rangemode="tozero")
-    return _styled(figure, results, "Where the answer comes from", len(results))
+    return _styled(figure, results, "Saliency on the parts of the face", len(results))
 
 
 def _differences(results: Mapping[str, xr.Dataset], minus: Mapping[str, str]) -> Figure:
@@ -70,10 +73,13 @@ def _differences(results: Mapping[str, xr.Dataset], minus: Mapping[str, str]) ->
     for name in (*minus, *minus.values()):
         if name not in results:
             raise unknown_choice("subject", name, results, "the figure")
-    pairs = {f"{one} - {two}": difference(results[one], results[two]) for one, two in minus.items()}
+    pairs = {
+        f"{one} minus<br>{two}": difference(results[one], results[two])
+        for one, two in minus.items()
+    }
     cells = {name: result.sel(head=ALL) for name, result in pairs.items()}
     figure = _rows(cells, "Difference of density, over the same images", 0.0)
-    return _styled(figure, pairs, "What differs in where the answer comes from", len(pairs))
+    return _styled(figure, pairs, "Difference of saliency between subjects", len(pairs))
 
 
 def _rows(cells: Mapping[str, xr.Dataset], axis: str, line: float) -> Figure:
@@ -85,7 +91,8 @@ def _rows(cells: Mapping[str, xr.Dataset], axis: str, line: float) -> Figure:
         figure.add_hline(y=k - 0.5, line={"color": PALE, "width": 1})
     for k, (name, cell) in enumerate(cells.items()):
         offset = 0.76 * ((k + 0.5) / len(cells) - 0.5)
-        _markers(figure, cell, offset, name, marker_of(name, {}, k), colour_of(name, {}, k))
+        symbol = marker_of(name, {}, k) + ("-open" if k >= len(OTHER_MARKERS) else "")
+        _markers(figure, cell, offset, name, symbol, colour_of(name, {}, k))
     figure.update_xaxes(title_text=axis)
     _part_axis(figure, parts)
     return figure
@@ -93,49 +100,39 @@ def _rows(cells: Mapping[str, xr.Dataset], axis: str, line: float) -> Figure:
 
 def _answers(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return a panel a subject: a row a part, correct and wrong answers beside all."""
-    figure, places = grid(list(results), columns=3)
-    parts = next(iter(results.values()))["part"].to_numpy().tolist()
+    counts = {
+        name: ", ".join(
+            f"{answers} {int((one['n'] - one['n_empty']).sel(head=ALL, answers=answers))}"
+            for answers in one["answers"].to_numpy().tolist()
+            if answers != ALL
+        )
+        for name, one in results.items()
+    }
+    titles = [f"{name}<br>{small(said or 'names no expressions')}" for name, said in counts.items()]
+    figure, places = grid(titles, columns=3)
     looks = {
         ALL: ("all answers", "circle", INK),
-        "correct": ("correct", "triangle-up", colour_of("", {}, 1)),
-        "wrong": ("wrong", "x", colour_of("", {}, 2)),
+        "correct": ("correct", "triangle-up", OTHER_COLOURS[1]),
+        "wrong": ("wrong", "x", OTHER_COLOURS[2]),
     }
-    named = set()
-    for (name, result), (row, column) in zip(results.items(), places, strict=True):
-        figure.add_vline(
-            x=1, line={"color": GREY, "dash": "dash", "width": 1.5}, row=row, col=column
-        )
+    named: set[str] = set()
+    for result, (row, column) in zip(results.values(), places, strict=True):
         for k, (answers, (words, symbol, colour)) in enumerate(looks.items()):
             if answers not in result["answers"].to_numpy():
                 continue
             cell = result.sel(head=ALL, answers=answers)
             place = {"row": row, "col": column, "showlegend": words not in named}
-            _markers(figure, cell, 0.25 * (k - 1), words, symbol, colour, **place)
+            _markers(figure, cell, 0.27 * (k - 1), words, symbol, colour, **place)
             named.add(words)
-        counts = [
-            f"{words} {int((result['n'] - result['n_empty']).sel(head=ALL, answers=answers))}"
-            for answers, (words, _, _) in looks.items()
-            if answers != ALL and answers in result["answers"].to_numpy()
-        ]
-        figure.layout.annotations[
-            places.index((row, column))
-        ].text = f"{name}<br>{small(', '.join(counts) or 'names no expressions')}"
-    _part_axis(figure, parts)
+    figure.add_vline(x=1, line={"color": GREY, "dash": "dash", "width": 1.5})
+    _part_axis(figure, next(iter(results.values()))["part"].to_numpy().tolist())
     figure.update_yaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=True, col=1)
-    figure.update_xaxes(rangemode="tozero", matches="x")
-    rows = places[-1][0]
-    figure.update_xaxes(title_text="Density", row=rows)
-    styled = style(
-        figure,
-        title="Where right and wrong answers come from",
-        note=_note(results),
-        height=150 + 330 * rows,
-        top=70,
-    )
-    return styled.update_layout(
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "yref": "container"}
-    )
+    figure.update_xaxes(rangemode="tozero", matches="x", title_text=_AXIS)
+    title, height = "Saliency of right and wrong answers", 190 + 400 * places[-1][0]
+    style(figure, title=title, note=_note(results), height=height, top=100)
+    legend = {"orientation": "h", "x": 0, "y": 1 - 96 / height, "yref": "container"}
+    return figure.update_layout(legend={**legend, "yanchor": "top"})
 
 
 def _markers(
@@ -182,9 +179,10 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
         counts.append(int(n.sel(dict.fromkeys(n.dims, ALL))))
     people = span([one.attrs["n_identities"] for one in results.values()])
     explained = ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
+    places = span([int(one.attrs["places"]) for one in results.values()])
     return (
-        f"n = {span(counts)} images of {people} people; Grad-CAM++ of {explained}; dashed: as if "
-        f"everywhere alike; error bars: 95 %, over people<br>{data_of(results)}"
+        f"n = {span(counts)} images of {people} people; Grad-CAM++ of {explained}, maps of "
+        f"{places} places; error bars: 95 %, over people<br>{data_of(results)}"
     )
 
 
@@ -269,18 +267,26 @@ def maps_figure(
             "cmin": 0,
             "cmax": 1,
             "color": [0],
-            "colorbar": {"thickness": 14, "len": 0.5, "tickvals": [0, 0.5, 1], "y": 0.5},
+            "colorbar": {
+                "thickness": 14,
+                "len": 240,
+                "lenmode": "pixels",
+                "y": 1,
+                "yanchor": "top",
+                "tickvals": [0, 0.5, 1],
+                "tickfont": {"size": SMALL},
+            },
         },
     )
     side = (WIDTH - _LABELS - _SCALE) / len(images)
     note = (
         f"n = {len(images)} images; Grad-CAM++ of {explains}, each map scaled to its greatest "
-        f"value; where it is 0 the face is gray<br>{data}"
+        f"value; white line: half of it<br>{data}"
     )
-    style(figure, title="Where the answer comes from", note=note, height=180)
+    style(figure, title="Saliency over the faces", note=note, height=180)
     top = figure.layout.margin.t
     height = top + 16 + side * len(rows) * images.shape[1] / images.shape[2]
-    style(figure, title="Where the answer comes from", note=note, height=round(height))
+    style(figure, title="Saliency over the faces", note=note, height=round(height))
     figure.update_xaxes(visible=False)
     figure.update_yaxes(showline=False, ticks="", showticklabels=False, automargin=False)
     figure.update_yaxes(title={"font": {"size": SMALL}, "standoff": 6})
@@ -303,11 +309,15 @@ def _broken(name: str, most: int = 13) -> str:
 def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     """Return a face in grey with its map in colour over it, (H, W, 3) uint8.
 
+    A white line runs inside the places where the map is at least half of its greatest value, so
+    that they are seen in grey print as well, where the face's own light and dark mix with the map.
+
     Args:
         image: (H, W, 3) uint8.
         saliency: (H, W) at least 0.
     """
     from plotly.colors import get_colorscale, sample_colorscale
+    from scipy.ndimage import binary_erosion
 
     levels = sample_colorscale(
         get_colorscale(SEQUENTIAL), np.linspace(0, 1, 256), colortype="tuple"
@@ -315,5 +325,7 @@ def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     scaled = saliency / max(float(saliency.max()), 1e-12)
     colour = 255 * np.array(levels)[np.rint(255 * scaled).astype(int)]
     grey = image.astype(float).mean(2, keepdims=True)
-    weight = _STRENGTH * scaled[..., None]
-    return np.rint((1 - weight) * grey + weight * colour).clip(0, 255).astype(np.uint8)
+    shown = (1 - _STRENGTH) * grey + _STRENGTH * colour
+    half = scaled >= 0.5
+    shown[half & ~binary_erosion(half, border_value=1)] = 255
+    return np.rint(shown).clip(0, 255).astype(np.uint8)

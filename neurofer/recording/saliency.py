@@ -29,14 +29,18 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Parts of a figure -> the renderer's parts; every pixel belongs to one."""
 
 SHARE, AREA = "share of ", "area of "
-SPREAD, CORRECT = "spread", "correct"
-UNITS = (*(SHARE + part for part in GROUPS), *(AREA + part for part in GROUPS), SPREAD, CORRECT)
+SPREAD, CORRECT, PLACES = "spread", "correct", "places"
+UNITS = (
+    *(SHARE + part for part in GROUPS),
+    *(AREA + part for part in GROUPS),
+    *(SPREAD, CORRECT, PLACES),
+)
 """The units of a site of saliency, by image.
 
 The share of the map on each part; the share of what is seen that the part covers; the share of what
 is seen where the map is at least half of its maximum; whether the answer was the expression shown
-(1 or 0, NaN where the network names no expressions). All but areas and answer are NaN for a map
-that is 0 everywhere.
+(1 or 0, NaN where the network names no expressions); how many places the map has before it is
+interpolated. Shares and spread are NaN for a map that is 0 everywhere.
 """
 
 EXPLAINED = {"saliency": "the answer", "saliency-shown": "the expression shown"}
@@ -50,7 +54,7 @@ SITES: Mapping[str, Site] = {
 
 
 def saliency_units(
-    maps: np.ndarray, parts: np.ndarray, seen: np.ndarray, correct: np.ndarray
+    maps: np.ndarray, parts: np.ndarray, seen: np.ndarray, correct: np.ndarray, places: int
 ) -> np.ndarray:
     """Return the units of a site of saliency, (n, `UNITS`) float32.
 
@@ -59,12 +63,14 @@ def saliency_units(
         parts: (n, H, W) labels of `neurofer.faces.PARTS`.
         seen: (n, H, W) bool, the pixels that the subject sees.
         correct: (n,) 1, 0 or NaN.
+        places: of a map before it was interpolated.
     """
     shares, areas = part_shares(maps, parts, seen=seen)
     peak = maps.max((1, 2))
     above = (maps >= peak[:, None, None] / 2) & seen
     spread = np.where(peak > 0, above.sum((1, 2)) / seen.sum((1, 2)), np.nan)
-    return np.column_stack([shares, areas, spread, correct]).astype(np.float32)
+    units = [shares, areas, spread, correct, np.full(len(maps), places)]
+    return np.column_stack(units).astype(np.float32)
 
 
 def part_shares(

@@ -37,11 +37,13 @@ class Explained(NamedTuple):
         maps: (n, H, W) float32, at least 0, at the images' pixels.
         seen: (n, H, W) bool, the pixels that the subject sees.
         answers: (n,) the number of the largest output.
+        places: how many places a map had before it was interpolated.
     """
 
     maps: np.ndarray
     seen: np.ndarray
     answers: np.ndarray
+    places: int
 
 
 def saliency_maps(
@@ -103,7 +105,8 @@ def saliency(subject: FeatureSubject, batch: Batch, sites: Sequence[str]) -> dic
         found = _explained(net, batch, classes)
         if name in sites:
             correct = _correct(net, found.answers, expressions)
-            responses[name] = saliency_units(found.maps, _masks(batch), found.seen, correct)
+            masks = _masks(batch)
+            responses[name] = saliency_units(found.maps, masks, found.seen, correct, found.places)
         if f"{name}-map" in sites:
             responses[f"{name}-map"] = _pictures(found.maps, batch.images)
     return responses
@@ -121,7 +124,8 @@ def _explained(
     boxes = _boxes(subject, batch.landmarks, len(batch), shape)
     maps, answers = _maps(subject, subject._seen(batch.images, batch.landmarks), classes, layer)
     placed = place_maps(maps, boxes, (shape[0], shape[1])).numpy()
-    return Explained(placed, _placed_boxes(boxes, shape), answers.numpy())
+    places = maps.shape[1:].numel()
+    return Explained(placed, _placed_boxes(boxes, shape), answers.numpy(), places)
 
 
 def _sizes_differ() -> NeuroferError:

@@ -41,6 +41,7 @@ def saliency_units(
         np.tile(AREAS, (n, 1)),
         generator.uniform(0.2, 0.4, n),
         generator.random(n) < accuracy,
+        np.full(n, 49),
     ]
     site = Site("saliency", labels=UNITS)
     coords = {

@@ -52,13 +52,14 @@ def test_the_units_of_a_site_are_shares_areas_spread_and_answer() -> None:
     maps = np.stack([(parts[0] == PARTS["lips"]).astype(float), np.ones((4, 4)), np.zeros((4, 4))])
     seen = np.ones((3, 4, 4), bool)
     seen[1, :2] = maps[1, :2] = False
-    found = saliency_units(maps, parts, seen, np.array([1.0, 0.0, np.nan]))
+    found = saliency_units(maps, parts, seen, np.array([1.0, 0.0, np.nan]), 4)
     values = {unit: found[:, k].tolist() for k, unit in enumerate(UNITS)}
-    assert found.shape == (3, 2 * len(GROUPS) + 2)
+    assert found.shape == (3, len(UNITS))
     assert values["share of mouth"][:2] == [1, 0.5]
     assert values["share of background"][:2] == [0, 0.5]
     assert values["area of mouth"] == [0.25, 0.5, 0.25]
     assert values["spread"][:2] == [0.25, 1]
+    assert values["places"] == [4, 4, 4]
     assert np.isnan(values["share of mouth"][2])
     assert np.isnan(values["spread"][2])
     np.testing.assert_array_equal(values["correct"], [1, 0, np.nan])
