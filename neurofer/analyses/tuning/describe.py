@@ -27,6 +27,9 @@ from neurofer.analyses.tuning.models import FEATURE_MODELS, STRENGTH_MODELS, cho
 from neurofer.analyses.tuning.resampling import bootstrap, cross_validate, intervals
 from neurofer.errors import NeuroferError, unknown_choice
 
+# Units whose replicates are held at once.
+RESAMPLED_AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -200,22 +203,24 @@ def _intervals(
     """Return (2, units, parameters) intervals of the best model's parameters."""
     found = np.full((2, responses.shape[1], len(parameters)), np.nan)
     for name, one in fits.items():
-        units = np.flatnonzero((best == name) & (one.status == OK))
-        if not len(units) or settings.n_bootstrap < 2:
+        own = np.flatnonzero((best == name) & (one.status == OK))
+        if settings.n_bootstrap < 2:
             continue
-        replicates = bootstrap(
-            x,
-            responses[:, units],
-            identity,
-            strata,
-            name,
-            likelihood=settings.likelihood,
-            n_bootstrap=settings.n_bootstrap,
-            seed=settings.seed,
-        )
-        ends = intervals(replicates, identity, strata)
-        for i in range(2):
-            found[i, units] = _spread(ends[i], one.names, parameters)
+        for start in range(0, len(own), RESAMPLED_AT_ONCE):
+            units = own[start : start + RESAMPLED_AT_ONCE]
+            replicates = bootstrap(
+                x,
+                responses[:, units],
+                identity,
+                strata,
+                name,
+                likelihood=settings.likelihood,
+                n_bootstrap=settings.n_bootstrap,
+                seed=settings.seed,
+            )
+            ends = intervals(replicates, identity, strata)
+            for i in range(2):
+                found[i, units] = _spread(ends[i], one.names, parameters)
     return found
 
 

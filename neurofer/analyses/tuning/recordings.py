@@ -21,8 +21,8 @@ from neurofer.stimuli.progress import progress_of
 Job = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 PREFERRED = "preferred"
 INPUTS = ("strength", "expression")
-# Units that go through fit, cross-validation and bootstrap together: bounds the memory of them.
-AT_ONCE = 1000
+# Units that are described together: bounds the memory; with fewer the fits are slower (1000: half).
+AT_ONCE = 5000
 
 
 def run(
