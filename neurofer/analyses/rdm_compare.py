@@ -76,6 +76,31 @@ def compare_present(
     return products / norms[0][:, None] / norms[1]
 
 
+def influences(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndarray:
+    """Return (b, a, pairs) how much each pair of conditions moves each similarity of `compare`.
+
+    They are the derivatives by the weight of a pair, a b - r (a^2 + b^2) / 2 for the centred and
+    normalised dissimilarities a and b whose product is the similarity r, and sum to 0. Not for
+    taus, which are no products.
+
+    Args:
+        vectors: (a, pairs).
+        others: (b, pairs).
+        comparison: one of `COMPARISONS`, not of `TAUS`.
+    """
+    n = n_conditions(vectors.shape[1])
+    present = np.ones((n, n), bool) if comparison in WHITENED else None
+    a, b = (_comparable(one, comparison, present) for one in (vectors, others))
+    a, b = (one / np.sqrt(np.einsum("ij,ij->i", one, one))[:, None] for one in (a, b))
+    half = (b @ a.T)[:, :, None] / 2
+    found = b[:, None] * a - half * (a**2 + b[:, None] ** 2)
+    if present is None:
+        return found
+    # Whitened dissimilarities are matrices, of which every pair is in two places.
+    row, column = np.triu_indices(n, 1)
+    return 2 * found.reshape(*found.shape[:2], n, n)[..., row, column]
+
+
 def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
     """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs)."""
     return compare(vector[None], models, comparison)[0]

@@ -1,7 +1,7 @@
-"""Models against the RDMs of many subjects: bootstrap over stimuli and subjects, and tests.
+"""Models against the RDMs of many subjects: variance over stimuli and subjects, and tests.
 
-The variance over stimuli and subjects is the dual bootstrap's, by rsatoolbox's own formula, and
-the tests are those that Schuett et al. 2023 (eLife 12:e82566) found to hold their level.
+Tests are t tests, as those of Schuett et al. 2023 (eLife 12:e82566), with the variance of
+`rsa_variance` or, on request, rsatoolbox's own of its (dual) bootstrap.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.rdm_compare import COMPARISONS, compare, noise_ceiling
-from neurofer.analyses.rsa_resamples import Replicates, bootstrap, draws
+from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, compare, noise_ceiling
+from neurofer.analyses.rsa_resamples import bootstrap, draws
+from neurofer.analyses.rsa_variance import Spread, bootstrap_spread, corrected_spread
 from neurofer.analyses.statistics import CONFIDENCE
 from neurofer.errors import NeuroferError, unknown_choice
 
 RESAMPLED = ("both", "stimuli", "subjects")
-CORRECTIONS = {"holm": "holm", "benjamini-hochberg": "fdr_bh", "none": None}
+VARIANCES = ("corrected", "bootstrap")
+CORRECTIONS = {
+    "holm": "holm",
+    "bonferroni": "bonferroni",
+    "benjamini-hochberg": "fdr_bh",
+    "none": None,
+}
 FEWEST_CONDITIONS = 4
 
 
@@ -29,9 +36,10 @@ def evaluate_models(
     resample: str = "both",
     n_bootstrap: int = 1000,
     correction: str = "holm",
+    variance: str = "corrected",
     seed: int = 0,
 ) -> xr.Dataset:
-    """Evaluate fixed models on the RDMs of subjects, with what varies drawn again and again.
+    """Evaluate fixed models on the RDMs of subjects, for other subjects, stimuli or both.
 
     Args:
         rdms: (subjects, n, n), all of the same n conditions in the same order.
@@ -39,25 +47,29 @@ def evaluate_models(
         comparison: one of `COMPARISONS`.
         resample: "both" (the conclusion is for other stimuli and other subjects), "stimuli" or
             "subjects". One subject has its stimuli drawn only.
-        n_bootstrap: resamples.
-        correction: of p-values for several models or pairs of them: "holm",
+        n_bootstrap: resamples of the bootstrap.
+        correction: of p-values for several models or pairs of them: "holm", "bonferroni",
             "benjamini-hochberg" or "none".
+        variance: "corrected", the bootstrap's without what it counts more than once
+            (`rsa_variance`), or "bootstrap", rsatoolbox's, whose tests over stimuli are
+            conservative: under the null they reject in 0 to 2 % instead of 5 %. Taus have the
+            bootstrap's only, and over subjects alone nothing is to be corrected.
         seed: of the resampling.
 
     Returns:
         similarity (model), the mean over subjects, with `_low` and `_high` (95 %, t with the
-        bootstrap's standard error) and `_se`; similarity_each (subject, model); p_zero (model),
-        one-sided, and p_difference (model, other), two-sided, by t tests, each with `_corrected`;
-        noise_ceiling_low and _high; n_subjects and n_stimuli. Not for cosines, which are above
-        zero without any likeness: p_zero, and `attrs["p_zero"]` says so. With one subject there is
-        no noise ceiling, and `attrs["noise_ceiling"]` says so.
+        standard error) and `_se`, and freedom (model); similarity_each (subject, model); p_zero
+        (model), one-sided, and p_difference (model, other), two-sided, by t tests, each with
+        `_corrected`; noise_ceiling_low and _high; n_subjects and n_stimuli. Not for cosines, which
+        are above zero without any likeness: p_zero, and `attrs["p_zero"]` says so. With one
+        subject there is no noise ceiling, and `attrs["noise_ceiling"]` says so.
 
     Raises:
         NeuroferError: a choice is unknown, shapes do not fit, there are fewer than four
             conditions, an RDM or model is constant or not finite, there is one subject for a
             resampling of subjects, or a model is constant in more than half of the resamples.
     """
-    _check_choices(comparison, resample, correction)
+    _check_choices(comparison, resample, correction, variance)
     names, subjects, predictions = _vectors(rdms, models)
     n = np.shape(rdms)[1]
     if resample == "subjects" and len(subjects) < 2:
@@ -66,23 +78,24 @@ def evaluate_models(
     if len(subjects) == 1:
         kinds = ("stimuli",)
     each = compare(subjects, predictions, comparison)
-    stimulus_draws, subject_draws = draws(n, len(subjects), n_bootstrap, seed)
-    found = bootstrap(subjects, predictions, comparison, kinds, stimulus_draws, subject_draws)
+    found = bootstrap(
+        subjects, predictions, comparison, kinds, *draws(n, len(subjects), n_bootstrap, seed)
+    )
     short = len(found[kinds[0]].evaluations)
-    if short < max(n_bootstrap / 2, 2):
-        raise NeuroferError(
-            f"only {short} of {n_bootstrap} resamples of the {n} conditions have dissimilarities "
-            "that vary in every model and subject: use more conditions, or leave out the models "
-            "that are constant over most of them"
-        )
-    variances = _variances(found, n, len(subjects))
-    freedom = {"both": min(n, len(subjects)), "stimuli": n, "subjects": len(subjects)}[kinds[0]] - 1
-    result = _inference(names, each, variances, freedom, comparison, correction)
+    _check_valid(short, n_bootstrap, n)
+    if kinds == ("subjects",) or comparison in TAUS:
+        variance = "bootstrap"
+    if variance == "corrected":
+        spread = corrected_spread(found, subjects, predictions, comparison)
+    else:
+        spread = bootstrap_spread(found, n, len(subjects))
+    result = _inference(names, each, spread, comparison, correction)
     result = result.assign(n_subjects=len(subjects), n_stimuli=n)
     result.attrs.update(
         comparison=comparison,
         resampled="stimuli and subjects" if kinds[0] == "both" else kinds[0],
         correction=correction,
+        variance=variance,
         n_bootstrap=n_bootstrap,
         n_valid=short,
         seed=seed,
@@ -108,11 +121,21 @@ def correct(p: np.ndarray, correction: str) -> np.ndarray:
     return np.array(p) if method is None or len(p) < 2 else multipletests(p, method=method)[1]
 
 
-def _check_choices(comparison: str, resample: str, correction: str) -> None:
+def _check_valid(short: int, n_bootstrap: int, n: int) -> None:
+    if short < max(n_bootstrap / 2, 2):
+        raise NeuroferError(
+            f"only {short} of {n_bootstrap} resamples of the {n} conditions have dissimilarities "
+            "that vary in every model and subject: use more conditions, or leave out the models "
+            "that are constant over most of them"
+        )
+
+
+def _check_choices(comparison: str, resample: str, correction: str, variance: str) -> None:
     for name, value, choices in (
         ("comparison", comparison, COMPARISONS),
         ("resample", resample, RESAMPLED),
         ("correction", correction, CORRECTIONS),
+        ("variance", variance, VARIANCES),
     ):
         if value not in choices:
             raise unknown_choice(name, value, choices)
@@ -145,62 +168,40 @@ def _vectors(
     return list(models), rdms[:, pairs[0], pairs[1]], predictions
 
 
-def _variances(
-    found: Mapping[str, Replicates], n_stimuli: int, n_subjects: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (models,) variances and those of (pairs of models,) differences."""
-    from rsatoolbox.util.inference_util import extract_variances
-
-    if "both" in found:
-        # The order of rsatoolbox: both, subjects, stimuli.
-        order = ("both", "subjects", "stimuli")
-        covariance = np.stack([found[kind].covariance() for kind in order])
-        numbers = {"n_rdm": n_subjects, "n_pattern": n_stimuli}
-    elif "stimuli" in found:
-        covariance, numbers = found["stimuli"].covariance(), {"n_pattern": n_stimuli}
-    else:
-        covariance, numbers = found["subjects"].covariance(), {"n_rdm": n_subjects}
-    own, difference, _ = extract_variances(covariance, nc_included=True, **numbers)
-    return own, difference
-
-
 def _inference(
-    names: list[str],
-    each: np.ndarray,
-    variances: tuple[np.ndarray, np.ndarray],
-    freedom: int,
-    comparison: str,
-    correction: str,
+    names: list[str], each: np.ndarray, spread: Spread, comparison: str, correction: str
 ) -> xr.Dataset:
     from scipy.stats import t
 
     # The smallest variance is rsatoolbox's.
-    tiny = np.finfo(float).eps
-    error, of_difference = (np.sqrt(np.maximum(one, tiny)) for one in variances)
+    error = np.sqrt(np.maximum(spread.total, np.finfo(float).eps))
+    n = len(names)
+    freedom = spread.freedom[:n]
     found = each.mean(axis=0)
-    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    first, second = np.triu_indices(len(names), 1)
-    p_pairs = 2 * t.sf(np.abs(found[first] - found[second]) / of_difference, freedom)
+    half = t.ppf(0.5 + CONFIDENCE / 2, freedom) * error[:n]
+    first, second = np.triu_indices(n, 1)
+    p_pairs = 2 * t.sf(np.abs(found[first] - found[second]) / error[n:], spread.freedom[n:])
     result = xr.Dataset(
         {
             "similarity": ("model", found),
             "similarity_low": ("model", found - half),
             "similarity_high": ("model", found + half),
-            "similarity_se": ("model", error),
+            "similarity_se": ("model", error[:n]),
             "similarity_each": (("subject", "model"), each),
-            "p_difference": (("model", "other"), _square(p_pairs, len(names))),
+            "freedom": ("model", freedom.astype(float)),
+            "p_difference": (("model", "other"), _square(p_pairs, n)),
             "p_difference_corrected": (
                 ("model", "other"),
-                _square(correct(p_pairs, correction), len(names)),
+                _square(correct(p_pairs, correction), n),
             ),
         },
         coords={"model": names, "other": names},
-        attrs={"freedom": freedom, "p_zero": "t test, one-sided"},
+        attrs={"p_zero": "t test, one-sided"},
     )
     if comparison in ("cosine", "cosine_cov"):
         note = "not computed: a cosine of distances is above zero without any likeness"
         return result.assign_attrs(p_zero=note)
-    p_zero = t.sf(found / error, freedom)
+    p_zero = t.sf(found / error[:n], freedom)
     return result.assign(
         p_zero=("model", p_zero), p_zero_corrected=("model", correct(p_zero, correction))
     )

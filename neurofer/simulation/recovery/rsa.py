@@ -1,0 +1,135 @@
+"""What RSA finds where there is nothing, and where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from neurofer.simulation.recovery import Recovered, mean, share
+
+SUMMARY = "subjects' populations that do not encode a model, or two alike: how often tests reject"
+DEFAULT_N = 2000
+# Of a poster: 24 faces, ten subjects of 40 units each.
+STIMULI, SUBJECTS, UNITS = 24, 10, 40
+FEATURES, OWN = 8, 4
+RESAMPLES = 200
+LEVEL, GOAL = 0.05, (0.04, 0.06)
+KINDS = {"both": "stimuli and subjects", "stimuli": "stimuli", "subjects": "subjects"}
+DISTANCE, COMPARISON = "correlation distance", "Pearson's r"
+
+
+def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
+    """Yield false positives of `evaluate_models`, the noise ceiling, and crossnobis of nothing.
+
+    An experiment: every subject's units weigh the features of its stimuli at random, those that
+    all subjects share and its own, plus trial noise; RDMs by correlation distance. Where subjects
+    alone are drawn, what they share would resemble a model by chance, and every subject would
+    show it: there they share nothing, or two models of which one is the other with its stimuli
+    exchanged.
+    """
+    for kind, words in KINDS.items():
+        p = np.array([_p_zero(kind, _generator(seed, 0, kind, i), i) for i in range(n)])
+        what = f"share of experiments with p < {LEVEL} for a model that no unit encodes, by "
+        what += f"{COMPARISON} of {DISTANCE}, resampling {words}"
+        yield share(f"rsa.false_positives.zero.{kind}", what, p < LEVEL, GOAL)
+    for kind, words in KINDS.items():
+        p = np.array([_p_difference(kind, _generator(seed, 1, kind, i), i) for i in range(n)])
+        what = f"share of experiments with p < {LEVEL} for a difference of two models that are "
+        what += f"equally good, resampling {words}"
+        yield share(f"rsa.false_positives.difference.{kind}", what, p < LEVEL, GOAL)
+    yield from _ceiling(max(n // 10, 2), seed)
+    distances = np.array([_crossnobis(_generator(seed, 3, "", i)) for i in range(max(n // 4, 2))])
+    yield mean(
+        "rsa.crossnobis.equal",
+        "mean crossnobis distance of equal patterns, in noise variances per unit",
+        distances,
+        (-0.002, 0.002),
+    )
+
+
+def _generator(seed: int, test: int, kind: str, i: int) -> np.random.Generator:
+    return np.random.default_rng([seed, test, len(kind), i])
+
+
+def _p_zero(kind: str, generator: np.random.Generator, i: int) -> float:
+    shared = None if kind == "subjects" else generator.normal(size=(STIMULI, FEATURES))
+    models = {"model": _squared(generator.normal(size=(STIMULI, FEATURES)))}
+    return float(_evaluate(_subjects(generator, shared), models, kind, i)["p_zero"][0])
+
+
+def _p_difference(kind: str, generator: np.random.Generator, i: int) -> float:
+    first, second = generator.normal(size=(2, STIMULI, FEATURES // 2))
+    if kind == "subjects":
+        second = np.roll(first, STIMULI // 2, axis=0)
+    models = {"first": _squared(first), "second": _squared(second)}
+    subjects = _subjects(generator, np.hstack([first, second]))
+    return float(_evaluate(subjects, models, kind, i)["p_difference"][0, 1])
+
+
+def _evaluate(rdms: np.ndarray, models: dict[str, np.ndarray], kind: str, seed: int) -> xr.Dataset:
+    from neurofer.analyses.rsa_inference import evaluate_models
+
+    # One test an experiment: there is nothing to correct for.
+    return evaluate_models(
+        rdms, models, resample=kind, n_bootstrap=RESAMPLES, correction="none", seed=seed
+    )
+
+
+def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield whether the true model lies between the noise ceilings on average, and how far."""
+    from neurofer.analyses.dissimilarity import upper
+    from neurofer.analyses.rdm_compare import compare, noise_ceiling
+
+    above, below = [], []
+    for i in range(n):
+        generator = _generator(seed, 2, "", i)
+        shared = generator.normal(size=(STIMULI, FEATURES))
+        vectors = np.stack([upper(one) for one in _subjects(generator, shared)])
+        # The mean of so many subjects that nothing of one is left in it.
+        truth = np.mean([upper(one) for one in _subjects(generator, shared, 5 * SUBJECTS)], axis=0)
+        low, high = noise_ceiling(vectors, "corr")
+        found = float(compare(vectors, truth, "corr").mean())
+        above.append(found - low)
+        below.append(high - found)
+    for name, what, values in (
+        ("lower", "the true model's similarity less the lower noise ceiling", above),
+        ("upper", "the upper noise ceiling less the true model's similarity", below),
+    ):
+        what += f" (mean {COMPARISON}; above 0: the ceiling contains it)"
+        yield mean(f"rsa.ceiling.{name}", what, np.array(values), (0.0, 0.2))
+
+
+def _crossnobis(generator: np.random.Generator) -> float:
+    from neurofer.analyses.dissimilarity import upper
+    from neurofer.analyses.rdm import crossnobis
+
+    conditions, folds = 8, 3
+    # All conditions have the same pattern; noise of variance 1.
+    activity = generator.normal(size=UNITS) + generator.normal(size=(conditions * folds, UNITS))
+    condition, fold = np.tile(np.arange(conditions), folds), np.repeat(np.arange(folds), conditions)
+    return float(upper(crossnobis(activity, condition, fold)).mean())
+
+
+def _subjects(
+    generator: np.random.Generator, shared: np.ndarray | None, number: int = SUBJECTS
+) -> np.ndarray:
+    """Return (subjects, stimuli, stimuli) RDMs of populations, with noise as great as signal."""
+    from neurofer.analyses.rdm import dissimilarities
+
+    rdms = []
+    for _ in range(number):
+        patterns = generator.normal(size=(STIMULI, UNITS))
+        own = generator.normal(size=(STIMULI, OWN))
+        for features in (own,) if shared is None else (own, shared):
+            # Orthonormal, so that no feature is stronger than another in any subject.
+            weights = np.linalg.qr(generator.normal(size=(UNITS, features.shape[1])))[0]
+            patterns += features @ weights.T * np.sqrt(UNITS / features.shape[1])
+        rdms.append(dissimilarities(patterns))
+    return np.stack(rdms)
+
+
+def _squared(features: np.ndarray) -> np.ndarray:
+    """Return the squared distances of (stimuli, features), exactly symmetric."""
+    return np.asarray(((features[:, None] - features[None]) ** 2).sum(axis=2))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, compare, influences
+from neurofer.analyses.rsa_resamples import bootstrap, draws
+from neurofer.analyses.rsa_variance import bootstrap_spread, corrected_spread, variance_of_pairs
+
+N = 14
+ROW, COLUMN = np.triu_indices(N, 1)
+LINEAR = [name for name in COMPARISONS if name not in TAUS]
+
+
+def _vectors(seed, number, n=N, own=1.0):
+    """(number, pairs) squared distances of patterns that share a part."""
+    generator = np.random.default_rng(seed)
+    shared = generator.normal(size=(n, 6))
+    row, column = np.triu_indices(n, 1)
+    patterns = shared + own * generator.normal(size=(number, n, 6))
+    return ((patterns[:, row] - patterns[:, column]) ** 2).sum(axis=2)
+
+
+@pytest.mark.parametrize("comparison", ["cosine", "corr"])
+def test_influences_are_derivatives_by_the_weight_of_a_pair(comparison):
+    subjects, models = _vectors(0, 3), _vectors(1, 2)
+
+    def weighted(weights):
+        a, b = subjects, models
+        if comparison == "corr":
+            a, b = (one - one.mean(axis=1, keepdims=True) for one in (a, b))
+        products = np.einsum("p,bp,ap->ba", weights, b, a)
+        norms = [np.sqrt((weights * one**2).sum(axis=1)) for one in (b, a)]
+        return products / np.outer(*norms)
+
+    step = 1e-6
+    once = np.ones(subjects.shape[1])
+    expected = np.stack(
+        [
+            (weighted(once + step * unit) - weighted(once - step * unit)) / (2 * step)
+            for unit in np.eye(len(once))[:5]
+        ],
+        axis=-1,
+    )
+    found = influences(subjects, models, comparison)
+    np.testing.assert_allclose(found[..., :5], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("comparison", LINEAR)
+def test_influences_sum_to_nothing(comparison):
+    found = influences(_vectors(0, 3), _vectors(1, 2), comparison)
+    assert found.shape == (2, 3, len(ROW))
+    if "cov" not in comparison:
+        np.testing.assert_allclose(found.sum(axis=-1), 0, atol=1e-12)
+
+
+def test_what_is_of_pairs_is_told_from_what_is_of_stimuli():
+    """Influences a_i + a_j + q_ij (+ those of a subject): Q is the number of pairs times var(q)."""
+    generator = np.random.default_rng(2)
+    found = []
+    for _ in range(300):
+        single, pairs = 3 * generator.normal(size=N), generator.normal(size=len(ROW))
+        own = generator.normal(size=(5, len(ROW)))
+        influence = single[ROW] + single[COLUMN] + pairs + own
+        found.append(variance_of_pairs(influence - influence.mean(axis=1, keepdims=True), N))
+    expected = len(ROW) * np.array([1 + 1 / 5, 1])
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.05)
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    """Of data that do not resemble the models: mean, both variances of two models, two ways."""
+    values: dict[str, list] = {"stimuli": [], "both": []}
+    for seed in range(120):
+        subjects, models = _vectors(seed, 6), _vectors(1000 + seed, 2, own=4.0)
+        kinds = ("both", "subjects", "stimuli")
+        found = bootstrap(subjects, models, "corr", kinds, *draws(N, 6, 100, seed))
+        each = compare(subjects, models, "corr").mean(axis=0)
+        for over in values:
+            some = found if over == "both" else {"stimuli": found["stimuli"]}
+            plain = bootstrap_spread(some, N, 6)
+            less = corrected_spread(some, subjects, models, "corr")
+            values[over].append((each, plain.total[:2], less.total[:2]))
+    return {over: np.array(one) for over, one in values.items()}
+
+
+@pytest.mark.parametrize("over", ["both", "stimuli"])
+def test_under_the_null_the_correction_is_right_and_the_bootstrap_too_wide(experiments, over):
+    each, plain, less = experiments[over].transpose(1, 0, 2)
+    truth = each.var()
+    assert plain.mean() > 1.4 * truth
+    assert less.mean() == pytest.approx(truth, rel=0.3)
+
+
+def test_degrees_of_freedom_are_between_those_of_stimuli_and_of_both():
+    subjects, models = _vectors(0, 6), _vectors(1, 2)
+    found = bootstrap(subjects, models, "corr", ("stimuli",), *draws(N, 6, 50, 0))
+    assert (corrected_spread(found, subjects, models, "corr").freedom == N // 2 - 1).all()
+    kinds = ("both", "subjects", "stimuli")
+    found = bootstrap(subjects, models, "corr", kinds, *draws(N, 6, 50, 0))
+    joint = corrected_spread(found, subjects, models, "corr").freedom
+    assert ((joint >= 5) & (joint <= N // 2 - 1 + 5)).all()
+    assert (bootstrap_spread(found, N, 6).freedom == 5).all()
