@@ -118,21 +118,33 @@ class WeightedSimilarity:
         return [score - size @ score / total for score, size in zip(scores, sizes, strict=True)]
 
 
-def classical_mds(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
-    """Return (n, dimensions) coordinates by classical scaling and the part of the variance in them.
+def scaling(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
+    """Return (n, dimensions) places whose distances are near the dissimilarities, and the stress.
 
-    Both distances are squared Euclidean ones (the correlation distance, of standardised patterns,
-    up to a factor), so that the result is their principal components. Torgerson 1952,
-    Psychometrika 17:401. Signs are set so that the largest coordinate of each axis is positive.
+    Metric scaling by scikit-learn's SMACOF, of the dissimilarities as they are (rsatoolbox's maps
+    are of the same), from classical scaling as its start instead of random ones: there is nothing
+    random in it. Negative dissimilarities count as 0. The stress is Kruskal's (1964, Psychometrika
+    29:1) first formula: 0 is a faithful map, 0.2 a poor one.
+
+    Args:
+        rdm: (n, n).
+        dimensions: of the map.
     """
-    n = len(rdm)
-    centring = np.eye(n) - 1 / n
-    values, vectors = np.linalg.eigh(-0.5 * centring @ rdm @ centring)
-    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    axes = vectors[:, :dimensions] * np.sqrt(values[:dimensions])
-    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
-    explained = values[:dimensions].sum() / max(values.sum(), 1e-300)
-    return axes * np.where(largest < 0, -1, 1), float(explained)
+    from sklearn.decomposition import KernelPCA
+    from sklearn.manifold import smacof
+
+    distance = np.maximum(rdm, 0.0)
+    # Principal components of the centred kernel -d^2 / 2 are classical scaling.
+    start = KernelPCA(dimensions, kernel="precomputed", eigen_solver="dense")
+    first = start.fit_transform(-0.5 * distance**2)
+    first = np.pad(first, ((0, 0), (0, dimensions - first.shape[1])))
+    places, _ = smacof(
+        distance, n_components=dimensions, init=first, n_init=1, eps=1e-6, normalized_stress=False
+    )
+    row, column = np.triu_indices(len(rdm), 1)
+    found = np.sqrt(((places[row] - places[column]) ** 2).sum(axis=1))
+    stress = np.sqrt(((found - distance[row, column]) ** 2).sum() / max((found**2).sum(), 1e-300))
+    return places - places.mean(axis=0), float(stress)
 
 
 def upper(rdm: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.dissimilarity import classical_mds
+from neurofer.analyses.dissimilarity import scaling
 from neurofer.analyses.figures import (
     EXPRESSION_COLOURS,
     GREY,
@@ -23,6 +23,7 @@ from neurofer.analyses.figures import (
     error_bars,
     grid,
     marker_of,
+    small,
     span,
     style,
 )
@@ -76,18 +77,19 @@ def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def mds_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return a two-dimensional map of the stimuli of each subject by classical scaling."""
+    """Return a two-dimensional map of the stimuli of each subject by metric scaling."""
     results = check_results(results)
-    maps = {name: classical_mds(one["rdm"].to_numpy()) for name, one in results.items()}
+    maps = {name: scaling(one["rdm"].to_numpy()) for name, one in results.items()}
     titles = [
-        f"{_name(name, one)}, {100 * maps[name][1]:.0f} % of the variance"
+        f"{_name(name, one)}<br>{small(f'stress {maps[name][1]:.2f}')}"
         for name, one in results.items()
     ]
     figure, places = grid(titles, columns=2)
     for place, (name, result) in zip(places, results.items(), strict=True):
         _add_map(figure, result, maps[name][0], place, first=place == places[0])
     note = f"n = {span([int(one['n']) for one in results.values()])} conditions; distance: "
-    note += f"{_distances(results)}; size: strength<br>{data_of(results)}"
+    note += f"{_distances(results)}<br>metric scaling (SMACOF) with Kruskal's stress; "
+    note += f"size: strength; no error bars<br>{data_of(results)}"
     style(
         figure,
         title="Stimuli as the population tells them apart",

@@ -16,8 +16,8 @@ from neurofer.analyses import rsa
 from neurofer.analyses.dissimilarity import (
     WeightedSimilarity,
     bootstrap_similarities,
-    classical_mds,
     model_dissimilarities,
+    scaling,
     upper,
 )
 from neurofer.analyses.rdm import dissimilarities
@@ -177,21 +177,29 @@ def test_intervals_of_similarity_cover_the_truth():
 
 def test_scaling_recovers_a_plane():
     points = np.random.default_rng(6).normal(size=(15, 2)) * [3, 1]
-    squared = ((points[:, None] - points[None]) ** 2).sum(axis=2)
-    axes, explained = classical_mds(squared)
-    again = ((axes[:, None] - axes[None]) ** 2).sum(axis=2)
-    np.testing.assert_allclose(again, squared, atol=1e-9)
-    assert explained == pytest.approx(1)
+    distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
+    places, stress = scaling(distance)
+    again = np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=2))
+    np.testing.assert_allclose(again, distance, atol=1e-6)
+    assert stress == pytest.approx(0, abs=1e-6)
 
 
-def test_scaling_is_the_principal_components_of_the_patterns():
-    from sklearn.decomposition import PCA
+def test_scaling_is_no_worse_than_random_starts_and_always_the_same():
+    from sklearn.manifold import smacof
 
-    patterns = np.random.default_rng(7).normal(size=(20, 6)) * np.arange(1, 7)
-    axes, explained = classical_mds(dissimilarities(patterns, "euclidean") * 6)
-    pca = PCA(2).fit(patterns)
-    np.testing.assert_allclose(np.abs(axes), np.abs(pca.transform(patterns)), atol=1e-8)
-    assert explained == pytest.approx(pca.explained_variance_ratio_.sum())
+    rdm = dissimilarities(np.random.default_rng(7).normal(size=(20, 6)), "euclidean")
+    places, stress = scaling(rdm)
+    np.testing.assert_array_equal(scaling(rdm)[0], places)
+    other, _ = smacof(rdm, n_components=2, n_init=4, random_state=0, normalized_stress=False)
+    found = np.sqrt(((other[:, None] - other[None]) ** 2).sum(axis=2))
+    assert stress < 1.1 * np.sqrt(((found - rdm) ** 2).sum() / (found**2).sum())
+
+
+def test_a_line_has_a_map_of_two_dimensions():
+    line = np.arange(5.0)
+    places, _ = scaling(np.abs(line[:, None] - line))
+    assert places.shape == (5, 2)
+    np.testing.assert_allclose(np.ptp(places, axis=0), [4, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("code", ["expression", "head", "identity"])
