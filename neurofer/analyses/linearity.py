@@ -61,8 +61,8 @@ def run(
         saturation: "quadratic" tests every unit's curvature (`linearity_models.curvature_test`);
             "naka-rushton" adds how much less AICc that function has than the line.
         mixed: "population" fits mean activity ~ strength x head with identity as random effect
-            (`linearity_mixed.mixed_model`), "units" also fits each unit's activity (some 0.05
-            to 0.2 s a unit), "none" nothing.
+            (`linearity_mixed.mixed_model`), "units" also fits each unit's activity (0.1 s a unit,
+            0.3 s with random slopes), "none" nothing.
         random_slopes: let identities differ in slope as well in the mixed models.
         alpha: of the tests of single units: of `verdict` uncorrected, of `verdict_corrected` after
             Benjamini & Hochberg over units.

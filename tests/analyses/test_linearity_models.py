@@ -12,7 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.anova import anova_lm
 
 from neurofer.analyses import linearity
-from neurofer.analyses.linearity_mixed import mixed_model
+from neurofer.analyses.linearity_mixed import AT_BOUND, UNSURE, _said, mixed_model
 from neurofer.analyses.linearity_models import (
     curvature_test,
     isotonic_r2,
@@ -202,6 +202,26 @@ def test_random_slopes_are_statsmodels_own():
     fixed = mixed_model(y, x, head, identity)
     assert np.isnan(fixed.slope_sd)
     assert found.terms.loc["strength", "p"] > fixed.terms.loc["strength", "p"]
+
+
+@pytest.mark.parametrize("random_slopes", [False, True])
+def test_identities_that_do_not_differ_are_fitted_as_a_line(random_slopes):
+    """Where the variance is zero the search of a gradient fails; the answer is least squares."""
+    x, identity, head = np.tile(LEVELS, 15), np.repeat(np.arange(15), 5), np.full(75, "a")
+    noise = np.random.default_rng(3).normal(size=(15, 5, 4))
+    # Less variance between identities than independent noise would have.
+    noise = (noise - noise.mean(axis=1, keepdims=True)).reshape(75, 4)
+    for y in 10 * x + noise.T:
+        found = mixed_model(y, x, head, identity, random_slopes=random_slopes)
+        assert set(found.status.split("; ")) <= {AT_BOUND, UNSURE}
+        assert found.terms.loc["strength", "coefficient"] == pytest.approx(np.polyfit(x, y, 1)[0])
+        assert np.isfinite(found.terms.to_numpy()).all()
+
+
+def test_a_warning_that_is_not_known_is_said_as_it_is():
+    assert _said(True, ["The MLE may be on the boundary of the parameter space."] * 2) == AT_BOUND
+    assert _said(True, ["Retrying MixedLM optimization with lbfgs"]) == "converged"
+    assert _said(False, ["Never seen\nbefore"]) == "not converged; Never seen"
 
 
 @pytest.fixture(scope="module")
