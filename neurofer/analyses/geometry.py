@@ -77,7 +77,7 @@ def run(
         (site, other_site). With two heads and a neutral: alignment (site, pair), the mean over
         expressions of `cosine` (site, pair, expression), with `_chance`, `_ceiling` (what the
         noise of few identities leaves of equal directions; NaN for a head of one) and
-        alignment_corrected, over the ceiling (`geometry_alignment`); reliability (site, head);
+        alignment_corrected, over the ceiling where that is above 0.3; reliability (site, head);
         mean_alignment and mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % by
         leaving out identities (`geometry_jackknife`), NaN where they are fewer than five or a head
         has one (`interval` says so); those of what is not corrected are around the value of as
@@ -173,7 +173,11 @@ def table(result: xr.Dataset) -> pd.DataFrame:
 
 
 def figure(results: Mapping[str, xr.Dataset], *, view: str = "layers") -> Figure:
-    """Return curves over sites ("layers"), alignment head x head ("heads") or CKA ("cka")."""
+    """Return curves over sites ("layers"), the alignment of all ("alignment") or by "heads", "cka".
+
+    Raises:
+        NeuroferError: there is no such view, or nothing to draw.
+    """
     from neurofer.analyses.geometry_figures import VIEWS
 
     if view not in VIEWS:

@@ -1,4 +1,4 @@
-"""Figures of geometry: curves over sites, alignment head x head, CKA site x site."""
+"""Figures of geometry: curves over sites, alignment of all subjects or head x head, CKA."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import xarray as xr
 
 from neurofer.analyses.figures import (
     GREY,
+    INK,
+    PALE,
     SEQUENTIAL,
     SIZE,
     SMALL,
@@ -31,6 +33,15 @@ _CURVES = {
     "mean_alignment": "Alignment of expressions<br>across heads (cosine)",
     "participation_ratio": "Participation ratio<br>(dimensions)",
 }
+_ALIGNED = (
+    "alignment",
+    "alignment_ceiling",
+    "alignment_chance_low",
+    "alignment_chance_high",
+    "alignment_corrected",
+    "alignment_corrected_low",
+    "alignment_corrected_high",
+)
 _BARS = "error bars: 95 %, "
 
 
@@ -49,8 +60,8 @@ def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     style(
         figure,
         title="Geometry of identity and expression",
-        note=f"{_counts(results)}; {_bars(results)}<br>dotted: chance; dashed: ceiling of split "
-        f"halves<br>{data_of(results)}",
+        note=f"{_counts(results)}; {_bars(results)}<br>dotted: chance; dashed: ceiling, what the "
+        f"noise of few identities leaves of equal directions<br>{data_of(results)}",
         height=520 + 22 * (len(results) > 1) * -(-len(results) // 4),
         top=72,
     )
@@ -68,6 +79,57 @@ def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     return figure
 
 
+def alignment_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return the alignment of every subject and site, a row each, with its ceiling and chance."""
+    results = check_results(results)
+    many = len(results) > 1
+    rows = [
+        (", ".join([name] * many + [str(site)] * (not many or one.sizes["site"] > 1)), cell)
+        for name, one in results.items()
+        if "mean_alignment" in one
+        for site in one["site"].to_numpy().tolist()
+        for cell in [one.sel(site=site)]
+    ]
+    figure, _ = grid([""], columns=1)
+    labels = [name for name, _ in rows]
+    read = {key: np.array([float(cell[f"mean_{key}"]) for _, cell in rows]) for key in _ALIGNED}
+    low, high = read["alignment_chance_low"], read["alignment_chance_high"]
+    figure.add_bar(
+        x=high - low, base=low, y=labels, orientation="h", width=0.7, name="chance, central 95 %",
+        marker={"color": PALE}, hoverinfo="skip",
+    )  # fmt: skip
+    for key, name, symbol in (
+        ("alignment_ceiling", "ceiling", "line-ns-open"),
+        ("alignment", "as measured", "circle-open"),
+    ):
+        marker = {"symbol": symbol, "size": 10, "color": GREY, "line": {"width": 2}}
+        figure.add_scatter(x=read[key], y=labels, mode="markers", name=name, marker=marker)
+    corrected = [read[f"alignment_corrected{suffix}"] for suffix in ("", "_low", "_high")]
+    figure.add_scatter(
+        x=corrected[0],
+        y=labels,
+        error_x=error_bars(*corrected),
+        mode="markers",
+        name="corrected for the noise of few identities",
+        marker={"symbol": "circle", "size": 9, "color": INK},
+    )
+    style(
+        figure,
+        title="Does an expression point the same way on every head?",
+        note=f"cosine of tuning vectors, mean over expressions and pairs of heads<br>"
+        f"{_counts(results)}; {_bars(results)}<br>{data_of(results)}",
+        height=300 + 26 * max(len(rows), 4),
+        top=40,
+    )
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(title_text="Cosine", zeroline=True, zerolinecolor=PALE)
+    figure.update_layout(
+        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        margin={"b": 110},
+    )
+    return figure
+
+
 def heads_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return alignment head x head: every site of one subject, or the last of each of many."""
     results = check_results(results)
@@ -81,7 +143,7 @@ def heads_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         results,
         [(title, one["head"].to_numpy().tolist(), _by_head(one)) for title, one in panels],
         title="Does an expression point the same way on every head?",
-        note="mean cosine over expressions; diagonal: split halves of a head, corrected",
+        note="mean cosine over expressions; diagonal: reliability of a head",
     )
 
 
@@ -201,6 +263,7 @@ def _bars(results: Mapping[str, xr.Dataset]) -> str:
 
 VIEWS: dict[str, Callable[[Mapping[str, xr.Dataset]], Figure]] = {
     "layers": layers_figure,
+    "alignment": alignment_figure,
     "heads": heads_figure,
     "cka": cka_figure,
 }

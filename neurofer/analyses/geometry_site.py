@@ -25,6 +25,8 @@ NEUTRAL = "neutral"
 BOUNDS = ("", "_low", "_high")
 _ENDS = {"congruence": (0.0, 1.0), "overlap": (0.0, 1.0), "angle": (0.0, 90.0)}
 _COSINE = (-1.0, 1.0)
+# A cosine over less is mostly the noise of the ceiling.
+LEAST_CEILING = 0.3
 
 
 def of_site(
@@ -138,13 +140,12 @@ def _alignment(
         "cosine": (("pair", "expression"), found.cosine[0]),
         "reliability": ("head", found.reliability[0]),
         "alignment_ceiling": ("pair", found.ceiling[0]),
-        "mean_alignment_ceiling": float(defined_mean(found.ceiling[0], axis=0)),
+        "mean_alignment_ceiling": float(found.ceiling[0].mean()),
     }
-    for name, values, replicates in (
-        ("alignment", found.aligned, None if without is None else without.aligned),
-        ("alignment_corrected", found.corrected, None if without is None else without.corrected),
-    ):
-        data |= _by_pair(name, values[0], replicates, design.head)
+    corrected = np.where(found.ceiling > LEAST_CEILING, found.corrected, np.nan)
+    left = (None, None) if without is None else (without.aligned, without.corrected)
+    data |= _by_pair("alignment", found.aligned[0], left[0], design.head)
+    data |= _by_pair("alignment_corrected", corrected[0], left[1], design.head)
     by_pair = np.array([_chance(column) for column in shuffled.T])
     overall = _chance(defined_mean(shuffled, axis=1))
     for k, suffix in enumerate(BOUNDS):
@@ -158,7 +159,7 @@ def _alignment(
 def _by_pair(
     name: str, values: np.ndarray, replicates: np.ndarray | None, strata: np.ndarray
 ) -> dict[str, object]:
-    """Return a measure of every pair of heads, and its mean over them, with intervals."""
+    """Return a measure of every pair of heads, and its mean, NaN where one is, with intervals."""
     bounds = np.array(
         [
             jackknifed(float(v), None if replicates is None else replicates[:, k], strata, _COSINE)
@@ -166,8 +167,8 @@ def _by_pair(
         ]
     )
     overall = jackknifed(
-        float(defined_mean(values, axis=0)),
-        None if replicates is None else defined_mean(replicates, axis=1),
+        float(values.mean()),
+        None if replicates is None else replicates.mean(axis=1),
         strata,
         _COSINE,
     )

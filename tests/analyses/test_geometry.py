@@ -322,7 +322,7 @@ def test_recordings_of_the_same_stimuli_are_compared_in_any_order(small) -> None
         geometry.compare(small, small.isel(presentation=order[1:]))
 
 
-@pytest.mark.parametrize("view", ["layers", "heads", "cka"])
+@pytest.mark.parametrize("view", ["layers", "alignment", "heads", "cka"])
 @pytest.mark.parametrize("subjects", [1, 2])
 def test_every_view_says_n_and_data(small, view: str, subjects: int) -> None:  # type: ignore[no-untyped-def]
     result = geometry.run(small, **FAST)
@@ -333,3 +333,62 @@ def test_every_view_says_n_and_data(small, view: str, subjects: int) -> None:  #
         matrix = np.array(drawn.data[0].z)
         np.testing.assert_allclose(matrix, matrix.T)
         np.testing.assert_allclose(np.diag(matrix), result["reliability"][0])
+
+
+def test_an_unreliable_alignment_is_not_corrected(small) -> None:  # type: ignore[no-untyped-def]
+    noise = small.copy(data=np.random.default_rng(8).normal(size=small.shape))
+    result = geometry.run(noise, **FAST)
+    assert np.isnan(result["mean_alignment_corrected"]).all()
+    assert np.isfinite(result["mean_alignment"]).all()
+    assert "alignment_corrected, or its interval, at coding" in result.attrs["not_measured"]
+
+
+def without(recording, **columns):  # type: ignore[no-untyped-def]
+    keep = np.ones(recording.sizes["presentation"], bool)
+    for name, value in columns.items():
+        keep &= recording[name].to_numpy() == value
+    return recording.isel(presentation=np.flatnonzero(~keep))
+
+
+def test_an_expression_that_a_head_lacks_is_left_out_of_all(small) -> None:  # type: ignore[no-untyped-def]
+    result = geometry.run(without(small, head="monkey", expression="fear"), **FAST)
+    assert "fear" not in result["expression"]
+    assert result.attrs["n_expressions"] == 6
+    everywhere = geometry.run(without(small, expression="fear"), **FAST)
+    np.testing.assert_allclose(result["alignment"], everywhere["alignment"])
+    assert (
+        "identities share no neutral"
+        in (
+            geometry.run(without(small, head="monkey", expression="neutral"), **FAST).attrs[
+                "not_measured"
+            ]
+        )
+    )
+
+
+def test_two_identities_a_head_have_no_interval_of_what_needs_two(small) -> None:  # type: ignore[no-untyped-def]
+    pairs = small.isel(presentation=np.isin(small["identity"].to_numpy(), ["1", "2"]))
+    result = geometry.run(pairs, **FAST)
+    assert np.isfinite(result["alignment_low"]).all()
+    assert np.isfinite(result["alignment_corrected"]).all()
+    assert np.isnan(result["alignment_corrected_low"]).all()
+    assert "alignment_corrected, or its interval" in result.attrs["not_measured"]
+
+
+def test_stimuli_twice_or_too_few_are_refused(small) -> None:  # type: ignore[no-untyped-def]
+    twice = small.isel(presentation=[0, *range(small.sizes["presentation"])])
+    with pytest.raises(NeuroferError, match=r"is presented 2 times: average"):
+        geometry.run(twice, **FAST)
+    human = small["head"].to_numpy() == "human"
+    one = small.isel(presentation=np.flatnonzero(human & (small["identity"].to_numpy() == "1")))
+    with pytest.raises(NeuroferError, match=r"3 stimuli have no geometry.*at least 4"):
+        geometry.run(one.isel(presentation=slice(3)), **FAST)
+    # One identity: dimension and CKA alone, and why not more.
+    result = geometry.run(one, **FAST)
+    assert np.isnan(result["congruence"]).all()
+    assert np.isfinite(result["participation_ratio"]).all()
+    assert "congruence at coding" in result.attrs["not_measured"]
+    assert "alignment: one head only" in result.attrs["not_measured"]
+    nan = small.copy(data=np.where(np.arange(20) < 1, np.nan, small.to_numpy()))
+    with pytest.raises(NeuroferError, match=r"1 of 20 units.*not finite \(coding.0\)"):
+        geometry.run(nan, **FAST)
