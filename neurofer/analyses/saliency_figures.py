@@ -257,36 +257,18 @@ def maps_figure(
             shown = image if found is None else overlay(image, found[column - 1])
             figure.add_trace(Image(z=shown), row=row, col=column)
         figure.update_yaxes(title_text=_broken(name), row=row, col=1)
-    figure.add_scatter(
-        x=[None],
-        y=[None],
-        mode="markers",
-        showlegend=False,
-        marker={
-            "colorscale": SEQUENTIAL,
-            "cmin": 0,
-            "cmax": 1,
-            "color": [0],
-            "colorbar": {
-                "thickness": 14,
-                "len": 240,
-                "lenmode": "pixels",
-                "y": 1,
-                "yanchor": "top",
-                "tickvals": [0, 0.5, 1],
-                "tickfont": {"size": SMALL},
-            },
-        },
-    )
-    side = (WIDTH - _LABELS - _SCALE) / len(images)
+    side = (WIDTH - _LABELS - _SCALE) / len(images) * images.shape[1] / images.shape[2]
+    bar = {"thickness": 14, "len": min(240, side * len(rows)), "lenmode": "pixels"}
+    bar |= {"y": 1, "yanchor": "top", "tickvals": [0, 0.5, 1], "tickfont": {"size": SMALL}}
+    scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": 1, "color": [0], "colorbar": bar}
+    figure.add_scatter(x=[None], y=[None], mode="markers", showlegend=False, marker=scale)
     note = (
         f"n = {len(images)} images; Grad-CAM++ of {explains}, each map scaled to its greatest "
         f"value; white line: half of it<br>{data}"
     )
-    style(figure, title="Saliency over the faces", note=note, height=180)
-    top = figure.layout.margin.t
-    height = top + 16 + side * len(rows) * images.shape[1] / images.shape[2]
-    style(figure, title="Saliency over the faces", note=note, height=round(height))
+    top = 40 + 36 + 24 * (1 + note.count("<br>"))  # as `style` leaves above the panels
+    height = round(top + 16 + side * len(rows))
+    style(figure, title="Saliency over the faces", note=note, height=height)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(showline=False, ticks="", showticklabels=False, automargin=False)
     figure.update_yaxes(title={"font": {"size": SMALL}, "standoff": 6})

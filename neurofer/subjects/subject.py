@@ -13,7 +13,7 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
 from neurofer.recording.layout import presentation_coords
 from neurofer.recording.record import check_sites, record
-from neurofer.recording.sites import Batch, Site
+from neurofer.recording.sites import Batch, Site, all_sites
 from neurofer.recording.steps import Timing, record_steps
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.facts import Facts
@@ -131,7 +131,7 @@ class Subject(ABC):
             self._target = self.check_sites(target)
         elif target in regions:
             self._target = regions[target]
-        elif target in self.sites:
+        elif target in all_sites(self):
             self._target = (target,)
         else:
             where = f"subject {self.name!r}"

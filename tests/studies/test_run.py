@@ -34,7 +34,7 @@ def run_script(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     (folder / "script.py").write_text(script)
     return subprocess.run(
         [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=folder,
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
 
@@ -294,36 +294,30 @@ def test_a_truncated_cache_entry_is_named(folder: Path) -> None:
 
 
 @needs_two_cores
-def test_processes_find_the_same(folder: Path) -> None:
+def test_processes_find_the_same_and_one_that_dies_is_named(folder: Path) -> None:
+    """Two studies in one process, whose start takes as long as both."""
     text = lab.STUDY.replace("label: Good}", "label: Good, training: {protocol: nine}}")
     (folder / "toy.yaml").write_text(text)  # trained on different images: no kin
+    (folder / "dies.yaml").write_text(
+        text.replace("options: {wrong: 0.7}", "options: {dies: true}")
+    )
     serial = compute_study(folder / "toy.yaml", cache=folder / "a")
     script = (
         "import sys; from tests.studies import lab; from neurofer.studies import compute_study\n"
         "if __name__ == '__main__':\n"
         "    outcome = compute_study(sys.argv[1], executor='processes')\n"
         "    print(outcome.analysed, len(outcome.failures), lab.CALLS['shown'])\n"
-    )
-    done = run_script(folder, script)
-    assert done.stdout.split() == ["2", "0", "0"], done.stderr
-    assert serial.claims == compute_study(folder / "toy.yaml").claims
-
-
-@needs_two_cores
-def test_a_process_that_dies_is_named(folder: Path) -> None:
-    text = lab.STUDY.replace("label: Good}", "label: Good, training: {protocol: nine}}")
-    text = text.replace("options: {wrong: 0.7}", "options: {dies: true}")
-    (folder / "toy.yaml").write_text(text)
-    script = (
-        "import sys; from tests.studies import lab; from neurofer.studies import compute_study\n"
-        "if __name__ == '__main__':\n"
-        "    try: outcome = compute_study(sys.argv[1], executor='processes')\n"
+        "    file, cache = sys.argv[1].replace('toy', 'dies'), __import__('pathlib').Path('b')\n"
+        "    try: outcome = compute_study(file, executor='processes', cache=cache)\n"
         "    except Exception as error: print(error)\n"
         "    else: print(*outcome.failures)\n"
     )
-    said = run_script(folder, script).stdout
-    assert "bad on toy" in said
-    assert "--executor serial" in said
+    done = run_script(folder, script)
+    same, died = done.stdout.splitlines()
+    assert same.split() == ["2", "0", "0"], done.stderr
+    assert serial.claims == compute_study(folder / "toy.yaml").claims
+    assert "bad on toy" in died
+    assert "--executor serial" in died
 
 
 def test_cells_in_the_cache_need_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
