@@ -92,7 +92,8 @@ def run(
         likelihood: "gaussian" or "poisson".
         criterion: "bic", "aicc", "aic", or "cv" (error at identities left out).
         n_folds: of the cross-validation, by identity; 0 for none.
-        n_bootstrap: resamples of identities for the intervals; 0 for none.
+        n_bootstrap: resamples of identities for the intervals; 0 for none. Of 25,000 units at
+            five strengths, 1000 take about two minutes of one core, all the rest 20 seconds.
         seed: of folds and resamples.
 
     Returns:
