@@ -148,8 +148,8 @@ def test_the_part_of_the_slope_that_is_lost_is_recovered():
 
 
 def test_naka_rushton_wins_where_the_truth_saturates():
-    saturating = _units(lambda s: 12 * s**2 / (s**2 + 0.09), 20, noise=0.5)
-    linear = _units(lambda s: 10 * s, 20, noise=0.5)
+    saturating = _units(lambda s: 12 * s**2 / (s**2 + 0.09), 8, noise=0.5)
+    linear = _units(lambda s: 10 * s, 8, noise=0.5)
     assert (naka_rushton_advantage(*saturating) > 0).all()
     assert (naka_rushton_advantage(*linear) < 0).mean() >= 0.8
 
@@ -208,9 +208,9 @@ def test_random_slopes_are_statsmodels_own():
 def test_identities_that_do_not_differ_are_fitted_as_a_line(random_slopes):
     """Where the variance is zero the search of a gradient fails; the answer is least squares."""
     x, identity, head = np.tile(LEVELS, 15), np.repeat(np.arange(15), 5), np.full(75, "a")
-    noise = np.random.default_rng(3).normal(size=(15, 5, 4))
+    noise = np.random.default_rng(3).normal(size=(15, 5, 2))
     # Less variance between identities than independent noise would have.
-    noise = (noise - noise.mean(axis=1, keepdims=True)).reshape(75, 4)
+    noise = (noise - noise.mean(axis=1, keepdims=True)).reshape(75, 2)
     for y in 10 * x + noise.T:
         found = mixed_model(y, x, head, identity, random_slopes=random_slopes)
         assert set(found.status.split("; ")) <= {AT_BOUND, UNSURE}

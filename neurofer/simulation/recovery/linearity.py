@@ -60,8 +60,8 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
     yield from _corrected(n, generator)
     for name, function in SATURATING.items():
         yield from _power(name, simulated(function, n, generator))
-    yield from _mixed(max(n // SLOW, 5), generator)
-    yield from _median_slope(max(n // SLOW, 5), generator)
+    yield from _mixed(max(n // SLOW, 4), generator)
+    yield from _median_slope(max(n // SLOW, 4), generator)
 
 
 def _linear(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
