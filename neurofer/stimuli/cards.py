@@ -23,7 +23,7 @@ KINDS = {
 
 
 class Strict(BaseModel):
-    """A part of a card: keys that it does not know are refused, and it does not change."""
+    """A part of a card or a recipe: unknown keys are refused, and it does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.errors import NeuroferError
+from neurofer.stimuli.cards import Strict
 from neurofer.subjects.networks import scale_pixels
 from neurofer.subjects.prior_knowledge import (
     LATENT,
@@ -34,7 +35,6 @@ from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
 from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.recipe import Recipe
-from neurofer.training.strict import Strict
 from neurofer.training.world import World
 
 PERCEPTUAL_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")

@@ -25,10 +25,10 @@ from neurofer.faces import make_identity as identity_of
 from neurofer.faces.actions import ACTION_UNITS
 from neurofer.faces.random import Random
 from neurofer.files import cache_folder, content_hash, write_whole
+from neurofer.stimuli.cards import Strict
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.workers import run_in_processes, serve
 from neurofer.subjects.preprocess import heatmap_input
-from neurofer.training.strict import Strict
 
 if TYPE_CHECKING:
     from neurofer.faces import Identity, Rendering

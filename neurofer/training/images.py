@@ -16,13 +16,13 @@ from pydantic import Field
 from neurofer.errors import NeuroferError
 from neurofer.recording.layout import HASH_DIGITS
 from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.stimuli.cards import Strict
 from neurofer.stimuli.images import DECODE_THREADS, ahead, cores
 from neurofer.stimuli.protocols import held_out as not_among
 from neurofer.subjects.preprocess import network_input
 from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.tensors import load_tensors
 from neurofer.subjects.trained_on import trained_on
-from neurofer.training.strict import Strict
 from neurofer.training.world import sent
 
 RESIDENT_BYTES = 4 << 30

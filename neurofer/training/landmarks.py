@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.faces import LANDMARKS, POSITION_LANDMARKS
+from neurofer.stimuli.cards import Strict
 from neurofer.subjects.heatmap import (
     MAP_SIZE,
     HeatmapNet,
@@ -24,7 +25,6 @@ from neurofer.subjects.tensors import save_tensors
 from neurofer.training.batches import batch_positions
 from neurofer.training.heads import RenderedHeads, rendered_heads
 from neurofer.training.recipe import Recipe
-from neurofer.training.strict import Strict
 from neurofer.training.world import World
 
 

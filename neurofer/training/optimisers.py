@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from neurofer.training.strict import Strict
+from neurofer.stimuli.cards import Strict
 
 
 class Optimiser(Strict):

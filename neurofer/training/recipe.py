@@ -13,8 +13,8 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.stimuli.cards import Strict
 from neurofer.training.optimisers import Optimiser
-from neurofer.training.strict import Strict
 
 # The module of each task holds its `TaskRecipe` and its `Task`; imported when it is asked for.
 TASKS = {

@@ -15,6 +15,7 @@ from torch import nn
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
 from neurofer.stimuli import StimulusSet, held_out
+from neurofer.stimuli.cards import Strict
 from neurofer.subjects.ciao import contrastive_loss
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
@@ -25,7 +26,6 @@ from neurofer.training.batches import batch_positions
 from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.normalisation import fold, normalise
 from neurofer.training.recipe import Recipe
-from neurofer.training.strict import Strict
 from neurofer.training.targets import AnyTarget
 from neurofer.training.verification import verification_auc
 from neurofer.training.world import World, sent
