@@ -18,7 +18,7 @@ from neurofer.simulation.recovery.probe import (
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row.name: row for row in recover(6)}
+    return {row.name: row for row in recover(5)}
 
 
 def test_nothing_is_read_where_there_is_nothing(rows):
@@ -30,8 +30,8 @@ def test_nothing_is_read_where_there_is_nothing(rows):
 
 
 def test_what_is_there_is_found(rows):
-    assert abs(rows["probe.accuracy"].measured) < 6
-    assert rows["probe.interval"].measured > 0.6
+    assert abs(rows["probe.accuracy.clear"].measured) < 6
+    assert rows["probe.interval.clear"].measured > 0.6
     assert abs(rows["errors.kappa"].measured) < 0.06
     assert rows["errors.interval"].measured > 0.6
 
