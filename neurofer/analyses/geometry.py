@@ -77,7 +77,7 @@ def run(
         (site, other_site). With two heads and a neutral: alignment (site, pair), the mean over
         expressions of `cosine` (site, pair, expression), with `_chance`, `_ceiling` (what the
         noise of few identities leaves of equal directions; NaN for a head of one) and
-        alignment_corrected, over the ceiling where that is above 0.3; reliability (site, head);
+        alignment_corrected, over the ceiling where that is above 0.5; reliability (site, head);
         mean_alignment and mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % by
         leaving out identities (`geometry_jackknife`), NaN where they are fewer than five or a head
         has one (`interval` says so); those of what is not corrected are around the value of as

@@ -1,9 +1,10 @@
 """Intervals and bias of geometry, by leaving out one identity at a time.
 
 Congruence, dimension and CKA are functions of pairs of stimuli. A bootstrap draws identities twice,
-which no sample of other identities does: its intervals of congruence held the truth in 99 % of
-simulations and those of CKA in 84 to 96 %, against 93 to 98 % of the jackknife's (Quenouille 1956,
-Biometrika 43:353; Tukey 1958; in strata: Jones 1974, Comm. Stat. 3:39).
+which no sample of other identities does: with five identities on each of three heads its 95 %
+intervals held the truth of congruence in 99 % of simulations, of debiased CKA in 84 to 96 % and of
+the participation ratio in 35 to 74 %; the jackknife's in 95 to 97, 94 to 96 and 90 to 95 %.
+Quenouille 1956, Biometrika 43:353; Tukey 1958, Ann. Math. Stat. 29:614.
 """
 
 from __future__ import annotations

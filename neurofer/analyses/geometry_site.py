@@ -26,7 +26,7 @@ BOUNDS = ("", "_low", "_high")
 _ENDS = {"congruence": (0.0, 1.0), "overlap": (0.0, 1.0), "angle": (0.0, 90.0)}
 _COSINE = (-1.0, 1.0)
 # A cosine over less is mostly the noise of the ceiling.
-LEAST_CEILING = 0.3
+LEAST_CEILING = 0.5
 
 
 def of_site(

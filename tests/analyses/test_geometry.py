@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
@@ -10,6 +11,7 @@ from scipy.stats import ortho_group
 from neurofer.analyses import geometry
 from neurofer.analyses.geometry_alignment import alignment, cross_cosines, tuning_products
 from neurofer.analyses.geometry_design import read_design
+from neurofer.analyses.geometry_jackknife import jackknifed, leave_one_out
 from neurofer.analyses.geometry_measures import (
     cka,
     congruence,
@@ -78,15 +80,15 @@ def test_cka_equals_its_definition(debiased, product) -> None:  # type: ignore[n
 
 def test_debiased_cka_of_unrelated_patterns_is_zero_on_average() -> None:
     generator = np.random.default_rng(2)
-    drawn = [[gram(generator.normal(size=(12, 40))) for _ in range(2)] for _ in range(200)]
+    drawn = [[gram(generator.normal(size=(12, 40))) for _ in range(2)] for _ in range(100)]
     biased, debiased = (
         np.array([cka(a, b, debiased=one)[0] for a, b in drawn]) for one in (False, True)
     )
     assert biased.mean() > 0.6
-    assert abs(debiased.mean()) < 4 * debiased.std() / np.sqrt(200)
+    assert abs(debiased.mean()) < 4 * debiased.std() / np.sqrt(100)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, factor=st.floats(0.01, 100))
 def test_rotations_and_scale_change_nothing(seed: int, factor: float) -> None:
     generator = np.random.default_rng(seed)
@@ -226,7 +228,7 @@ def test_reliability_is_that_of_split_halves() -> None:
     shown = generator.normal(size=(1, 5, 40)) + 1.5 * generator.normal(size=(12, 5, 40))
     moves = tuning_products(products(shown), 0)
     halves = []
-    for _ in range(300):
+    for _ in range(150):
         order = generator.permutation(12)
         members = np.zeros((2, 12))
         members[0, order[:6]] = members[1, order[6:]] = 1
@@ -256,7 +258,7 @@ def test_truth_of_simulated_neurons() -> None:
 
 def test_the_ceiling_is_what_noise_leaves_of_alignment() -> None:
     """With equal directions, alignment falls with noise as the split halves say it must."""
-    faces = simulated_faces(n_identities=20, strengths=(1.0,))
+    faces = simulated_faces(n_identities=15, strengths=(1.0,))
     result = geometry.run(norm_referenced_units(faces, noise=1.0), **FAST)
     assert float(result["mean_alignment"]) < 0.93
     assert float(result["mean_alignment"]) == pytest.approx(
@@ -275,6 +277,11 @@ def test_cells_are_averages_of_the_strongest_shared_strength() -> None:
 @pytest.fixture(scope="module")
 def small():  # type: ignore[no-untyped-def]
     return coding_units(simulated_faces(strengths=(1.0,)), ("head", "expression"), 20, noise=0.5)
+
+
+@pytest.fixture(scope="module")
+def result(small):  # type: ignore[no-untyped-def]
+    return geometry.run(small, **FAST)
 
 
 def test_one_head_or_one_identity_a_head_says_what_is_missing(small) -> None:  # type: ignore[no-untyped-def]
@@ -324,8 +331,7 @@ def test_recordings_of_the_same_stimuli_are_compared_in_any_order(small) -> None
 
 @pytest.mark.parametrize("view", ["layers", "alignment", "heads", "cka"])
 @pytest.mark.parametrize("subjects", [1, 2])
-def test_every_view_says_n_and_data(small, view: str, subjects: int) -> None:  # type: ignore[no-untyped-def]
-    result = geometry.run(small, **FAST)
+def test_every_view_says_n_and_data(result, view: str, subjects: int) -> None:  # type: ignore[no-untyped-def]
     drawn = geometry.figure({f"{k}": result for k in range(subjects)}, view=view)
     for words in ("n = 15 identities, 7 expressions", "95 %", "(simulated)"):
         assert words in drawn.layout.title.text
@@ -333,6 +339,10 @@ def test_every_view_says_n_and_data(small, view: str, subjects: int) -> None:  #
         matrix = np.array(drawn.data[0].z)
         np.testing.assert_allclose(matrix, matrix.T)
         np.testing.assert_allclose(np.diag(matrix), result["reliability"][0])
+    if view == "alignment":
+        shown = {trace.name: trace for trace in drawn.data}
+        assert shown["as measured"].x == pytest.approx([float(result["mean_alignment"])] * subjects)
+        assert len(set(shown["as measured"].y)) == subjects
 
 
 def test_an_unreliable_alignment_is_not_corrected(small) -> None:  # type: ignore[no-untyped-def]
@@ -392,3 +402,27 @@ def test_stimuli_twice_or_too_few_are_refused(small) -> None:  # type: ignore[no
     nan = small.copy(data=np.where(np.arange(20) < 1, np.nan, small.to_numpy()))
     with pytest.raises(NeuroferError, match=r"1 of 20 units.*not finite \(coding.0\)"):
         geometry.run(nan, **FAST)
+
+
+def test_the_jackknife_of_a_mean_and_of_a_variance_are_the_textbooks() -> None:
+    values = np.random.default_rng(9).normal(size=11)
+    strata = np.zeros(11, int)
+    weights = leave_one_out(strata)
+    ends = (-np.inf, np.inf)
+    found = jackknifed(values.mean(), weights @ values / weights.sum(1), strata, ends)
+    half = scipy.stats.t.ppf(0.975, 10) * values.std(ddof=1) / np.sqrt(11)
+    assert found == pytest.approx((values.mean(), values.mean() - half, values.mean() + half))
+    plug_in = np.array([np.delete(values, k).var() for k in range(11)])
+    corrected = jackknifed(values.var(), plug_in, strata, ends, corrected=True)
+    assert corrected.value == pytest.approx(values.var(ddof=1))
+
+
+def test_the_jackknife_in_strata_adds_their_variances() -> None:
+    values, strata = np.random.default_rng(10).normal(size=9), np.repeat([0, 1], [4, 5])
+    weights = leave_one_out(strata, balanced=True)
+    sums = jackknifed(values.sum(), weights @ values, strata, (-np.inf, np.inf))
+    variance = sum(n * values[strata == k].var(ddof=1) for k, n in ((0, 4), (1, 5)))
+    half = scipy.stats.t.ppf(0.975, 7) * np.sqrt(variance)
+    assert sums.high - sums.low == pytest.approx(2 * half)
+    assert leave_one_out(np.array([0, 0, 0, 0, 1])) is None
+    assert leave_one_out(np.zeros(4)) is None

@@ -23,7 +23,7 @@ from neurofer.analyses.geometry_alignment import (
 )
 from neurofer.analyses.geometry_jackknife import Estimate, jackknifed, leave_one_out
 from neurofer.analyses.geometry_measures import cka, congruence, participation_ratio, pattern_gram
-from neurofer.analyses.geometry_separation import separation
+from neurofer.analyses.geometry_separation import distinguishing, mean_congruence, separation
 from neurofer.analyses.geometry_site import shuffled
 from neurofer.analyses.statistics import percentile_interval
 from neurofer.simulation.recovery import Recovered, mean, share
@@ -227,13 +227,9 @@ def _other_directions(n: int, generator: np.random.Generator) -> Iterator[Recove
         inside["alignment"].append(low <= value <= high)
         # Cells without structure: neither identities nor expressions.
         cells = _cells(pattern_gram(generator.normal(size=(len(CLUSTER), UNITS)))[0])
-        value = float(separation(cells, HEAD, EVERYONE).congruence[0])
-        by_chance = [
-            separation(shuffled(cells, HEAD, generator), HEAD, EVERYONE).congruence[0]
-            for _ in range(N_PERMUTATIONS // 4)
-        ]
-        low, high = np.quantile(by_chance, [0.025, 0.975])
-        inside["congruence"].append(bool(low <= value <= high))
+        by_chance = [_congruence(shuffled(cells, HEAD, generator)) for _ in range(N_PERMUTATIONS)]
+        low, high = percentile_interval(np.array(by_chance))
+        inside["congruence"].append(low <= _congruence(cells) <= high)
     for name, why in (
         ("alignment", "tuning vectors of every head at random"),
         ("congruence", "patterns at random"),
@@ -260,3 +256,9 @@ def _unrelated(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
 def _cells(gram: np.ndarray) -> np.ndarray:
     """Return (identities, expressions, identities, expressions) inner products."""
     return gram.reshape(len(HEAD), EXPRESSIONS, len(HEAD), EXPRESSIONS)
+
+
+def _congruence(cells: np.ndarray) -> float:
+    """Return the mean absolute congruence of all identities with all expressions."""
+    features = distinguishing(cells, HEAD, EVERYONE)
+    return float(mean_congruence(features, HEAD[:, None] == HEAD, 0.0)[0][0])

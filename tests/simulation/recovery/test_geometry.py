@@ -9,17 +9,17 @@ from neurofer.simulation.recovery import geometry, recover
 
 @pytest.fixture(scope="module")
 def rows():  # type: ignore[no-untyped-def]
-    return {row.name: row for row in recover("geometry", 30)}
+    return {row.name: row for row in recover("geometry", 12)}
 
 
 def test_the_closed_forms_are_those_of_many_identities() -> None:
     generator = np.random.default_rng(0)
     made = geometry.population(generator)
-    patterns = np.concatenate([made.draw(generator) for _ in range(150)]).reshape(-1, 60)
+    patterns = np.concatenate([made.draw(generator) for _ in range(60)]).reshape(-1, 60)
     values = np.linalg.eigvalsh(np.cov(patterns.T))
     truth = made.covariance()
     expected = np.trace(truth) ** 2 / np.linalg.norm(truth) ** 2
-    assert values.sum() ** 2 / (values**2).sum() == pytest.approx(expected, rel=0.03)
+    assert values.sum() ** 2 / (values**2).sum() == pytest.approx(expected, rel=0.05)
     few = patterns[:600]
     weights = generator.normal(size=(60, 10))
     second = weights.T @ truth @ weights
