@@ -82,7 +82,8 @@ def run(
         "constant", "not finite", "too few levels"), verdict, verdict_corrected, and what
         `curvature_test` returns, the slope as unit_slope; tests also `_corrected`. By shape
         (verdict) shape_n and shape_fraction of the units, with Wilson's interval, and
-        shape_corrected_n. By term mixed_coefficient and mixed_p; `attrs["mixed_status"]`; of
+        shape_corrected_n; `attrs["n_linear_lacking_fit"]` of the "linear" deviate in another
+        shape, as sigmoids do. By term mixed_coefficient and mixed_p; `attrs["mixed_status"]`; of
         "units" unit_mixed_coefficient, unit_mixed_p, unit_mixed_p_corrected (term, neuroid) and
         unit_mixed_status.
 

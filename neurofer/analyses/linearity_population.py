@@ -56,11 +56,12 @@ def population(
     """
     own = _own_expression(responses, series)
     result = _corrected(_tests(series, own, saturation, alpha), alpha)
-    result = result.merge(_fractions(result))
+    result = result.merge(_fractions(result, alpha), combine_attrs="drop_conflicts")
     if mixed != "none":
         result = result.merge(_mixed(series, own, random_slopes), combine_attrs="drop_conflicts")
     if mixed == "units":
-        result = result.merge(_mixed_units(series, own, random_slopes))
+        units = _mixed_units(series, own, random_slopes)
+        result = result.merge(units, combine_attrs="drop_conflicts")
     return result
 
 
@@ -113,7 +114,7 @@ def _corrected(result: xr.Dataset, alpha: float) -> xr.Dataset:
     return result.assign(verdict_corrected=("neuroid", strict))
 
 
-def _fractions(result: xr.Dataset) -> xr.Dataset:
+def _fractions(result: xr.Dataset, alpha: float) -> xr.Dataset:
     """Return how many units have each verdict, with Wilson's intervals over units."""
     verdict, strict = (result[n].to_numpy() for n in ("verdict", "verdict_corrected"))
     counts = np.array([(verdict == one).sum() for one in VERDICTS])
@@ -122,7 +123,10 @@ def _fractions(result: xr.Dataset) -> xr.Dataset:
     data |= {"shape_fraction_low": low, "shape_fraction_high": high}
     data["shape_corrected_n"] = np.array([(strict == one).sum() for one in VERDICTS])
     data["shape_corrected_fraction"] = data["shape_corrected_n"] / len(verdict)
-    return xr.Dataset({k: ("shape", v) for k, v in data.items()}, {"shape": list(VERDICTS)})
+    # A sigmoid's curvatures cancel: it is no line, though neither test of curvature says so.
+    other = (verdict == "linear") & (result["lack_of_fit_p"].to_numpy() < alpha)
+    said = {"n_linear_lacking_fit": int(other.sum())}
+    return xr.Dataset({k: ("shape", v) for k, v in data.items()}, {"shape": list(VERDICTS)}, said)
 
 
 def mean_response(series: list[Series], own: np.ndarray) -> pd.DataFrame:

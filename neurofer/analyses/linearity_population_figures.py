@@ -16,6 +16,7 @@ from neurofer.analyses.figures import (
     colour_of,
     data_of,
     error_bars,
+    span,
     style,
 )
 from neurofer.analyses.linearity_figures import units_of
@@ -94,12 +95,15 @@ def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         _add_boxes(figure, name, result, colour)
     alpha = {float(_option(one, "alpha")) for one in results.values()}
     level = ", ".join(f"{100 * one:g} %" for one in sorted(alpha))
+    other = [int(one.attrs["n_linear_lacking_fit"]) for one in results.values()]
+    who = "" if many else f"{next(iter(results))}; "
     note = (
-        f"n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % over "
-        f"units;<br>diamonds: corrected over units (Benjamini-Hochberg); boxes: quartiles over "
-        f"units; whiskers: 5 and 95 %<br>{data_of(results)}"
+        f"{who}n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % over "
+        f"units;<br>diamonds: corrected over units (Benjamini-Hochberg); of the linear, "
+        f"{span(other)} lack fit in another shape, as sigmoids do;<br>boxes: quartiles over units; "
+        f"whiskers: 5 and 95 %<br>{data_of(results)}"
     )
-    style(figure, title="Linearity in strength, unit by unit", note=note, height=760, top=56)
+    style(figure, title="Linearity in strength, unit by unit", note=note, height=784, top=56)
     figure.update_yaxes(title_text="Part of the units", range=[0, 1.04], row=1, col=1)
     falling = any(min(box.lowerfence) < 0 for box in figure.select_traces({"type": "box"}))
     figure.update_yaxes(title_text="Index", range=[-1.04 * falling, 1.04], row=2, col=1)

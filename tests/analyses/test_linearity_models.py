@@ -114,6 +114,20 @@ def test_a_sigmoid_that_no_curvature_shows_lacks_fit():
     assert (found["lack_of_fit_p"] < 0.05).mean() > 0.9
 
 
+def test_sigmoids_among_the_units_called_linear_are_counted():
+    """Simulated units of which the last two are sigmoids."""
+    faces = simulated_faces(heads=("human",), expressions=("neutral", "fear"), n_identities=8)
+    strength = faces.table["strength"].to_numpy()[:, None]
+    activity = np.hstack([10 * strength] * 3 + [10 / (1 + np.exp(-15 * (strength - 0.5)))] * 2)
+    activity += 0.5 * np.random.default_rng(0).normal(size=activity.shape)
+    recording = coding_units(faces, "expression", 5).copy(data=activity.astype(np.float32))
+    result = linearity.run(recording, None, mixed="none", alpha=0.001, n_bootstrap=20)
+    assert (result["verdict"] == "linear").all()
+    assert result.attrs["n_linear_lacking_fit"] == 2
+    title = linearity.figure({"a": result}, units=True).layout.title.text
+    assert "of the linear, 2 lack fit" in title
+
+
 def test_linear_units_are_called_curved_at_the_level_of_the_test():
     """4000 units: 5 % within three standard errors, though identities differ in gain."""
     x, y, name = _units(lambda s: s, 4000, series=8)
