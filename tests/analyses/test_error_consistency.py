@@ -80,6 +80,17 @@ def test_two_that_are_always_right_have_no_kappa_and_it_is_said(results):
     assert table["note"][0].startswith("undefined")
 
 
+def test_too_few_people_have_a_kappa_and_no_interval(results):
+    one, other = results["coding"], results["noise"]
+    some = np.isin(one["identity"].values, np.unique(one["identity"].values)[:3])
+    pair = (result.isel(presentation=some) for result in (one, other))
+    found = error_consistency(*pair, n_bootstrap=30)
+    assert found.attrs["interval"] == "none"
+    assert np.isnan(float(found["kappa_low"]))
+    assert np.isnan(float(found["kappa_high"]))
+    assert np.isfinite(float(found["kappa"]))
+
+
 def test_a_table_and_a_figure_show_all_pairs(results, recording):
     both = analyse("probe", recording, site=["coding", "noise"], n_bootstrap=30)
     named = {"one": results["coding"], "two": both}
