@@ -98,8 +98,8 @@ def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     other = [int(one.attrs["n_linear_lacking_fit"]) for one in results.values()]
     who = "" if many else f"{next(iter(results))}; "
     note = (
-        f"{who}n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % over "
-        f"units;<br>diamonds: corrected over units (Benjamini-Hochberg); of the linear, "
+        f"{who}n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % "
+        f"over units;<br>diamonds: corrected over units (Benjamini-Hochberg); of the linear, "
         f"{span(other)} lack fit in another shape, as sigmoids do;<br>boxes: quartiles over units; "
         f"whiskers: 5 and 95 %<br>{data_of(results)}"
     )

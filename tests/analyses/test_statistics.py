@@ -12,6 +12,7 @@ from neurofer.analyses.statistics import (
     cluster_interval,
     clustered_wilson_interval,
     expanded_tail,
+    false_discovery,
     percentile_interval,
     proportion_interval,
     resample,
@@ -184,3 +185,14 @@ def test_too_few_values_have_no_interval():
     interval = cluster_interval(np.nanmean, few.astype(float), np.zeros(3), few, few)
     assert interval.method == "none"
     assert np.isnan(interval.low)
+
+
+def test_false_discovery_is_that_of_scipy_and_leaves_out_what_was_not_tested():
+    p = np.random.default_rng(0).uniform(size=(20, 3)) ** 2
+    theirs = scipy.stats.false_discovery_control(p, axis=0)
+    np.testing.assert_allclose(false_discovery(p), theirs)
+    holes = np.insert(p[:, 0], [3, 9], np.nan)
+    found = false_discovery(holes)
+    np.testing.assert_allclose(found[np.isfinite(holes)], theirs[:, 0])
+    assert np.isnan(found[np.isnan(holes)]).all()
+    assert np.isnan(false_discovery(np.full(2, np.nan))).all()
