@@ -101,7 +101,8 @@ def run(
         that is explained at identities left out), weight (Akaike's, of AICc), status, and value
         (parameter). By neuroid best, the least criterion, interval (bound, parameter), 95 %, of
         its parameters, and family, the shape of its curve at the strengths shown ("flat",
-        "linear", "accelerating", "saturating", "v-shaped", "peaked"; of features, the model). By
+        "linear", "accelerating", "saturating", "v-shaped", "peaked"; of features, the model), and
+        at_bound, the parameters whose values are bounds of the search, not the data's. By
         model n, fraction, fraction_low and fraction_high of the units that it describes best; by
         families the same with family_ before. By level and neuroid mean, spread (half-width of
         the 95 % interval of the mean over identities), n_identities, and predicted, by the best

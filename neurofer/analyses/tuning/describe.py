@@ -18,6 +18,7 @@ from neurofer.analyses.tuning.fitting import (
     OK,
     Fit,
     akaike_weights,
+    at_bound,
     by_level,
     fit_all,
     predict,
@@ -121,6 +122,7 @@ def describe(
     data |= _points(x, responses, identity, fits, best)
     family = families_of(by_level(x).x, best, data["predicted"][1])
     data["family"] = ("neuroid", family.astype(str))
+    data["at_bound"] = ("neuroid", _at_bounds(x, fits, best))
     if "axis" in fits:
         data |= _orthogonal(x, responses, identity, strata, settings)
     coords = {
@@ -131,6 +133,17 @@ def describe(
         "level": level_names(x),
     }
     return xr.Dataset(data, coords)
+
+
+def _at_bounds(x: np.ndarray, fits: dict[str, Fit], best: np.ndarray) -> np.ndarray:
+    """Return (units,) names of the parameters of the best model that lie at a bound, "" if none."""
+    named = np.full(len(best), "", dtype=object)
+    for name, one in fits.items():
+        own = np.flatnonzero(best == name)
+        at = at_bound(name, by_level(x).x, one.values[own])
+        for unit in np.flatnonzero(at.any(axis=1)):
+            named[own[unit]] = ", ".join(np.array(one.names)[at[unit]])
+    return named.astype(str)
 
 
 def level_names(x: np.ndarray) -> np.ndarray:

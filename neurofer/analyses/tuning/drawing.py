@@ -68,6 +68,7 @@ def unit_table(result: xr.Dataset) -> pd.DataFrame:
         if name in result.coords:
             columns[name] = result[name].to_numpy()
     columns |= {"family": result["family"].to_numpy().astype(str), "best": best}
+    columns["at_bound"] = result["at_bound"].to_numpy().astype(str)
     columns |= {"status": result["status"].to_numpy()[at].astype(str)}
     for name in ("r2", "cv_r2", "aicc", "bic", "weight"):
         columns[name] = np.where(best == "", np.nan, result[name].to_numpy()[at])

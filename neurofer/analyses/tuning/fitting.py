@@ -20,6 +20,8 @@ OK, NOT_FINITE, IS_CONSTANT = "ok", "not finite", "constant"
 NEGATIVE, FEW_LEVELS = "negative", "too few levels"
 # Residuals of less than this part of the sum of squares are rounding; models share the floor.
 ROUNDING = 1e-24
+# A value within this part of its range from an end is at the end.
+AT_BOUND = 1e-4
 
 
 @dataclass(frozen=True)
@@ -172,14 +174,33 @@ def solve_units(
 def predict(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return (n, units) responses of a model at x with (units, parameters) values."""
     model = choose(name)
-    n_theta = len(_theta_names(model, x.shape[1] if x.ndim == 2 else 1))
+    linear, theta = _inside(model, x, values)
+    phi = model.columns(torch.from_numpy(np.asarray(x, float)), theta)[0]
+    return np.asarray(linear[0] + (linear[1:, None] * phi).sum(0))
+
+
+def at_bound(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return (units, parameters) whether a fitted value is the model's bound, not the data's."""
+    model = choose(name)
+    linear, theta = _inside(model, x, values)
+    box = model.box(torch.from_numpy(np.asarray(x, float)))
+    near = AT_BOUND * (box[:, 1:] - box[:, :1]).clamp(max=1e300)
+    at = (theta <= box[:, :1] + near) | (theta >= box[:, 1:] - near)
+    at &= torch.isfinite(box).all(dim=1, keepdim=True)
+    none = (linear <= 0) & model.positive
+    none[0] = False
+    return np.asarray(torch.cat([none, at]).T)
+
+
+def _inside(model: Model, x: np.ndarray, values: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a and b (1 + m, units), and theta (p, units) with its logarithms."""
+    names = _theta_names(model, x.shape[1] if x.ndim == 2 else 1)
     inside = torch.from_numpy(np.asarray(values, float).T.copy())
-    b, theta = inside[1 : len(inside) - n_theta], inside[len(inside) - n_theta :]
-    for i, label in enumerate(_theta_names(model, x.shape[1] if x.ndim == 2 else 1)):
+    linear, theta = inside[: len(inside) - len(names)], inside[len(inside) - len(names) :]
+    for i, label in enumerate(names):
         if label in model.logarithmic:
             theta[i] = theta[i].log()
-    phi = model.columns(torch.from_numpy(np.asarray(x, float)), theta)[0]
-    return np.asarray(inside[0] + (b[:, None] * phi).sum(0))
+    return linear, theta
 
 
 def by_level(x: np.ndarray) -> Levels:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurofer.analyses import tuning
-from neurofer.analyses.tuning.fitting import akaike_weights, fit_all, predict, select
+from neurofer.analyses.tuning.fitting import akaike_weights, at_bound, fit_all, predict, select
 from neurofer.analyses.tuning.models import MODELS, STRENGTH_MODELS
 from neurofer.errors import NeuroferError
 
@@ -172,3 +172,33 @@ def test_predictions_at_new_strengths():
     found = tuning.fit(X, 5 + 10 * X, "linear")
     np.testing.assert_allclose(found.predict(np.array([2.0])), [[25.0]])
     assert predict("linear", LEVELS, np.array([[1, 2], [3, 4]])).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "at"),
+    [
+        ("linear", [5, -10], []),
+        ("power", [5, -10, 8], ["n"]),
+        ("power", [5, -10, 7.9], []),
+        ("sigmoid", [3, 10, 0.4, 60], ["k"]),
+        ("sigmoid", [3, 10, 1.0, 12], ["x0"]),
+        ("v-shape", [5, 0, 15, 0.4], ["b_left"]),
+        ("gaussian", [3, 10, 0.0, 2.0], ["mu", "s"]),
+    ],
+)
+def test_values_that_are_bounds_are_named(name, values, at):
+    """The steepness of a step between two strengths is not in the data."""
+    found = at_bound(name, LEVELS, np.array([values], float))[0]
+    assert np.array(MODELS[name].names())[found].tolist() == at
+    if name == "sigmoid" and at == ["k"]:
+        step = tuning.fit(X, np.where(X > 0.4, 5.0, 3.0), name)
+        assert at_bound(name, LEVELS, step.values)[0].tolist() == [False, False, False, True]
+
+
+def test_directions_have_no_bounds_and_exemplars_lie_among_the_stimuli():
+    x = np.eye(3)
+    assert not at_bound("axis", x, np.array([[1.0, 2, 3, 4]])).any()
+    assert at_bound("norm-direction", x, np.array([[1.0, 2, 0.6, 0.8, 0, 8]])).sum() == 1
+    assert at_bound("exemplar", x, np.array([[1.0, 2, 0, 1, 0.5, 0.4]])).tolist() == [
+        [False, False, True, True, False, False]
+    ]
