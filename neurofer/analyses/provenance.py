@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -46,6 +47,7 @@ def with_provenance(
     return result.assign_attrs({**made, **result.attrs})
 
 
+@lru_cache
 def _version(package: str) -> str:
     try:
         return version(package)
