@@ -24,7 +24,7 @@ import xarray as xr
 from neurofer.analyses.inputs import ALL, Responses, read_responses, sorted_heads
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
-from neurofer.analyses.statistics import NO_INTERVAL, can_resample, percentile_interval, resample
+from neurofer.analyses.statistics import NO_INTERVAL, can_resample, expanded_tail, resample
 from neurofer.errors import NeuroferError
 from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, PLACES, SHARE, SPREAD
 
@@ -290,10 +290,12 @@ def _cell(values: np.ndarray, images: _Images, n_bootstrap: int, seed: int) -> _
         member[inverse.ravel(), np.arange(n)] = 1
         strata = images.head[first]
         index = resample(strata, n_bootstrap, seed)
-        drawn = np.stack([np.bincount(row, minlength=len(first)) for row in index])
+        place = index + len(first) * np.arange(n_bootstrap)[:, None]
+        drawn = np.bincount(place.ravel(), minlength=index.size).reshape(index.shape)
         replicates = (drawn @ (member @ values)) / (drawn @ member.sum(1))[:, None]
-        bounds = np.array([percentile_interval(one, strata) for one in replicates.T])
-        return _Cell(mean, bounds[:, 0], bounds[:, 1], f"bootstrap over {name}", n)
+        tail = expanded_tail(strata)
+        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
+        return _Cell(mean, low, high, f"bootstrap over {name}", n)
     return _Cell(mean, nothing, nothing, NO_INTERVAL, n)
 
 

@@ -15,7 +15,7 @@ from neurofer.analyses import ANALYSES, Analysis, analyse
 from neurofer.analyses.provenance import PROVENANCE
 from neurofer.errors import NeuroferError
 from neurofer.simulation import join
-from tests.analyses.saliency_units import saliency_units
+from neurofer.simulation.saliency import saliency_units
 
 # What an analysis needs besides its defaults to take the recording of these tests.
 OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}

@@ -15,7 +15,7 @@ from neurofer.recording.layout import make_recording, neuroid_coords
 from neurofer.recording.saliency import GROUPS, UNITS
 from neurofer.recording.sites import Site
 from neurofer.simulation import Faces, join
-from tests.analyses.saliency_units import AREAS, saliency_units
+from neurofer.simulation.saliency import AREAS, saliency_units
 
 PARTS = list(GROUPS)
 MOUTH = PARTS.index("mouth")
