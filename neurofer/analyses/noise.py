@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurofer.analyses.rdm_patterns import Patterns, height
+from neurofer.analyses.rdm_patterns import Noisy, Patterns, Residuals, height
 from neurofer.errors import NeuroferError, unknown_choice
 
 SHRINKAGES = {
@@ -39,7 +39,7 @@ class Noise:
     """
 
     variance: np.ndarray
-    residuals: np.ndarray
+    residuals: Noisy
     mean: np.ndarray
     core: np.ndarray
     shrinkage: float
@@ -67,12 +67,12 @@ class Noise:
 
 
 def shrunk_noise(
-    residuals: np.ndarray, shrinkage: str = "diagonal", *, freedom: int | None = None
+    residuals: Noisy, shrinkage: str = "diagonal", *, freedom: int | None = None
 ) -> Noise:
     """Return the noise of units from (n, units) residuals.
 
     Args:
-        residuals: of presentations from the mean of their condition.
+        residuals: of presentations from the mean of their condition, an array or `Residuals`.
         shrinkage: one of `SHRINKAGES`.
         freedom: degrees of freedom, n less the number of conditions; None: n - 1.
 
@@ -82,7 +82,8 @@ def shrunk_noise(
     """
     if shrinkage not in SHRINKAGES:
         raise unknown_choice("shrinkage", shrinkage, SHRINKAGES)
-    residuals = np.asarray(residuals)
+    if not isinstance(residuals, Residuals):
+        residuals = np.asarray(residuals)
     n, units = residuals.shape
     freedom = n - 1 if freedom is None else freedom
     if n < 2 or freedom < 1:
@@ -148,7 +149,7 @@ def gram(
     return np.asarray(total)
 
 
-def blocks(activity: Patterns) -> Iterator[slice]:
+def blocks(activity: Patterns | Noisy) -> Iterator[slice]:
     """Yield slices of units whose activity in float64 fills a block."""
     step = max(16, BLOCK // height(activity))
     for start in range(0, activity.shape[1], step):
@@ -156,7 +157,7 @@ def blocks(activity: Patterns) -> Iterator[slice]:
 
 
 def _moments(
-    residuals: np.ndarray, standardise: bool, freedom: int
+    residuals: Noisy, standardise: bool, freedom: int
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Return means, sums of squares, the sum of fourth powers, and the Gram matrix of rows."""
     n, units = residuals.shape

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from neurofer.analyses.noise import Noise, blocks, gram
-from neurofer.analyses.rdm_patterns import Means, Patterns
+from neurofer.analyses.rdm_patterns import Means, Patterns, Residuals
 from neurofer.errors import NeuroferError, unknown_choice
 
 DISTANCES = {
@@ -23,6 +23,8 @@ DISTANCES = {
     "crossnobis": "cross-validated squared Mahalanobis distance over the number of units",
     "poisson": "symmetrised Kullback-Leibler divergence of Poisson rates",
 }
+# Of one pattern a condition; the others need presentations.
+OF_PATTERNS = ("correlation", "centred-correlation", "euclidean", "poisson")
 # rsatoolbox's gamma prior of the rates.
 PRIOR_RATE, PRIOR_WEIGHT = 1.0, 0.1
 Pairs = list[tuple[np.ndarray, np.ndarray]]
@@ -107,10 +109,11 @@ def crossnobis(
     return _distances(products) / n_products / activity.shape[1]
 
 
-def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[np.ndarray, int]:
+def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[Residuals, int]:
     """Return the residuals of presentations from the mean of their condition, and their freedom.
 
-    Conditions that were presented once have no residual and are left out.
+    Conditions that were presented once have no residual and are left out; the others follow each
+    other.
 
     Args:
         activity: (n, units).
@@ -120,18 +123,14 @@ def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[np
         NeuroferError: no condition is presented twice.
     """
     counts = np.bincount(condition)
-    again = np.flatnonzero(counts[condition] > 1)
-    if len(again) == 0:
+    groups = [np.flatnonzero(condition == k) for k in np.flatnonzero(counts > 1)]
+    if not groups:
         raise NeuroferError(
             "no condition was presented twice, so that noise cannot be told from signal: name the "
             "columns of a condition in 'average', or use another distance"
         )
-    residuals = activity[again]
-    kept = condition[again]
-    for k in np.unique(kept):
-        rows = np.flatnonzero(kept == k)
-        residuals[rows] -= residuals[rows].mean(axis=0, dtype=np.float64).astype(residuals.dtype)
-    return residuals, int(len(again) - len(np.unique(kept)))
+    residuals = Residuals.of(activity, groups)
+    return residuals, len(residuals) - len(groups)
 
 
 def _correlation(patterns: Patterns, names: Sequence[str] | None, *, centre: bool) -> np.ndarray:

@@ -19,6 +19,7 @@ COMPARISONS = (
 RANKED = ("spearman", "rho-a", "kendall", "tau-a")
 TAUS = ("kendall", "tau-a")
 WHITENED = ("cosine_cov", "corr_cov")
+PARTIAL = ("corr", "spearman")
 PLAIN = tuple(name for name in COMPARISONS if name not in WHITENED)
 
 
@@ -172,13 +173,13 @@ def partial_similarities(
         nuisance: (k, pairs), such as those of pixels, landmarks or views.
         comparison: "corr" (Pearson) or "spearman" (of the ranks of all three).
     """
-    if comparison not in ("corr", "spearman"):
-        raise unknown_choice("comparison", comparison, ("corr", "spearman"), "partial correlation")
+    if comparison not in PARTIAL:
+        raise unknown_choice("comparison", comparison, PARTIAL, "partial correlation")
     sides = [np.atleast_2d(one) for one in (vectors, models, nuisance)]
     for one in sides:
         _check(one, comparison)
     if comparison == "spearman":
-        sides = [_ranks(one) for one in sides]
+        sides = [ranks(one) for one in sides]
     return compare(residuals(sides[0], sides[2]), residuals(sides[1], sides[2]), "corr")
 
 
@@ -200,7 +201,7 @@ def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None
     """Return vectors whose products, normalised, are the similarities."""
     vectors = np.asarray(vectors, np.float64)
     if comparison in RANKED:
-        vectors = _ranks(vectors)
+        vectors = ranks(vectors)
     if comparison not in ("cosine", "cosine_cov"):
         vectors = vectors - vectors.mean(axis=1, keepdims=True)
     if comparison in WHITENED:
@@ -210,7 +211,8 @@ def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None
     return vectors
 
 
-def _ranks(vectors: np.ndarray) -> np.ndarray:
+def ranks(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean ranks of every row."""
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(vectors, axis=1))

@@ -13,12 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import (
-    column_values,
-    condition_index,
-    identity_patterns,
-    make_conditions,
-)
+from neurofer.analyses.conditions import column_values, identity_patterns, make_conditions
 from neurofer.analyses.dissimilarity import (
     bootstrap_similarities,
     model_dissimilarities,
@@ -26,11 +21,11 @@ from neurofer.analyses.dissimilarity import (
     upper,
 )
 from neurofer.analyses.inputs import Responses, read_responses
-from neurofer.analyses.noise import Noise, shrunk_noise
+from neurofer.analyses.noise import Noise
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.rdm import DISTANCES, condition_residuals, crossnobis, dissimilarities
+from neurofer.analyses.rdm import DISTANCES, dissimilarities
 from neurofer.analyses.rdm_compare import PLAIN, noise_ceiling, residuals, similarities
-from neurofer.analyses.rdm_patterns import Means
+from neurofer.analyses.rdm_recorded import recorded_rdm
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
@@ -104,7 +99,7 @@ def run(
             raise unknown_choice(name, value, choices)
     responses = read_responses(recording, site)
     patterns, conditions = make_conditions(responses, average)
-    rdm, noise = _recorded_rdm(responses, patterns, conditions, distance, average, folds)
+    rdm, noise = recorded_rdm(responses, patterns, conditions, distance, average, folds)
     vectors = _controlled(_model_vectors(conditions, models, rdm), conditions, control)
     found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
     intervals, method = _similarity_intervals(
@@ -227,34 +222,6 @@ def _model_vectors(
                 "nothing can be similar to it: leave it out of 'models'"
             )
     return vectors
-
-
-def _recorded_rdm(
-    responses: Responses,
-    patterns: Means,
-    conditions: pd.DataFrame,
-    distance: str,
-    average: Sequence[str] | None,
-    folds: str | None,
-) -> tuple[np.ndarray, Noise | None]:
-    """Return the RDM, and the noise where the distance takes it."""
-    if (distance == "crossnobis") != (folds is not None):
-        raise NeuroferError(
-            f"distance={distance!r} with folds={folds!r}: 'crossnobis', and no other distance, "
-            "takes a column of folds, such as 'session'"
-        )
-    names = conditions["name"].tolist()
-    if distance not in ("mahalanobis", "crossnobis"):
-        return dissimilarities(patterns, distance, names), None
-    index = condition_index(responses, average, conditions)
-    trials, freedom = condition_residuals(responses.activity, index)
-    noise = shrunk_noise(trials, freedom=freedom)
-    if folds is None:
-        return dissimilarities(patterns, distance, names, noise=noise), noise
-    if folds not in responses.stimuli:
-        raise unknown_choice("folds", folds, responses.stimuli.columns, "the recording")
-    fold = responses.column(folds)
-    return crossnobis(responses.activity, index, fold, noise=noise, names=names), noise
 
 
 def _controlled(

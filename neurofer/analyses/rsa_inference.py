@@ -89,7 +89,7 @@ def evaluate_models(
         spread = corrected_spread(found, subjects, predictions, comparison)
     else:
         spread = bootstrap_spread(found, n, len(subjects))
-    result = _inference(names, each, spread, comparison, correction)
+    result = tested(names, each, spread, comparison, correction)
     result = result.assign(n_subjects=len(subjects), n_stimuli=n)
     result.attrs.update(
         comparison=comparison,
@@ -168,9 +168,18 @@ def _vectors(
     return list(models), rdms[:, pairs[0], pairs[1]], predictions
 
 
-def _inference(
+def tested(
     names: list[str], each: np.ndarray, spread: Spread, comparison: str, correction: str
 ) -> xr.Dataset:
+    """Return means over subjects with intervals, and t tests against zero and between models.
+
+    Args:
+        names: of the models.
+        each: (subjects, models) similarities.
+        spread: of their means, and of the differences of these.
+        comparison: one of `COMPARISONS`.
+        correction: one of `CORRECTIONS`.
+    """
     from scipy.stats import t
 
     # The smallest variance is rsatoolbox's.

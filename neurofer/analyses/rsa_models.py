@@ -54,6 +54,7 @@ def crossvalidated_weighted(
     *,
     n_folds: int = 5,
     seed: int = 0,
+    fit: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what a weighted model is worth on conditions that it was not fitted to.
 
@@ -66,6 +67,7 @@ def crossvalidated_weighted(
         comparison: "cosine" or "corr".
         n_folds: parts of the conditions, each of three at least.
         seed: of the split.
+        fit: fit the weights; False: all are 1.
 
     Returns:
         (subjects,) mean similarity over folds and (n_folds, components) weights.
@@ -86,7 +88,11 @@ def crossvalidated_weighted(
     for k in range(n_folds):
         train = (fold[row] != k) & (fold[column] != k)
         test = (fold[row] == k) & (fold[column] == k)
-        weights.append(fit_weights(subjects[:, train], components[:, train], comparison))
+        weights.append(
+            fit_weights(subjects[:, train], components[:, train], comparison)
+            if fit
+            else np.ones(len(components))
+        )
         mixture = weights[-1] @ components[:, test]
         found.append(compare(subjects[:, test], mixture, comparison)[:, 0])
     return np.mean(found, axis=0), np.array(weights)

@@ -1,12 +1,16 @@
 """Models against neural data: recordings of the same stimuli compared by their dissimilarities.
 
 A model is another recording (a layer of a network, pixels, landmarks) or a column of the stimuli.
+`compare_recordings` takes every distance and comparison, and nuisance models for partial and
+semipartial similarity; `compare_weighted` mixes models, cross-validated; `similarity_map` is of
+every site at every time. All have `table` and `figure`.
 Rendered and photographed stimuli keep their names: what they are stands in `attrs["data"]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +21,30 @@ from neurofer.analyses.conditions import column_values, make_conditions
 from neurofer.analyses.dissimilarity import model_dissimilarities, square, upper
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.rdm import DISTANCES, dissimilarities
-from neurofer.analyses.rdm_compare import compare, residuals
-from neurofer.analyses.rsa_inference import evaluate_models
+from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS
+from neurofer.analyses.rdm_compare import PARTIAL, ranks, residuals
+from neurofer.analyses.rdm_recorded import OF_TRIALS, recorded_rdm
+from neurofer.analyses.rsa_exchange import rdms_from_rsatoolbox, rdms_to_rsatoolbox
+from neurofer.analyses.rsa_inference import evaluate_models, tested
+from neurofer.analyses.rsa_map import similarity_map
+from neurofer.analyses.rsa_models import crossvalidated_weighted
+from neurofer.analyses.rsa_variance import subjects_spread
 from neurofer.errors import NeuroferError, unknown_choice
 
 if TYPE_CHECKING:
-    from rsatoolbox.rdm import RDMs
+    from plotly.graph_objects import Figure
 
+__all__ = [
+    "compare_recordings",
+    "compare_weighted",
+    "figure",
+    "rdms_from_rsatoolbox",
+    "rdms_to_rsatoolbox",
+    "similarity_map",
+    "table",
+]
 Model = xr.DataArray | str
-# Distances of one pattern a condition; the others need trials (`rsa`, `rdm.crossnobis`).
-OF_PATTERNS = ("correlation", "centred-correlation", "euclidean", "poisson")
+WEIGHTED = "weighted"
 
 
 def compare_recordings(
@@ -35,12 +52,16 @@ def compare_recordings(
     models: Mapping[str, Model],
     *,
     nuisance: Mapping[str, Model] | None = None,
+    partial: bool = False,
     distance: str = "correlation",
+    model_distance: str | None = None,
     comparison: str = "corr",
     average: Sequence[str] | None = None,
+    folds: str | None = None,
     resample: str = "both",
     n_bootstrap: int = 1000,
     correction: str = "holm",
+    variance: str = "corrected",
     seed: int = 0,
 ) -> xr.Dataset:
     """Evaluate models on recordings of several subjects or sessions, by `evaluate_models`.
@@ -49,65 +70,121 @@ def compare_recordings(
         recordings: name -> presentation x neuroid of one site, all of the same stimuli.
         models: name -> a recording of the same stimuli, or a column of the stimuli's table.
         nuisance: name -> the same; what it explains linearly is taken from the models
-            (semipartial: the data are left whole).
-        distance: one of `OF_PATTERNS`, for data and models.
-        comparison: one of `rdm_compare.COMPARISONS`; "kendall" with nuisance is the semipartial
-            tau of Schwartz et al. 2023.
+            (semipartial: the data are left whole), and the intervals do not know of it.
+        partial: take it from the data also (partial: "corr", or "spearman" of ranks).
+        distance: one of `rdm.DISTANCES`, for the data; "mahalanobis" and "crossnobis" take the
+            noise from presentations of the same condition and need 'average'.
+        model_distance: for the models, one of `OF_PATTERNS`; None: that of the data, and
+            "euclidean" for "mahalanobis" and "crossnobis", as a model has no noise.
+        comparison: one of `rdm_compare.COMPARISONS`, such as "corr_cov", which is whitened;
+            "kendall" with nuisance is the semipartial tau of Schwartz et al. 2023.
         average: columns whose every combination is one condition; None: every stimulus is one.
+        folds: column of what was recorded independently, such as the session, for "crossnobis".
         resample: "both", "stimuli" or "subjects".
         n_bootstrap: resamples.
         correction: of p-values, one of `rsa_inference.CORRECTIONS`.
+        variance: one of `rsa_inference.VARIANCES`.
         seed: of the resampling.
 
     Returns:
         As `evaluate_models`, with rdm (subject, stimulus, other) and model_rdm (model, stimulus,
-        other), models less their nuisance.
+        other), models (and data, if partial) less the nuisance.
 
     Raises:
         NeuroferError: recordings are of different stimuli (they are named), or as
             `evaluate_models`.
     """
-    if not recordings:
-        raise NeuroferError("recordings={} leaves nothing to explain: give at least one")
-    if distance not in OF_PATTERNS:
-        raise unknown_choice("distance", distance, OF_PATTERNS, "recordings of patterns")
-    found = {name: _rdm(one, average, distance) for name, one in recordings.items()}
-    first = next(iter(found))
-    _, conditions, responses = found[first]
-    names = conditions["name"].to_numpy().astype(str)
-
-    def aligned(name: str, model: Model) -> np.ndarray:
-        if isinstance(model, str):
-            if model not in conditions or model == "name":
-                raise unknown_choice("model", model, conditions.columns.drop("name"), "the stimuli")
-            return model_dissimilarities(column_values(conditions, model))
-        rdm, table, _ = _rdm(model, average, distance)
-        _check_same(names, table, name, first)
-        return rdm
-
-    for name, (_, table, _) in found.items():
-        _check_same(names, table, name, first)
-    matrices = {name: aligned(name, model) for name, model in models.items()}
-    matrices = _without(matrices, {n: aligned(n, m) for n, m in (nuisance or {}).items()})
-    rdms = np.stack([rdm for rdm, _, _ in found.values()])
+    read = _read(recordings, models, nuisance, distance, model_distance, average, folds)
+    rdms, matrices, made_of = _less_nuisance(read, comparison, partial=partial)
     result = evaluate_models(
         rdms,
         matrices,
-        comparison,
+        made_of,
         resample=resample,
         n_bootstrap=n_bootstrap,
         correction=correction,
+        variance=variance,
         seed=seed,
     )
-    result = result.assign_coords(subject=list(recordings), stimulus=names)
-    dims = ("stimulus", "other_stimulus")
-    result["rdm"] = (("subject", *dims), rdms)
-    result["model_rdm"] = (("model", *dims), np.stack(list(matrices.values())))
-    result.attrs.update(distance=DISTANCES[distance], nuisance=", ".join(nuisance or {}) or "none")
+    result["rdm"] = (("subject", "stimulus", "other_stimulus"), rdms)
+    result["model_rdm"] = (
+        ("model", "stimulus", "other_stimulus"),
+        np.stack(list(matrices.values())),
+    )
     options = {"comparison": comparison, "n_bootstrap": n_bootstrap, "seed": seed}
     options |= {"distance": distance, "resample": resample, "correction": correction}
-    made = with_provenance(result, "rsa-recordings", recordings[first], responses, options)
-    return made.assign_attrs(subject=", ".join(recordings))
+    options |= {"partial": partial, "folds": folds, "variance": variance}
+    kind = ("partial " if partial else "semipartial ") if nuisance else ""
+    result.attrs["comparison"] = kind + comparison
+    return _finished(result, read, distance, nuisance, "rsa-recordings", options)
+
+
+def compare_weighted(
+    recordings: Mapping[str, xr.DataArray],
+    models: Mapping[str, Model],
+    *,
+    distance: str = "correlation",
+    model_distance: str | None = None,
+    comparison: str = "corr",
+    average: Sequence[str] | None = None,
+    folds: str | None = None,
+    n_folds: int = 5,
+    correction: str = "holm",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Evaluate the best mixture of models, cross-validated over stimuli, beside each alone.
+
+    Weights, none negative, are fitted to all recordings on some of the stimuli and tried on the
+    others (`rsa_models.crossvalidated_weighted`); intervals and tests are for other subjects.
+
+    Args:
+        recordings: name -> presentation x neuroid of one site, two at least, as
+            `compare_recordings`, which also explains the other options.
+        models: name -> what is mixed.
+        distance: of the data.
+        model_distance: of the models.
+        comparison: "corr" or "cosine".
+        average: columns whose every combination is one condition; None: every stimulus is one.
+        folds: column of what was recorded independently, for "crossnobis".
+        n_folds: parts of the stimuli.
+        correction: of p-values.
+        seed: of the split.
+
+    Returns:
+        As `evaluate_models` over subjects, with a model "weighted" before the others, all on the
+        stimuli that were left out, without a noise ceiling; weight (fold, component).
+    """
+    read = _read(recordings, models, None, distance, model_distance, average, folds)
+    if len(recordings) < 2:
+        raise NeuroferError(
+            "weighted models are tested over recordings and there is 1: give two at least, or "
+            "use rsa_models.crossvalidated_weighted"
+        )
+    if WEIGHTED in models:
+        raise NeuroferError(f"{WEIGHTED!r} is the name of the mixture: rename that model")
+    data = np.stack([upper(one) for one in read.rdms])
+    components = np.stack([upper(one) for one in read.models.values()])
+    each, weights = crossvalidated_weighted(
+        data, components, comparison, n_folds=n_folds, seed=seed
+    )
+    alone = [
+        crossvalidated_weighted(data, one[None], comparison, n_folds=n_folds, seed=seed, fit=False)
+        for one in components
+    ]
+    each = np.stack([each, *(found for found, _ in alone)], axis=1)
+    result = tested([WEIGHTED, *read.models], each, subjects_spread(each), comparison, correction)
+    result["weight"] = (("fold", "component"), weights)
+    result = result.assign(n_subjects=len(data), n_stimuli=len(read.conditions))
+    result = result.assign_coords(component=list(read.models))
+    result.attrs.update(
+        comparison=f"cross-validated {comparison}",
+        resampled="subjects",
+        correction=correction,
+        noise_ceiling="not computed: the stimuli are in folds",
+    )
+    options = {"comparison": comparison, "n_folds": n_folds, "seed": seed, "folds": folds}
+    options |= {"distance": distance, "correction": correction}
+    return _finished(result, read, distance, None, "rsa-weighted", options)
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -124,114 +201,126 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def similarity_map(
-    recording: xr.DataArray,
-    models: Mapping[str, np.ndarray] | Sequence[str],
-    *,
-    distance: str = "correlation",
-    comparison: str = "spearman",
-    average: Sequence[str] | None = None,
-) -> xr.Dataset:
-    """Return the similarity with models of every site at every time: a layer-by-time map.
+def figure(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Return the figure of evaluations (a panel each), or of maps, by name."""
+    from neurofer.analyses.rsa_recordings_figures import evaluation_figure, map_figure
 
-    Args:
-        recording: presentation x neuroid [x time_bin], of any number of sites.
-        models: columns of the stimuli, or name -> (n, n) in the order of `conditions`.
-        distance: one of `OF_PATTERNS`.
-        comparison: one of `rdm_compare.COMPARISONS`.
-        average: columns whose every combination is one condition; None: every stimulus is one.
-
-    Returns:
-        similarity (model, site, time_bin), and n conditions. A site whose patterns have no RDM at
-        a time (all equal, or constant over units) is NaN there and `reason` (site, time_bin) says
-        why; elsewhere `reason` is "".
-    """
-    if distance not in OF_PATTERNS:
-        raise unknown_choice("distance", distance, OF_PATTERNS, "a map")
-    if "time_bin" not in recording.dims:
-        recording = recording.expand_dims("time_bin", axis=-1)
-    sites = [None]
-    if "site" in recording.coords:
-        sites = list(dict.fromkeys(recording["site"].to_numpy().astype(str).tolist()))
-    bins = recording.sizes["time_bin"]
-    reason = np.full((len(sites), bins), "", dtype=object)
-    found: np.ndarray | None = None
-    for i, site in enumerate(sites):
-        for k in range(bins):
-            responses = read_responses(recording.isel(time_bin=k), site)
-            patterns, conditions = make_conditions(responses, average)
-            vectors = _map_models(models, conditions)
-            if found is None:
-                found = np.full((len(vectors), len(sites), bins), np.nan)
-            try:
-                rdm = dissimilarities(patterns, distance, conditions["name"].tolist())
-                found[:, i, k] = compare(upper(rdm), np.stack(list(vectors.values())), comparison)[
-                    0
-                ]
-            except NeuroferError as error:
-                reason[i, k] = str(error)
-    if found is None or (reason != "").all():
-        raise NeuroferError(f"no site has an RDM at any time; the first: {reason[0, 0]}")
-    coords: dict[str, Any] = {"model": list(vectors), "site": [one or "all" for one in sites]}
-    for name in ("time_bin_start", "time_bin_end"):
-        if name in recording.coords:
-            coords[name] = ("time_bin", recording[name].to_numpy())
-    result = xr.Dataset(
-        {
-            "similarity": (("model", "site", "time_bin"), found),
-            "reason": (("site", "time_bin"), reason.astype(str)),
-            "n": len(conditions),
-        },
-        coords=coords,
-        attrs={"distance": DISTANCES[distance], "comparison": comparison},
-    )
-    options = {"distance": distance, "comparison": comparison}
-    return with_provenance(result, "rsa-map", recording, responses, options)
+    maps = ["time_bin" in one.dims for one in results.values()]
+    if any(maps) and not all(maps):
+        raise NeuroferError("maps and evaluations have different figures: draw them apart")
+    return map_figure(results) if any(maps) else evaluation_figure(results)
 
 
-def rdms_to_rsatoolbox(
-    rdms: np.ndarray, conditions: pd.DataFrame, subjects: Sequence[str], distance: str
-) -> RDMs:
-    """Return (subjects, n, n) dissimilarities as rsatoolbox's RDMs, with the table's columns."""
-    from rsatoolbox.rdm import RDMs
+@dataclass(frozen=True)
+class _Read:
+    """What was read: (subjects, n, n) data, (n, n) models and nuisance, and of what stimuli."""
 
-    return RDMs(
-        np.asarray(rdms, np.float64),
-        dissimilarity_measure=distance,
-        rdm_descriptors={"subject": list(subjects)},
-        pattern_descriptors={str(c): conditions[c].tolist() for c in conditions},
-    )
-
-
-def rdms_from_rsatoolbox(rdms: RDMs) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Return (rdms, n, n) dissimilarities, the table of the conditions and that of the RDMs.
-
-    Raises:
-        NeuroferError: dissimilarities are missing (NaN).
-    """
-    matrices = np.asarray(rdms.get_matrices(), np.float64)
-    if not np.isfinite(matrices).all():
-        raise NeuroferError(
-            f"{int((~np.isfinite(matrices)).any(axis=0).sum() // 2)} pairs of the RDMs are "
-            "missing (NaN): leave out their conditions with subset_pattern"
-        )
-    return matrices, pd.DataFrame(rdms.pattern_descriptors), pd.DataFrame(rdms.rdm_descriptors)
+    rdms: np.ndarray
+    models: dict[str, np.ndarray]
+    nuisance: dict[str, np.ndarray]
+    conditions: pd.DataFrame
+    names: list[str]
+    first: xr.DataArray
+    responses: Responses
 
 
-def _rdm(
-    recording: xr.DataArray, average: Sequence[str] | None, distance: str
-) -> tuple[np.ndarray, pd.DataFrame, Responses]:
-    responses = read_responses(recording, None)
-    patterns, conditions = make_conditions(responses, average)
-    return (
-        dissimilarities(patterns, distance, conditions["name"].tolist()),
+def _read(
+    recordings: Mapping[str, xr.DataArray],
+    models: Mapping[str, Model],
+    nuisance: Mapping[str, Model] | None,
+    distance: str,
+    model_distance: str | None,
+    average: Sequence[str] | None,
+    folds: str | None,
+) -> _Read:
+    if not recordings:
+        raise NeuroferError("recordings={} leaves nothing to explain: give at least one")
+    if distance not in DISTANCES:
+        raise unknown_choice("distance", distance, DISTANCES)
+    of_models = model_distance or ("euclidean" if distance in OF_TRIALS else distance)
+    if of_models not in OF_PATTERNS:
+        raise unknown_choice("model_distance", of_models, OF_PATTERNS, "models")
+    first, *others = recordings
+    rdm, conditions, responses = _rdm(recordings[first], average, distance, folds)
+    rdms = [rdm]
+    for name in others:
+        rdm, table, _ = _rdm(recordings[name], average, distance, folds)
+        _check_same(conditions, table, name, first)
+        rdms.append(rdm)
+
+    def aligned(name: str, model: Model) -> np.ndarray:
+        if isinstance(model, str):
+            if model not in conditions or model == "name":
+                raise unknown_choice("model", model, conditions.columns.drop("name"), "the stimuli")
+            return model_dissimilarities(column_values(conditions, model))
+        rdm, table, _ = _rdm(model, average, of_models, None)
+        _check_same(conditions, table, name, first)
+        return rdm
+
+    return _Read(
+        np.stack(rdms),
+        {name: aligned(name, model) for name, model in models.items()},
+        {name: aligned(name, model) for name, model in (nuisance or {}).items()},
         conditions,
+        list(recordings),
+        recordings[first],
         responses,
     )
 
 
-def _check_same(names: np.ndarray, table: pd.DataFrame, name: str, first: str) -> None:
-    own = table["name"].to_numpy().astype(str)
+def _less_nuisance(
+    read: _Read, comparison: str, *, partial: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    """Return data and models less what the nuisance explains, and how to compare what is left."""
+    if not read.nuisance:
+        if partial:
+            raise NeuroferError("partial=True needs nuisance={name: model} to be taken out")
+        return read.rdms, read.models, comparison
+    if not read.models:
+        return read.rdms, {}, comparison
+    sides = [
+        np.stack([upper(one) for one in many])
+        for many in (read.rdms, read.models.values(), read.nuisance.values())
+    ]
+    if partial:
+        if comparison not in PARTIAL:
+            raise unknown_choice("comparison", comparison, PARTIAL, "partial similarity")
+        if comparison == "spearman":
+            sides = [ranks(side) for side in sides]
+        data = np.stack([square(one) for one in residuals(sides[0], sides[2])])
+        comparison = "corr"
+    else:
+        data = read.rdms
+    left = residuals(sides[1], sides[2])
+    return data, {n: square(one) for n, one in zip(read.models, left, strict=True)}, comparison
+
+
+def _finished(
+    result: xr.Dataset,
+    read: _Read,
+    distance: str,
+    nuisance: Mapping[str, Model] | None,
+    analysis: str,
+    options: dict[str, Any],
+) -> xr.Dataset:
+    names = read.conditions["name"].to_numpy().astype(str)
+    result = result.assign_coords(subject=read.names, stimulus=names)
+    result.attrs.update(distance=DISTANCES[distance], nuisance=", ".join(nuisance or {}) or "none")
+    made = with_provenance(result, analysis, read.first, read.responses, options)
+    return made.assign_attrs(subject=", ".join(read.names))
+
+
+def _rdm(
+    recording: xr.DataArray, average: Sequence[str] | None, distance: str, folds: str | None
+) -> tuple[np.ndarray, pd.DataFrame, Responses]:
+    responses = read_responses(recording, None)
+    patterns, conditions = make_conditions(responses, average)
+    rdm, _ = recorded_rdm(responses, patterns, conditions, distance, average, folds)
+    return rdm, conditions, responses
+
+
+def _check_same(conditions: pd.DataFrame, table: pd.DataFrame, name: str, first: str) -> None:
+    names, own = (one["name"].to_numpy().astype(str) for one in (conditions, table))
     if np.array_equal(own, names):
         return
     only = sorted(set(own) ^ set(names.tolist()))
@@ -240,27 +329,3 @@ def _check_same(names: np.ndarray, table: pd.DataFrame, name: str, first: str) -
         f"recording {name!r} has {len(own)} stimuli and {first!r} has {len(names)}, and they are "
         f"not the same: {what}; record both with the same stimuli, or take those in common"
     )
-
-
-def _without(
-    models: Mapping[str, np.ndarray], nuisance: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return the models less what the nuisance explains, as matrices."""
-    if not nuisance or not models:
-        return dict(models)
-    of_nuisance = np.stack([upper(one) for one in nuisance.values()])
-    left = residuals(np.stack([upper(one) for one in models.values()]), of_nuisance)
-    return {name: square(one) for name, one in zip(models, left, strict=True)}
-
-
-def _map_models(
-    models: Mapping[str, np.ndarray] | Sequence[str], conditions: pd.DataFrame
-) -> dict[str, np.ndarray]:
-    if isinstance(models, Mapping):
-        return {name: upper(np.asarray(model)) for name, model in models.items()}
-    found = {}
-    for name in models:
-        if name not in conditions or name == "name":
-            raise unknown_choice("model", name, conditions.columns.drop("name"), "the conditions")
-        found[name] = upper(model_dissimilarities(column_values(conditions, name)))
-    return found

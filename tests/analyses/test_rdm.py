@@ -124,8 +124,15 @@ def test_residuals_are_from_the_mean_of_a_condition():
     activity, condition = PATTERNS[:6], np.array([0, 0, 1, 2, 2, 2])
     residuals, freedom = condition_residuals(activity, condition)
     assert freedom == 3
-    _close(residuals[:2], activity[:2] - activity[:2].mean(axis=0))
-    _close(residuals[2:], activity[3:] - activity[3:].mean(axis=0))
+    assert residuals.shape == (5, 40)
+    _close(residuals[:, :][:2], activity[:2] - activity[:2].mean(axis=0))
+    _close(residuals[:, :][2:], activity[3:] - activity[3:].mean(axis=0))
+
+
+def test_a_covariance_as_a_matrix_has_a_limit(monkeypatch):
+    monkeypatch.setattr(noise_module, "MOST_UNITS", 39)
+    with pytest.raises(NeuroferError, match="inverse covariance of 40 units"):
+        shrunk_noise(RESIDUALS).precision()
 
 
 def _with(value, at=(1, 3)):

@@ -162,6 +162,43 @@ def test_a_mixture_is_tried_on_conditions_that_it_was_not_fitted_to():
     assert abs(chance.mean()) < 0.15
 
 
+def test_cross_validation_is_that_of_rsatoolbox():
+    """On the same folds, with the same fitter; theirs is of the RDMs' mean over test pairs."""
+    generator = np.random.default_rng(8)
+    components = generator.random((3, 105))
+    subjects = [1, 0.5, 0] @ components + 0.3 * generator.random((4, 105))
+    found, _ = crossvalidated_weighted(subjects, components, n_folds=3, seed=2)
+    fold = np.random.default_rng(2).permutation(np.arange(15) % 3)
+    rdms = RDMs(subjects)
+    parts = [(np.flatnonzero(fold != k).tolist(), np.flatnonzero(fold == k)) for k in range(3)]
+    train, test = (
+        [(rdms.subset_pattern("index", part[side]), np.array(part[side])) for part in parts]
+        for side in (0, 1)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = reference.crossval(
+            [ModelWeighted("m", components)],
+            rdms,
+            train,
+            test,
+            method="corr",
+            fitter=[fit_regress_nn],
+            calc_noise_ceil=False,
+        )
+    assert found.mean() == pytest.approx(expected.evaluations.mean(), abs=1e-10)
+
+
+def test_draws_of_one_condition_are_left_out():
+    """Of four conditions, one resample in 64 holds one of them only, which has no pairs."""
+    stimuli = np.array([[0, 0, 0, 0], [0, 1, 2, 3], [0, 0, 1, 1], [3, 1, 1, 2]])
+    vectors = DATA[:, *np.triu_indices(4, 1)]
+    for comparison in ("corr", "spearman", "tau-a", "cosine_cov"):
+        found = bootstrap(vectors, vectors[:1], comparison, KINDS, stimuli, stimuli % 3)
+        assert len(found["both"].evaluations) == 2
+        assert np.isfinite(found["both"].ceilings).all()
+
+
 DATA, MODELS = _simulated(8, n=4, subjects=3)
 
 

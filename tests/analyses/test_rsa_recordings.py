@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 
 from neurofer.analyses import rsa
+from neurofer.analyses.dissimilarity import upper
+from neurofer.analyses.rdm_compare import partial_similarities
 from neurofer.analyses.rsa_recordings import (
     compare_recordings,
+    compare_weighted,
+    figure,
     rdms_from_rsatoolbox,
     rdms_to_rsatoolbox,
     similarity_map,
@@ -55,7 +59,15 @@ def test_recordings_of_other_stimuli_are_named():
     ("options", "message"),
     [
         ({"models": {"a": "hed"}}, "did you mean 'head'"),
-        ({"distance": "crossnobis"}, "distance='crossnobis' is not in recordings of patterns"),
+        ({"distance": "crossnobi"}, "did you mean 'crossnobis'"),
+        ({"distance": "crossnobis"}, "takes a column of folds"),
+        ({"distance": "mahalanobis"}, "no condition was presented twice"),
+        ({"model_distance": "crossnobis"}, "model_distance='crossnobis' is not in models"),
+        ({"partial": True}, "partial=True needs nuisance"),
+        (
+            {"partial": True, "nuisance": {"i": "identity"}, "comparison": "kendall"},
+            "it has corr, spearman",
+        ),
         ({"recordings": {}}, "leaves nothing to explain"),
     ],
 )
@@ -117,6 +129,137 @@ def repeated():
 
 
 AVERAGE = ("head", "identity", "expression")
+
+
+def _noisy(repeated, seed):
+    noise = np.random.default_rng(seed).normal(size=repeated.shape)
+    return (repeated + noise).assign_attrs(repeated.attrs)
+
+
+@pytest.mark.parametrize(("distance", "folds"), [("mahalanobis", None), ("crossnobis", "session")])
+def test_subjects_are_compared_by_distances_of_trials(repeated, distance, folds):
+    """The RDMs are those of `rsa.run`, and of rsatoolbox; a model is compared without its noise."""
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.data.noise import prec_from_residuals
+    from rsatoolbox.rdm import calc_rdm
+
+    subjects = {f"s{k}": _noisy(repeated, k) for k in range(2)}
+    like = coding_units(FACES, "expression", 40, noise=0.5, seed=9)
+    found = compare_recordings(
+        subjects,
+        {"like": like, "head": "head"},
+        distance=distance,
+        folds=folds,
+        average=AVERAGE,
+        comparison="corr_cov",
+        n_bootstrap=30,
+    )
+    assert float(found["similarity"].sel(model="like")) > 0.2
+    own = {"average": AVERAGE, "folds": folds, "models": ["head"], "n_bootstrap": 20}
+    alone = rsa.run(subjects["s1"], distance=distance, **own)
+    np.testing.assert_array_equal(found["rdm"][1], alone["rdm"])
+    # An identity's name holds its head.
+    shown = [repeated[name].to_numpy() for name in ("head", *AVERAGE)]
+    condition = ["/".join(map(str, row)) for row in zip(*shown, strict=True)]
+    activity = subjects["s1"].to_numpy().astype(float)
+    residuals = activity.copy()
+    for name in set(condition):
+        rows = [k for k, other in enumerate(condition) if other == name]
+        residuals[rows] -= residuals[rows].mean(axis=0)
+    columns = {"condition": condition, "session": repeated["session"].to_numpy().tolist()}
+    rdm = calc_rdm(
+        Dataset(activity, obs_descriptors=columns),
+        method=distance,
+        descriptor="condition",
+        noise=prec_from_residuals(residuals, method="shrinkage_diag", dof=84),
+        **({"cv_descriptor": "session"} if folds else {}),
+    )
+    place = [rdm.pattern_descriptors["condition"].index(n) for n in found["stimulus"].to_numpy()]
+    expected = rdm.get_matrices()[0][np.ix_(place, place)]
+    np.testing.assert_allclose(found["rdm"][1], expected, atol=1e-10 * expected.max())
+
+
+def test_partial_similarity_is_that_of_its_vectors():
+    sessions, models = _sessions(n=3), {"identity": "identity"}
+    for comparison in ("corr", "spearman"):
+        found = compare_recordings(
+            sessions,
+            models,
+            nuisance={"h": "head"},
+            partial=True,
+            comparison=comparison,
+            n_bootstrap=30,
+        )
+        plain = compare_recordings(sessions, models | {"h": "head"}, n_bootstrap=30)
+        model, nuisance = (upper(one) for one in plain["model_rdm"].to_numpy())
+        data = np.stack([upper(one) for one in plain["rdm"].to_numpy()])
+        expected = partial_similarities(data, model, nuisance, comparison)
+        np.testing.assert_allclose(found["similarity_each"], expected, atol=1e-12)
+        assert found.attrs["comparison"] == f"partial {comparison}"
+
+
+def test_a_mixture_is_worth_more_than_its_parts():
+    models = {"expression": "expression", "head": "head", "identity": "identity"}
+    sessions = {
+        name: one + coding_units(FACES, "head", 40, noise=0.5, seed=20 + k).to_numpy()
+        for k, (name, one) in enumerate(_sessions(n=4).items())
+    }
+    for one in sessions.values():
+        one.attrs = _sessions(n=1)["s0"].attrs
+    found = compare_weighted(sessions, models, n_folds=3)
+    assert found["model"].to_numpy().tolist() == ["weighted", *models]
+    assert found["weight"].shape == (3, 3)
+    assert float(found["similarity"][0]) > float(found["similarity"][1:].max()) + 0.05
+    assert table(found)["n_subjects"].tolist() == [4] * 4
+    assert found.attrs["resampled"] == "subjects"
+    with pytest.raises(NeuroferError, match="tested over recordings and there is 1"):
+        compare_weighted({"a": sessions["s0"]}, models)
+    with pytest.raises(NeuroferError, match="rename that model"):
+        compare_weighted(sessions, {"weighted": "head"})
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_figures_say_n_tests_and_data(number):
+    result = compare_recordings(
+        _sessions(n=3), {"expression": "expression", "head": "head"}, n_bootstrap=30
+    )
+    drawn = figure({f"area {k}": result for k in range(number)})
+    title = drawn.layout.title.text
+    for words in ("n = 3 subjects", "42 stimuli", "95 %", "Holm", "noise ceiling", "(simulated)"):
+        assert words in title
+    assert sum(one.type == "bar" for one in drawn.data) == number
+    one_bin = similarity_map(coding_units(FACES, "expression", 40), ["expression"])
+    assert "n = 42" in figure({f"area {k}": one_bin for k in range(number)}).layout.title.text
+    with pytest.raises(NeuroferError, match="draw them apart"):
+        figure({"a": result, "b": one_bin})
+
+
+def test_units_that_are_missing_or_repeated_are_named():
+    recording = _sessions(n=1)["s0"]
+    missing = recording.copy()
+    missing[3, 2] = np.nan
+    twice = recording.isel(presentation=[0, 0, 1, 2, 3, 4])
+    for bad, message in ((missing, "1 of 40 units .* not finite"), (twice, "presented 2 times")):
+        for call in (
+            lambda bad=bad: compare_recordings({"a": bad}, {"head": "head"}),
+            lambda bad=bad: rsa.run(bad, models=["expression"]),
+            lambda bad=bad: similarity_map(bad, ["head"]),
+        ):
+            with pytest.raises(NeuroferError, match=message):
+                call()
+    few = recording.isel(presentation=[0, 7, 14])
+    with pytest.raises(NeuroferError, match="3 conditions are too few"):
+        compare_recordings({"a": few, "b": few}, {"head": "head"})
+
+
+def test_units_that_are_constant_count_where_they_can(repeated):
+    """A unit without variance is part of a pattern; a noise covariance has no place for it."""
+    constant = repeated.copy()
+    constant[:, 4] = 2.0
+    found = rsa.run(constant, average=AVERAGE, models=["expression"], n_bootstrap=20)
+    assert np.isfinite(found["rdm"]).all()
+    with pytest.raises(NeuroferError, match="1 units have residuals that do not vary"):
+        rsa.run(constant, average=AVERAGE, models=["expression"], distance="mahalanobis")
 
 
 @pytest.mark.parametrize(

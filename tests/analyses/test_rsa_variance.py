@@ -55,7 +55,10 @@ def test_influences_sum_to_nothing(comparison):
 
 
 def test_what_is_of_pairs_is_told_from_what_is_of_stimuli():
-    """Influences a_i + a_j + q_ij (+ those of a subject): Q is the number of pairs times var(q)."""
+    """Influences a_i + a_j + q_ij (+ those of a subject): Q is the number of pairs times var(q).
+
+    L is n (n - 1)^2 var(a), less the part 1 / (n - 1) that the mean takes with it in the estimate.
+    """
     generator = np.random.default_rng(2)
     found = []
     for _ in range(300):
@@ -63,8 +66,10 @@ def test_what_is_of_pairs_is_told_from_what_is_of_stimuli():
         own = generator.normal(size=(5, len(ROW)))
         influence = single[ROW] + single[COLUMN] + pairs + own
         found.append(variance_of_pairs(influence - influence.mean(axis=1, keepdims=True), N))
-    expected = len(ROW) * np.array([1 + 1 / 5, 1])
-    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.05)
+    pairs = len(ROW) * np.array([1 + 1 / 5, 1])
+    single = (N - 1) * (N - 2) ** 2 * 9
+    expected = [*pairs, single + 2 * pairs[0]]
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.06)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +100,10 @@ def test_under_the_null_the_correction_is_right_and_the_bootstrap_too_wide(exper
 def test_degrees_of_freedom_are_between_those_of_stimuli_and_of_both():
     subjects, models = _vectors(0, 6), _vectors(1, 2)
     found = bootstrap(subjects, models, "corr", ("stimuli",), *draws(N, 6, 50, 0))
-    assert (corrected_spread(found, subjects, models, "corr").freedom == N // 2 - 1).all()
+    freedom = corrected_spread(found, subjects, models, "corr").freedom
+    assert freedom.tolist() == [N - 1, N - 1, N // 2 - 1]
     kinds = ("both", "subjects", "stimuli")
     found = bootstrap(subjects, models, "corr", kinds, *draws(N, 6, 50, 0))
     joint = corrected_spread(found, subjects, models, "corr").freedom
-    assert ((joint >= 5) & (joint <= N // 2 - 1 + 5)).all()
+    assert ((joint >= 5) & (joint <= freedom + 5)).all()
     assert (bootstrap_spread(found, N, 6).freedom == 5).all()
