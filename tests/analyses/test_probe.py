@@ -260,12 +260,7 @@ def large():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [
-        ("probe", {"n_permutations": 9}),
-        ("probe", {"decoder": "lda"}),
-        ("probe", {"decoder": "logistic", "folds": 2}),
-        ("efficiency", {"images": [1], "draws": 1}),
-    ],
+    [("probe", {"n_permutations": 9}), ("efficiency", {"images": [1], "draws": 1})],
 )
 def test_memory_is_that_of_one_copy_of_the_site(large, name, options):
     """Beside the recording itself; one copy of it in double precision would be two."""

@@ -18,7 +18,7 @@ from neurofer.simulation.recovery.probe import (
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row.name: row for row in recover(5)}
+    return {row.name: row for row in recover(4)}
 
 
 def test_nothing_is_read_where_there_is_nothing(rows):
