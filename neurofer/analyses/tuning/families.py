@@ -24,7 +24,7 @@ FAMILIES = ("flat", "linear", "accelerating", "saturating", "v-shaped", "peaked"
 # A turn back of less than this part of the curve's range is none: fits of one direction often
 # have a small one, for example Gaussians of curves that saturate.
 LEAST_TURN = 0.1
-# Slopes that differ by less than this part are equal: rounding must not choose a family.
+# What differs by less than this part is equal: rounding must not choose a family.
 ROUNDING = 1e-9
 
 
@@ -41,9 +41,10 @@ def shape_of(x: np.ndarray, curve: np.ndarray) -> np.ndarray:
     over, under = high - ends.max(axis=0), ends.min(axis=0) - low
     slope = np.abs(np.diff(curve, axis=0)) / np.diff(x)[:, None]
     last = slope[-1] >= (1 - ROUNDING) * slope.max(axis=0)
-    turns = np.maximum(over, under) > LEAST_TURN * extent
+    turns = np.maximum(over, under) > (LEAST_TURN + ROUNDING) * extent
+    peaked = over >= under - ROUNDING * extent
     return np.select(
-        [extent <= ROUNDING * np.abs(curve).max(axis=0), turns & (over >= under), turns, last],
+        [extent <= ROUNDING * np.abs(curve).max(axis=0), turns & peaked, turns, last],
         ["flat", "peaked", "v-shaped", "accelerating"],
         "saturating",
     )

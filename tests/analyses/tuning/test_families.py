@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurofer.analyses.tuning.families import FAMILIES, families_of, family_names, shape_of
@@ -49,6 +49,7 @@ def test_slopes_are_those_of_unequal_steps():
     assert shape_of(x, (x**0.7)[:, None]).tolist() == ["saturating"]
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(-50, 50), min_size=3, max_size=7),
     st.floats(0.01, 100),

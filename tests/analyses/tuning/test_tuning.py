@@ -21,6 +21,11 @@ def norm(faces):
     return norm_referenced_units(faces, slope=2.0, intercept=0.5, exponent=2.0, noise=0.05)
 
 
+@pytest.fixture(scope="module")
+def fitted(norm):
+    return tuning.run(norm, **FAST)
+
+
 def monkeys(units=1):
     """A laboratory's table: five strengths, eight monkeys."""
     generator = np.random.default_rng(0)
@@ -32,8 +37,8 @@ def monkeys(units=1):
     return rows.assign(rate=10 + (20 + 10 * rows["cell"]) * rows["strength"] + noise)
 
 
-def test_units_are_fitted_along_their_own_expression(norm):
-    result = tuning.run(norm, **FAST)
+def test_units_are_fitted_along_their_own_expression(norm, fitted):
+    result = fitted
     assert (result["expression"] == norm["unit"].to_numpy()).all()
     assert (result["best"] == "power").all()
     values = result["value"].sel(model="power", parameter=["a", "b", "n"]).to_numpy()
@@ -72,38 +77,36 @@ def test_units_are_fitted_on_vectors_of_expressions(norm):
     assert "Change across" not in tuning.figure({"a": result, "b": result}).to_json()
 
 
-def test_the_population_is_counted_by_family_and_by_model(norm):
-    result = tuning.run(norm, **FAST)
-    table = tuning.table(result)
+def test_the_population_is_counted_by_family_and_by_model(fitted):
+    table = tuning.table(fitted)
     assert table["n"].sum() == 12
     power = table[table["model"] == "power"].iloc[0]
     accelerating = table[table["family"] == "accelerating"].iloc[0]
     assert (accelerating["model"], power["family"]) == ("any", "any")
     assert accelerating["fraction"] == power["fraction"] == 1
     assert accelerating["median_r2"] == power["median_r2"] > 0.9
-    drawn = tuning.figure({"a": result}).to_json()
+    drawn = tuning.figure({"a": fitted}).to_json()
     assert "accelerating: power" in drawn
     assert "by model" in drawn
 
 
-def test_some_units_after_others_are_all_at_once(norm, monkeypatch):
-    whole = tuning.run(norm, **FAST)
+def test_some_units_after_others_are_all_at_once(norm, fitted, monkeypatch):
     monkeypatch.setattr("neurofer.analyses.tuning.recordings.AT_ONCE", 2)
-    xr.testing.assert_allclose(whole, tuning.run(norm, **FAST))
+    xr.testing.assert_allclose(fitted, tuning.run(norm, **FAST))
 
 
-def test_units_that_cannot_be_fitted_are_counted_and_the_others_stay(norm):
+def test_units_that_cannot_be_fitted_are_counted_and_the_others_stay(norm, fitted):
     broken = norm.copy()
     broken.values[(norm["strength"] == 0).to_numpy(), 1] = np.nan
     broken.values[:, 2] = 4.0
-    whole, result = tuning.run(norm, **FAST), tuning.run(broken, **FAST)
+    result = tuning.run(broken, **FAST)
     assert result["status"].to_numpy()[1, [1, 2]].tolist() == ["not finite", "constant"]
     assert result["best"].to_numpy()[[1, 2]].tolist() == ["", "flat"]
     assert result.attrs["n_set_aside"] == 1
     assert int(result["n"].sum()) == 5
     rest = [0, 3, 4, 5]
     xr.testing.assert_identical(
-        result["value"].isel(neuroid=rest), whole["value"].isel(neuroid=rest)
+        result["value"].isel(neuroid=rest), fitted["value"].isel(neuroid=rest)
     )
     assert "1 set aside" in tuning.figure({"a": result}).to_json()
 

@@ -11,6 +11,7 @@ from neurofer.errors import NeuroferError
 from neurofer.simulation.recovery import tuning
 from neurofer.simulation.recovery.tuning import TRUTHS, Truth, confusion, figure, simulate
 
+FEWER = {name: TRUTHS[name] for name in ("flat", "sigmoid")}
 FEW = {name: TRUTHS[name] for name in ("flat", "linear", "sigmoid")}
 
 
@@ -18,14 +19,14 @@ FEW = {name: TRUTHS[name] for name in ("flat", "linear", "sigmoid")}
 def rows():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "RESAMPLES", 100)
-        return {row.name: row for row in tuning.recover(60, seed=1)}
+        return {row.name: row for row in tuning.recover(40, seed=1)}
 
 
 def test_families_are_found(rows):
-    """90 % of 60 units, less two standard errors, is 82 %."""
+    """90 % of 40 units, less two standard errors, is 80 %."""
     found = [row for name, row in rows.items() if name.startswith("tuning.family.")]
     assert len(found) == len(TRUTHS) + 3
-    assert all(row.measured >= 0.82 for row in found), [(r.name, r.measured) for r in found]
+    assert all(row.measured >= 0.8 for row in found), [(r.name, r.measured) for r in found]
     assert all(row.goal == (0.9, 1.0) for row in found)
 
 
@@ -41,14 +42,14 @@ def test_a_peak_to_peak_ratio_of_three_is_harder(rows):
 
 
 def test_parameters_are_unbiased_and_covered(rows):
-    """95 % of 60 units, less four standard errors, is 84 %; of all parameters 93 to 97 %."""
+    """95 % of 40 units, less four standard errors, is 81 %; of all parameters 93 to 97 %."""
     covered = [row for name, row in rows.items() if name.startswith("tuning.coverage.")]
     assert len(covered) == sum(len(truth.low) for truth in TRUTHS.values()) + 1
-    assert all(row.measured >= 0.84 for row in covered), [(r.name, r.measured) for r in covered]
+    assert all(row.measured >= 0.81 for row in covered), [(r.name, r.measured) for r in covered]
     assert 0.93 <= np.mean([row.measured for row in covered]) <= 0.97
     for name, row in rows.items():
         if name.startswith("tuning.median_bias."):
-            assert abs(row.measured) < 0.15, name
+            assert abs(row.measured) < 0.2, name
             assert row.low < row.measured < row.high
 
 
@@ -79,7 +80,7 @@ def test_shares_are_those_of_a_design():
 
 
 def test_a_design_is_stated_in_any_unit_and_noise_blurs_it():
-    options = {"n_units": 40, "truths": FEW, "seed": 3}
+    options = {"n_units": 30, "truths": FEWER, "seed": 3}
     parts, percent = confusion(**options), confusion([0, 25, 50, 75, 100], **options)
     xr.testing.assert_allclose(parts, percent)
     blurred = confusion(snr=0.3, n_identities=5, **options)
@@ -112,4 +113,4 @@ def test_noise_is_that_of_the_ratio(snr_of, size):
 )
 def test_what_is_no_design_is_named(options, message):
     with pytest.raises(NeuroferError, match=message):
-        confusion(n_units=2, truths=FEW, **options)
+        confusion(n_units=2, truths=FEWER, **options)
