@@ -26,7 +26,7 @@ IDENTITIES, SNR, SLOPE, GAIN_SD, ALPHA = 15, 3.0, 10.0, 0.2, 0.05
 STRENGTH, IDENTITY = np.tile(LEVELS, IDENTITIES), np.repeat(np.arange(IDENTITIES), len(LEVELS))
 POPULATION = 50  # units that are corrected together
 # Models that take a fit or a bootstrap each are simulated so many times less often.
-SLOW = 8
+SLOW = 16
 LEVEL_GOAL, COVERAGE_GOAL = (0.04, 0.06), (0.93, 0.97)
 Tuning = Callable[[np.ndarray], np.ndarray]
 
@@ -54,7 +54,7 @@ def simulated(function: Tuning, units: int, generator: np.random.Generator) -> n
 
 
 def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
-    """Yield what is found in `n` units, populations or, of slow models, an eighth of `n`."""
+    """Yield what is found in `n` units, populations or, of slow models, a sixteenth of `n`."""
     generator = np.random.default_rng(seed)
     yield from _linear(n, generator)
     yield from _corrected(n, generator)
