@@ -240,9 +240,12 @@ def kappa_figure(pairs: pd.DataFrame, results: Mapping[str, xr.Dataset]) -> Figu
 
 
 def _levels(result: xr.Dataset) -> list[str]:
-    """Return the numbers of training images; of "all" the mean number."""
-    pairs = zip(result["images"].to_numpy(), result["trained_with"].to_numpy(), strict=True)
-    return [f"all ({mean:.0f})" if images == ALL else images for images, mean in pairs]
+    """Return the numbers of training images; of "all" the mean, alone where it needs the room."""
+    names, means = result["images"].to_numpy(), result["trained_with"].to_numpy()
+    return [
+        f"all ({mean:.0f})" if name == ALL else name if mean < 0.6 * means[-1] else ""
+        for name, mean in zip(names, means, strict=True)
+    ]
 
 
 def _add_chance(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
