@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -89,20 +89,19 @@ def run(
     """
     if features not in FEATURES:
         raise unknown_choice("features", features, FEATURES)
-    read = [read_responses(recording, one) for one in _sites(recording, site)]
-    design = read_design(read[0])
-    grams, sizes = zip(*(_gram(one) for one in read), strict=True)
-    names = [one.site or EVERY for one in read]
+    read = [_read(recording, one) for one in _sites(recording, site)]
+    design = read_design(read[0].responses)
+    grams, names = [one.gram for one in read], [one.name for one in read]
     found = [
         of_site(
             design,
-            gram,
-            ROUNDING * size,
+            one.gram,
+            ROUNDING * one.size,
             differences=features == "differences",
             n_permutations=n_permutations,
             seed=seed,
         )
-        for gram, size in zip(grams, sizes, strict=True)
+        for one in read
     ]
     data = {
         name: (("site", *one.dims), np.stack([each[name].to_numpy() for each in found]))
@@ -111,7 +110,7 @@ def run(
     result = xr.Dataset(data, {"site": names, **found[0].coords})
     result = result.merge(_similarities(design, grams, names))
     result.attrs = {
-        "n_units": sum(one.activity.shape[1] for one in read),
+        "n_units": sum(len(one.responses.neuroid) for one in read),
         "n_expressions": len(design.expressions),
         "n_heads": len(design.heads),
         "interval": NO_INTERVAL if leave_one_out(design.head) is None else JACKKNIFE,
@@ -122,7 +121,7 @@ def run(
         "n_permutations": n_permutations,
         "seed": seed,
     }
-    joint = replace(read[0], site=", ".join(names))
+    joint = replace(read[0].responses, site=", ".join(names))
     return with_provenance(result, "geometry", recording, joint, options)
 
 
@@ -139,20 +138,21 @@ def compare(first: xr.DataArray, second: xr.DataArray) -> xr.Dataset:
     Raises:
         NeuroferError: the recordings are of different stimuli, or as `run`.
     """
-    read = [[read_responses(one, site) for site in _sites(one, None)] for one in (first, second)]
-    ids = [one[0].column("stimulus_id") for one in read]
+    sites, others = ([_read(one, site) for site in _sites(one, None)] for one in (first, second))
+    ids = [one[0].responses.column("stimulus_id") for one in (sites, others)]
     if not np.array_equal(ids[0], ids[1]):
         missing = len(set(ids[0].tolist()) ^ set(ids[1].tolist()))
         raise NeuroferError(
             f"the recordings show {len(ids[0])} and {len(ids[1])} stimuli, {missing} of them in "
             "one only: select the shared ones with recording.sel before CKA"
         )
-    grams, others = ([_gram(one)[0] for one in sites] for sites in read)
-    names, other_names = ([one.site or EVERY for one in sites] for sites in read)
-    design = read_design(read[0][0])
-    result = _similarities(design, grams, names, others, other_names)
+    grams, other_grams = ([one.gram for one in each] for each in (sites, others))
+    names, other_names = ([one.name for one in each] for each in (sites, others))
+    design = read_design(sites[0].responses)
+    result = _similarities(design, grams, names, other_grams, other_names)
+    result.attrs["n_units"] = sum(len(one.responses.neuroid) for one in sites)
     result.attrs["other_subject"] = str(second.attrs.get("subject", "not stated"))
-    joint = replace(read[0][0], site=", ".join(names))
+    joint = replace(sites[0].responses, site=", ".join(names))
     return with_provenance(result, "geometry.compare", first, joint, {})
 
 
@@ -206,8 +206,27 @@ def _sites(recording: xr.DataArray, site: str | Sequence[str] | None) -> list[st
     return chosen
 
 
-def _gram(responses: Responses) -> tuple[np.ndarray, float]:
-    """Return the inner products of a site's patterns, and their mean squared length."""
+class _Site(NamedTuple):
+    """A site after its units were read: who was shown what, and inner products of patterns.
+
+    Attributes:
+        responses: without activity, which may be large.
+        gram: (n, n) inner products.
+        size: mean squared length of a pattern.
+    """
+
+    responses: Responses
+    gram: np.ndarray
+    size: float
+
+    @property
+    def name(self) -> str:
+        return self.responses.site or EVERY
+
+
+def _read(recording: xr.DataArray, site: str | None) -> _Site:
+    """Read a site and keep its inner products only."""
+    responses = read_responses(recording, site)
     n = len(responses.activity)
     if n < FEWEST_FOR_CKA:
         raise NeuroferError(
@@ -219,7 +238,7 @@ def _gram(responses: Responses) -> tuple[np.ndarray, float]:
             f"no unit of site {responses.site!r} varies with the stimulus: it has no geometry; "
             "leave it out with the option site"
         )
-    return gram, size
+    return _Site(replace(responses, activity=np.empty((n, 0), np.float32)), gram, size)
 
 
 def _similarities(

@@ -319,12 +319,15 @@ def test_constant_units_count_nothing(small) -> None:  # type: ignore[no-untyped
     one, two = (geometry.run(each, **FAST) for each in (padded, fewer))
     for name in ("congruence", "participation_ratio", "alignment", "cka_debiased"):
         np.testing.assert_allclose(one[name], two[name], rtol=1e-9)
+    assert one.attrs["n_units"] == 20
 
 
 def test_recordings_of_the_same_stimuli_are_compared_in_any_order(small) -> None:  # type: ignore[no-untyped-def]
     order = np.random.default_rng(6).permutation(small.sizes["presentation"])
     result = geometry.compare(small, 2 * small.isel(presentation=order))
-    np.testing.assert_allclose(result["cka_debiased"], 1)
+    for name in ("cka", "cka_debiased", "cka_corrected"):
+        np.testing.assert_allclose(result[name], 1)
+    assert result.attrs["n_units"] == 20
     with pytest.raises(NeuroferError, match="1 of them in one only"):
         geometry.compare(small, small.isel(presentation=order[1:]))
 
