@@ -66,8 +66,9 @@ def run(
         seed: of the dealing, the draws and the resampling.
 
     Returns:
-        accuracy (site, images) in percent, with `_low`, `_high` (95 %, over identities or, where
-        they are few, series; NaN where both are too few, and `interval` says "none") and `n`;
+        accuracy (site, images) in percent, with `_low`, `_high` (95 %, as of the probe over the
+        identities tested or, where they are few, series; NaN where both are too few, and
+        `interval` says "none") and `n`;
         spread (site, images), the SD of accuracy over draws in percent; trained_with (site,
         images), the mean number of training images of a value. `images` ends with "all".
 
