@@ -18,6 +18,7 @@ COMPARISONS = (
 )  # fmt: skip
 RANKED = ("spearman", "rho-a", "kendall", "tau-a")
 TAUS = ("kendall", "tau-a")
+GRAM = ("cosine", "corr")
 WHITENED = ("cosine_cov", "corr_cov")
 PARTIAL = ("corr", "spearman")
 PLAIN = tuple(name for name in COMPARISONS if name not in WHITENED)
@@ -113,6 +114,10 @@ def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
     Lower: the mean similarity of each rater with the mean of the others; upper: with the mean of
     all. For rank comparisons the mean is over ranks. Nili et al. 2014.
     """
+    if comparison in GRAM:
+        own = compare(raters, raters, comparison)
+        low, high = linear_ceilings(own[None], np.ones((1, len(own))))[0]
+        return float(low), float(high)
     from rsatoolbox.inference import boot_noise_ceiling
     from rsatoolbox.rdm import RDMs
 
@@ -121,6 +126,30 @@ def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
         warnings.simplefilter("ignore")
         low, high = boot_noise_ceiling(RDMs(raters), method=comparison)
     return float(low), float(high)
+
+
+def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return (resamples, 2) lower and upper noise ceilings of linear comparisons.
+
+    The similarity with a pool is that with the sum of its RDMs, each of length 1, and a subject's
+    copies are left out of the others with it.
+
+    Args:
+        agreement: (resamples, subjects, subjects) similarities.
+        weights: (resamples, subjects) numbers of draws.
+    """
+    shown = weights > 0
+    products = np.einsum("rs,rst->rt", weights, agreement)
+    lengths = np.einsum("rs,rs->r", products, weights)
+    own = np.einsum("rss->rs", agreement)
+    high = products / np.sqrt(lengths)[:, None]
+    left = products - weights * own
+    rest = lengths[:, None] - 2 * weights * products + weights**2 * own
+    # One subject alone has no others, and is compared with itself.
+    alone = shown.sum(axis=1) < 2
+    low = np.where(alone[:, None], high, left / np.sqrt(np.where(shown & ~alone[:, None], rest, 1)))
+    number = shown.sum(axis=1)
+    return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
 
 
 def residuals(vectors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:

@@ -1,5 +1,9 @@
 """Representational similarity: which stimuli a population tells apart, and by what.
 
+One recording against columns of its stimuli. Several recordings (subjects, sessions) against
+models that may be recordings themselves, whitened, partial, weighted and cross-validated, with
+tests of and between models, are `rsa_recordings`; sites by time are its `similarity_map`.
+
 Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
 Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553).
 """

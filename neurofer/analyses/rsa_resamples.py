@@ -14,9 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurofer.analyses.rdm_compare import RANKED, TAUS, WHITENED, compare_present
+from neurofer.analyses.rdm_compare import (
+    GRAM,
+    RANKED,
+    TAUS,
+    WHITENED,
+    compare_present,
+    linear_ceilings,
+)
 
-GRAM = ("cosine", "corr")
 # As in rsatoolbox, a resample with fewer distinct stimuli is left out.
 FEWEST_DISTINCT = 3
 # Resamples whose quadratic forms are computed in one product.
@@ -149,32 +155,8 @@ def _gram_replicates(
         size = (int(kept.sum()), n_subjects, len(vectors))
         of, own = np.broadcast_to(of, size), np.broadcast_to(own, size[:2])
         evaluations = np.einsum("rs,rsm->rm", own, of[:, :, n_subjects:]) / n_subjects
-        found[kind] = Replicates(evaluations, _ceilings(of[:, :, :n_subjects], own))
+        found[kind] = Replicates(evaluations, linear_ceilings(of[:, :, :n_subjects], own))
     return found
-
-
-def _ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return (resamples, 2) lower and upper noise ceilings of linear comparisons.
-
-    The similarity with a pool is that with the sum of its RDMs, each of length 1, and a subject's
-    copies are left out of the others with it.
-
-    Args:
-        agreement: (resamples, subjects, subjects) similarities.
-        weights: (resamples, subjects) numbers of draws.
-    """
-    shown = weights > 0
-    products = np.einsum("rs,rst->rt", weights, agreement)
-    lengths = np.einsum("rs,rs->r", products, weights)
-    own = np.einsum("rss->rs", agreement)
-    high = products / np.sqrt(lengths)[:, None]
-    left = products - weights * own
-    rest = lengths[:, None] - 2 * weights * products + weights**2 * own
-    # One subject alone has no others, and is compared with itself.
-    alone = shown.sum(axis=1) < 2
-    low = np.where(alone[:, None], high, left / np.sqrt(np.where(shown & ~alone[:, None], rest, 1)))
-    number = shown.sum(axis=1)
-    return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 import scipy.stats
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
@@ -12,7 +14,7 @@ from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, calc_rdm, compare
 from rsatoolbox.rdm.rdms import get_categorical_rdm
 
-from neurofer.analyses import rsa
+from neurofer.analyses import noise, rsa
 from neurofer.analyses.dissimilarity import (
     WeightedSimilarity,
     bootstrap_similarities,
@@ -98,7 +100,7 @@ def test_weights_are_repetitions(seed, comparison):
         np.testing.assert_allclose(found, similarities(*repeated, comparison), atol=1e-10)
 
 
-@pytest.mark.parametrize("comparison", ["spearman", "cosine", "tau-a"])
+@pytest.mark.parametrize("comparison", ["spearman", "cosine", "corr", "tau-a"])
 def test_the_noise_ceiling_is_that_of_rsatoolbox(comparison):
     generator = np.random.default_rng(2)
     raters = generator.random(45) + 0.3 * generator.random((6, 45))
@@ -343,6 +345,31 @@ def test_the_table_has_a_row_a_model_and_the_ceiling(faces):
 def test_bad_options_are_named(recording, options, message):
     with pytest.raises(NeuroferError, match=message):
         rsa.run(recording, **({"site": "coding", "n_bootstrap": 50} | options))
+
+
+@pytest.mark.parametrize("distance", ["correlation", "crossnobis"])
+def test_a_recording_is_copied_once(distance, monkeypatch):
+    """In the order of its stimuli; what is averaged or subtracted is of a block of units."""
+    monkeypatch.setattr(noise, "BLOCK", 2**16)
+    faces = simulated_faces(strengths=(1.0,), n_identities=5)
+    first = noise_units(faces, 8000)
+    again = noise_units(faces, 8000, seed=1).assign_coords(
+        stimulus_id=("presentation", [f"{k}-2" for k in range(105)])
+    )
+    days = [
+        one.assign_coords(day=("presentation", [k] * 105)) for k, one in enumerate((first, again))
+    ]
+    recording = xr.concat(days, "presentation").assign_attrs(first.attrs)
+    options = {"models": ["expression"], "n_bootstrap": 5, "distance": distance}
+    if distance == "crossnobis":
+        options |= {"average": ["head", "identity", "expression"], "folds": "day"}
+    rsa.run(recording.isel(neuroid=slice(50)), **options)  # what is imported is no copy
+    tracemalloc.start()
+    rsa.run(recording, **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    names = recording["neuroid_id"].nbytes * 3
+    assert peak < 1.7 * recording.nbytes + names
 
 
 def test_constant_patterns_and_populations_are_named(full_strength):

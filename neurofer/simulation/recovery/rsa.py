@@ -40,7 +40,7 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
         what += f"equally good, resampling {words}"
         yield share(f"rsa.false_positives.difference.{kind}", what, p < LEVEL, GOAL)
     yield from _ceiling(max(n // 10, 2), seed)
-    distances = np.array([_crossnobis(_generator(seed, 3, "", i)) for i in range(max(n // 4, 2))])
+    distances = np.array([_crossnobis(_generator(seed, 3, "", i)) for i in range(n)])
     yield mean(
         "rsa.crossnobis.equal",
         "mean crossnobis distance of equal patterns, in noise variances per unit",
@@ -105,9 +105,9 @@ def _crossnobis(generator: np.random.Generator) -> float:
     from neurofer.analyses.dissimilarity import upper
     from neurofer.analyses.rdm import crossnobis
 
-    conditions, folds = 8, 3
+    conditions, folds, units = 8, 3, 10 * UNITS
     # All conditions have the same pattern; noise of variance 1.
-    activity = generator.normal(size=UNITS) + generator.normal(size=(conditions * folds, UNITS))
+    activity = generator.normal(size=units) + generator.normal(size=(conditions * folds, units))
     condition, fold = np.tile(np.arange(conditions), folds), np.repeat(np.arange(folds), conditions)
     return float(upper(crossnobis(activity, condition, fold)).mean())
 
