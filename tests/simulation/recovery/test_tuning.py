@@ -11,6 +11,7 @@ from neurofer.errors import NeuroferError
 from neurofer.simulation.recovery import tuning
 from neurofer.simulation.recovery.tuning import TRUTHS, Truth, confusion, figure, simulate
 
+SOME = {n: TRUTHS[n] for n in ("flat", "linear", "v-shape", "power-convex", "sigmoid")}
 FEWER = {name: TRUTHS[name] for name in ("flat", "sigmoid")}
 FEW = {name: TRUTHS[name] for name in ("flat", "linear", "sigmoid")}
 
@@ -19,13 +20,14 @@ FEW = {name: TRUTHS[name] for name in ("flat", "linear", "sigmoid")}
 def rows():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "RESAMPLES", 100)
+        patch.setattr(tuning, "TRUTHS", SOME)
         return {row.name: row for row in tuning.recover(40, seed=1)}
 
 
 def test_families_are_found(rows):
     """90 % of 40 units, less two standard errors, is 80 %."""
     found = [row for name, row in rows.items() if name.startswith("tuning.family.")]
-    assert len(found) == len(TRUTHS) + 3
+    assert len(found) == len(SOME) + 3
     assert all(row.measured >= 0.8 for row in found), [(r.name, r.measured) for r in found]
     assert all(row.goal == (0.9, 1.0) for row in found)
 
@@ -36,17 +38,17 @@ def test_five_strengths_do_not_tell_a_sigmoid_from_naka_rushton(rows):
 
 
 def test_a_peak_to_peak_ratio_of_three_is_harder(rows):
-    harder = [rows[f"tuning.family_by_range.{name}"].measured for name in TRUTHS]
-    easier = [rows[f"tuning.family.{name}"].measured for name in TRUTHS]
+    harder = [rows[f"tuning.family_by_range.{name}"].measured for name in SOME]
+    easier = [rows[f"tuning.family.{name}"].measured for name in SOME]
     assert np.mean(harder) < np.mean(easier) - 0.05
 
 
 def test_parameters_are_unbiased_and_covered(rows):
-    """95 % of 40 units, less four standard errors, is 81 %; of all parameters 93 to 97 %."""
+    """95 % of 40 units, less four standard errors, is 81 %; of all parameters 92 to 98 %."""
     covered = [row for name, row in rows.items() if name.startswith("tuning.coverage.")]
-    assert len(covered) == sum(len(truth.low) for truth in TRUTHS.values()) + 1
+    assert len(covered) == sum(len(truth.low) for truth in SOME.values()) + 1
     assert all(row.measured >= 0.81 for row in covered), [(r.name, r.measured) for r in covered]
-    assert 0.93 <= np.mean([row.measured for row in covered]) <= 0.97
+    assert 0.92 <= np.mean([row.measured for row in covered]) <= 0.98
     for name, row in rows.items():
         if name.startswith("tuning.median_bias."):
             assert abs(row.measured) < 0.2, name
