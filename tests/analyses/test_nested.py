@@ -123,6 +123,20 @@ def test_values_change_places_with_those_of_as_many_images():
     assert set(found[:, 0]) == {0, 1, 2}
 
 
+def test_errors_in_series_are_permuted_in_series():
+    """People with patterns of their own, six images each: by single images chance looks narrow."""
+    rng = np.random.default_rng(4)
+    person, label, _ = np.indices((9, 3, 6)).reshape(3, -1)
+    activity = 2 * rng.normal(size=(9, 3, 20))[person, label] + rng.normal(size=(162, 20))
+    names, gram = person.astype(str), gram_matrix(activity)
+    made = make_folds({"identity": names, "image": np.arange(162)}, "identity", folds=3)
+    spread = []
+    for domain in (names, np.arange(162)):
+        labels, _ = permuted(label, names, domain, 80, 0)
+        spread.append((nested_answers(gram, labels, made)[0] == labels).mean(axis=1).std())
+    assert spread[0] > 1.5 * spread[1]
+
+
 def test_p_is_uniform_where_there_is_nothing_to_read():
     """Rank of the observed accuracy among 19 permutations, ties broken by chance."""
     rng, made, ranks = np.random.default_rng(5), folds(), []
