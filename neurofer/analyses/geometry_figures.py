@@ -90,7 +90,7 @@ def alignment_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         for site in one["site"].to_numpy().tolist()
         for cell in [one.sel(site=site)]
     ]
-    figure, _ = grid([""], columns=1)
+    figure, _ = grid(["" if rows else "not measured"], columns=1)
     labels = [name for name, _ in rows]
     read = {key: np.array([float(cell[f"mean_{key}"]) for _, cell in rows]) for key in _ALIGNED}
     low, high = read["alignment_chance_low"], read["alignment_chance_high"]

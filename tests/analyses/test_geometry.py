@@ -289,6 +289,9 @@ def test_one_head_or_one_identity_a_head_says_what_is_missing(small) -> None:  #
     result = geometry.run(human, **FAST)
     assert "alignment" not in result
     assert "alignment: one head only" in result.attrs["not_measured"]
+    for view in ("alignment", "heads"):
+        drawn = geometry.figure({"one head": result}, view=view)
+        assert drawn.layout.annotations[0].text == "not measured"
     single = small.isel(presentation=np.flatnonzero(small["identity"].to_numpy() == "1"))
     result = geometry.run(single, **FAST)
     assert np.isfinite(result["alignment"]).all()
