@@ -19,6 +19,8 @@ from neurofer.simulation.saliency import saliency_units
 
 # What an analysis needs besides its defaults to take the recording of these tests.
 OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}
+# All models are fitted in the tests of the analysis itself.
+OPTIONS["tuning"] = {"models": ["flat", "linear", "sigmoid"]}
 OPTIONS["geometry"] = {"site": ["coding", "noise"], "n_permutations": 20}
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
 

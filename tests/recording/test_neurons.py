@@ -276,15 +276,11 @@ def test_the_analyses_take_recorded_neurons(tmp_path, stimuli):
     found = read_neurons(_written(_long(), tmp_path / "rates.csv"), stimuli)
     linear = analyse("linearity", found, site=None, n_bootstrap=50)
     assert linear.attrs["data"] == "neurons"
-    shape = analyse("tuning", found, site=None, n_bootstrap=0)
+    models = ("flat", "linear")
+    shape = analyse("tuning", found, site=None, models=models, n_folds=0, n_bootstrap=0)
     labels = TRUTH["unit"].to_numpy()
     assert (shape["expression"].to_numpy() == labels).all()  # each neuron's own, found by itself
-    values = tuning.units(shape)
-    assert len(values) == len(labels)
-    rsa = analyse("rsa", found, site=None, n_bootstrap=20)
-    assert rsa.attrs["n_units"] == 6
-    probe = analyse("probe", found, site=None, n_bootstrap=20)
-    assert float(probe["accuracy"].max()) > 0.5
+    assert len(tuning.units(shape)) == len(labels)
 
 
 def test_the_command_line_says_what_it_holds(tmp_path, stimuli, capsys, monkeypatch):
