@@ -37,7 +37,7 @@ VIEWS = ("parts", "answers", "differences", "maps")
 MOST_PICTURES = 12
 _AXIS = "Share of saliency / of what is seen"
 _LABELS, _SCALE = 64, 72  # pixels left and right of the pictures
-_STRENGTH = 0.5  # of the colour over the face
+_STRENGTH = 0.7  # of the colour over the face
 
 
 def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str]) -> Figure:

@@ -10,13 +10,13 @@ from neurofer.simulation.saliency import AREAS, saliency_units
 
 
 def test_density_and_paired_differences_are_found() -> None:
-    rows = {row.name.removeprefix("saliency."): row for row in recover("saliency", 12)}
+    rows = {row.name.removeprefix("saliency."): row for row in recover("saliency", 8)}
     for name in ("bias", "difference.bias"):
         assert rows[name].low < 0.05
         assert rows[name].high > -0.05
-    assert rows["coverage"].measured > 0.7
-    assert rows["difference.coverage"].measured > 0.7
-    assert rows["difference.false"].measured < 0.3
+    assert rows["coverage"].measured > 0.6
+    assert rows["difference.coverage"].measured > 0.6
+    assert rows["difference.false"].measured < 0.4
     assert rows["difference.width"].high < 1
     assert all(row.status in ("in", "unclear") for row in rows.values() if row.goal)
 
