@@ -280,8 +280,8 @@ def maps_figure(
 def _broken(name: str, most: int = 13) -> str:
     """Return a name in lines that fit beside a picture.
 
-    >>> _broken("VGG with CIAO, untrained")
-    'VGG with CIAO,<br>untrained'
+    >>> _broken("VGG, untrained")
+    'VGG,<br>untrained'
     """
     import textwrap
 
