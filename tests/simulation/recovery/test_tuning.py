@@ -11,7 +11,7 @@ from neurofer.errors import NeuroferError
 from neurofer.simulation.recovery import tuning
 from neurofer.simulation.recovery.tuning import TRUTHS, Truth, confusion, figure, simulate
 
-SOME = {n: TRUTHS[n] for n in ("flat", "linear", "v-shape", "power-convex", "sigmoid")}
+SOME = {n: TRUTHS[n] for n in ("flat", "linear", "power-convex", "sigmoid")}
 FEWER = {name: TRUTHS[name] for name in ("flat", "sigmoid")}
 FEW = {name: TRUTHS[name] for name in ("flat", "linear", "sigmoid")}
 
@@ -60,7 +60,7 @@ def test_exemplars_decline_off_their_axis(rows):
 
 
 def test_shares_are_those_of_a_design():
-    found = confusion(n_units=40, truths=FEW, seed=3)
+    found = confusion(n_units=40, truths=FEW, models=list(FEW), seed=3)
     for name in ("model_share", "family_share"):
         np.testing.assert_allclose(found[name].sum(axis=1), 1)
     for name in FEW:
@@ -82,7 +82,7 @@ def test_shares_are_those_of_a_design():
 
 
 def test_a_design_is_stated_in_any_unit_and_noise_blurs_it():
-    options = {"n_units": 30, "truths": FEWER, "seed": 3}
+    options = {"n_units": 30, "truths": FEWER, "models": list(FEW), "seed": 3}
     parts, percent = confusion(**options), confusion([0, 25, 50, 75, 100], **options)
     xr.testing.assert_allclose(parts, percent)
     blurred = confusion(snr=0.3, n_identities=5, **options)
