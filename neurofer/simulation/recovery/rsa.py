@@ -17,7 +17,10 @@ FEATURES, OWN = 8, 4
 RESAMPLES = 200
 LEVEL, GOAL = 0.05, (0.04, 0.06)
 KINDS = {"both": "stimuli and subjects", "stimuli": "stimuli", "subjects": "subjects"}
-DISTANCE, COMPARISON = "correlation distance", "Pearson's r"
+TESTS = {
+    "zero": "a model that no unit encodes (one-sided)",
+    "difference": "a difference of two models that are equally good",
+}
 
 
 def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
@@ -29,16 +32,20 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
     show it: there they share nothing, or two models of which one is the other with its stimuli
     exchanged.
     """
-    for kind, words in KINDS.items():
-        p = np.array([_p_zero(kind, _generator(seed, 0, kind, i), i) for i in range(n)])
-        what = f"share of experiments with p < {LEVEL} for a model that no unit encodes, by "
-        what += f"{COMPARISON} of {DISTANCE}, resampling {words}"
-        yield share(f"rsa.false_positives.zero.{kind}", what, p < LEVEL, GOAL)
-    for kind, words in KINDS.items():
-        p = np.array([_p_difference(kind, _generator(seed, 1, kind, i), i) for i in range(n)])
-        what = f"share of experiments with p < {LEVEL} for a difference of two models that are "
-        what += f"equally good, resampling {words}"
-        yield share(f"rsa.false_positives.difference.{kind}", what, p < LEVEL, GOAL)
+    for test, what in TESTS.items():
+        for kind, words in KINDS.items():
+            what_p = f"share of experiments with p < {LEVEL} for {what}, for other {words}"
+            found = [_experiment(test, kind, seed, i) for i in range(n)]
+            p = np.array([_p(one, test) for one in found])
+            yield share(f"rsa.false_positives.{test}.{kind}", what_p, p < LEVEL, GOAL)
+            if kind == "both":
+                some = range(max(n // 4, 2))
+                plain = [_experiment(test, kind, seed, i, "bootstrap") for i in some]
+                p = np.array([_p(one, test) for one in plain])
+                name = f"rsa.false_positives.{test}.{kind}.bootstrap"
+                yield share(name, f"{what_p}, with the variance of rsatoolbox", p < LEVEL)
+            if (test, kind) == ("difference", "both"):
+                yield _covered(found)
     yield from _ceiling(max(n // 10, 2), seed)
     distances = np.array([_crossnobis(_generator(seed, 3, "", i)) for i in range(n)])
     yield mean(
@@ -53,28 +60,47 @@ def _generator(seed: int, test: int, kind: str, i: int) -> np.random.Generator:
     return np.random.default_rng([seed, test, len(kind), i])
 
 
-def _p_zero(kind: str, generator: np.random.Generator, i: int) -> float:
-    shared = None if kind == "subjects" else generator.normal(size=(STIMULI, FEATURES))
-    models = {"model": _squared(generator.normal(size=(STIMULI, FEATURES)))}
-    return float(_evaluate(_subjects(generator, shared), models, kind, i)["p_zero"][0])
-
-
-def _p_difference(kind: str, generator: np.random.Generator, i: int) -> float:
-    first, second = generator.normal(size=(2, STIMULI, FEATURES // 2))
-    if kind == "subjects":
-        second = np.roll(first, STIMULI // 2, axis=0)
-    models = {"first": _squared(first), "second": _squared(second)}
-    subjects = _subjects(generator, np.hstack([first, second]))
-    return float(_evaluate(subjects, models, kind, i)["p_difference"][0, 1])
-
-
-def _evaluate(rdms: np.ndarray, models: dict[str, np.ndarray], kind: str, seed: int) -> xr.Dataset:
+def _experiment(test: str, kind: str, seed: int, i: int, variance: str = "corrected") -> xr.Dataset:
+    """Return what `evaluate_models` says of one experiment."""
     from neurofer.analyses.rsa_inference import evaluate_models
 
+    generator = _generator(seed, list(TESTS).index(test), kind, i)
+    shared: np.ndarray | None
+    if test == "zero":
+        shared = None if kind == "subjects" else generator.normal(size=(STIMULI, FEATURES))
+        models = {"model": _squared(generator.normal(size=(STIMULI, FEATURES)))}
+    else:
+        first, second = generator.normal(size=(2, STIMULI, FEATURES // 2))
+        if kind == "subjects":
+            second = np.roll(first, STIMULI // 2, axis=0)
+        models = {"first": _squared(first), "second": _squared(second)}
+        shared = np.hstack([first, second])
     # One test an experiment: there is nothing to correct for.
     return evaluate_models(
-        rdms, models, resample=kind, n_bootstrap=RESAMPLES, correction="none", seed=seed
+        _subjects(generator, shared),
+        models,
+        resample=kind,
+        n_bootstrap=RESAMPLES,
+        correction="none",
+        variance=variance,
+        seed=i,
     )
+
+
+def _p(result: xr.Dataset, test: str) -> float:
+    return float(result["p_zero"][0] if test == "zero" else result["p_difference"][0, 1])
+
+
+def _covered(found: list[xr.Dataset]) -> Recovered:
+    """Return how many intervals of the first model hold its mean over all experiments."""
+    low, value, high = (
+        np.array([float(one[f"similarity{end}"][0]) for one in found])
+        for end in ("_low", "", "_high")
+    )
+    what = f"share of 95 % intervals that hold a model's true similarity ({value.mean():.2f}), for "
+    what += f"other {KINDS['both']}"
+    truth = value.mean()
+    return share("rsa.interval.both", what, (low <= truth) & (truth <= high), (0.93, 0.97))
 
 
 def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
@@ -97,7 +123,7 @@ def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
         ("lower", "the true model's similarity less the lower noise ceiling", above),
         ("upper", "the upper noise ceiling less the true model's similarity", below),
     ):
-        what += f" (mean {COMPARISON}; above 0: the ceiling contains it)"
+        what += " (mean Pearson's r; above 0: the ceiling contains it)"
         yield mean(f"rsa.ceiling.{name}", what, np.array(values), (0.0, 0.2))
 
 
