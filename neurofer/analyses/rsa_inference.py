@@ -210,7 +210,8 @@ def tested(
     if comparison in ("cosine", "cosine_cov"):
         note = "not computed: a cosine of distances is above zero without any likeness"
         return result.assign_attrs(p_zero=note)
-    p_zero = t.sf(found / error[:n], freedom)
+    zero = freedom if spread.freedom_zero is None else spread.freedom_zero
+    p_zero = t.sf(found / error[:n], zero)
     return result.assign(
         p_zero=("model", p_zero), p_zero_corrected=("model", correct(p_zero, correction))
     )

@@ -28,10 +28,12 @@ class Spread:
     Attributes:
         total: (models + pairs,).
         freedom: (models + pairs,) degrees of freedom.
+        freedom_zero: (models,) of tests against zero; None: the same.
     """
 
     total: np.ndarray
     freedom: np.ndarray
+    freedom_zero: np.ndarray | None = None
 
 
 def bootstrap_spread(found: Mapping[str, Replicates], n_stimuli: int, n_subjects: int) -> Spread:
@@ -67,10 +69,10 @@ def corrected_spread(
 
     It is not below L + Q by analysis of variance. Where subjects are drawn also, the formula is
     that of rsatoolbox's dual bootstrap, which takes out by itself what of Q varies between
-    subjects. Subjects have as many degrees of freedom as they are, less 1, and so have stimuli for
-    a model; for a difference of models, whose variance is estimated less surely, n // 2 - 1, the
-    number of their pairs that are independent, less 1. Both together have Satterthwaite's (1946,
-    Biometrics Bulletin 2:110). That rule was chosen in simulations of 15, 25 and 60 stimuli.
+    subjects. Subjects have as many degrees of freedom as they are, less 1; n stimuli n // 2 - 1,
+    the number of their pairs that are independent, less 1, and against zero, where L is 0 and the
+    variance estimated more surely, n - 1. Both together have Satterthwaite's (1946, Biometrics
+    Bulletin 2:110). That rule was chosen in simulations of 15, 25 and 60 stimuli.
 
     Args:
         found: replicates by kind of resampling: "stimuli", and "subjects" and "both" with it.
@@ -90,17 +92,25 @@ def corrected_spread(
         n * (n - 1) / (n - 2) ** 2 * (jackknife - 2 * in_all) + in_all, jackknife / 2
     )
     over_stimuli = np.maximum(factor * np.maximum(stimuli - 2 * in_all, stimuli / 3), analysed)
-    freedom = np.where(np.arange(len(stimuli)) < len(own), n - 1.0, n // 2 - 1.0)
     if "both" not in found:
-        return Spread(over_stimuli, freedom)
+        freedom = np.full(len(stimuli), n // 2 - 1.0)
+        return Spread(over_stimuli, freedom, np.full(len(own), n - 1.0))
     share = len(subjects) / (len(subjects) - 1)
     people, both = _variances(found["subjects"]), _variances(found["both"])
     total = share * people + factor * (stimuli - 2 * in_common)
     total -= share * factor * (both - people - stimuli)
     total = np.minimum(np.maximum(total, np.maximum(share * people, over_stimuli)), both)
-    rest = np.maximum(total - share * people, 0)
-    squares = (share * people) ** 2 / (len(subjects) - 1) + rest**2 / freedom
-    return Spread(total, np.divide(total**2, squares, out=freedom, where=squares > 0))
+    of_people = share * people
+    freedom = _satterthwaite(total, of_people, len(subjects) - 1, n // 2 - 1)
+    against_zero = _satterthwaite(total, of_people, len(subjects) - 1, n - 1)[: len(own)]
+    return Spread(total, freedom, against_zero)
+
+
+def _satterthwaite(total: np.ndarray, part: np.ndarray, first: int, second: int) -> np.ndarray:
+    """Return the freedom of sums of variances of which a part has `first` and the rest `second`."""
+    rest = np.maximum(total - part, 0)
+    squares = part**2 / first + rest**2 / second
+    return np.divide(total**2, squares, out=np.full(len(total), float(second)), where=squares > 0)
 
 
 def variance_of_pairs(influence: np.ndarray, n: int) -> tuple[float, float, float]:

@@ -100,10 +100,12 @@ def test_under_the_null_the_correction_is_right_and_the_bootstrap_too_wide(exper
 def test_degrees_of_freedom_are_between_those_of_stimuli_and_of_both():
     subjects, models = _vectors(0, 6), _vectors(1, 2)
     found = bootstrap(subjects, models, "corr", ("stimuli",), *draws(N, 6, 50, 0))
-    freedom = corrected_spread(found, subjects, models, "corr").freedom
-    assert freedom.tolist() == [N - 1, N - 1, N // 2 - 1]
+    spread = corrected_spread(found, subjects, models, "corr")
+    assert spread.freedom.tolist() == [N // 2 - 1] * 3
+    assert spread.freedom_zero.tolist() == [N - 1] * 2
     kinds = ("both", "subjects", "stimuli")
     found = bootstrap(subjects, models, "corr", kinds, *draws(N, 6, 50, 0))
-    joint = corrected_spread(found, subjects, models, "corr").freedom
-    assert ((joint >= 5) & (joint <= freedom + 5)).all()
+    joint = corrected_spread(found, subjects, models, "corr")
+    assert ((joint.freedom >= 5) & (joint.freedom <= N // 2 - 1 + 5)).all()
+    assert (joint.freedom_zero >= joint.freedom[:2]).all()
     assert (bootstrap_spread(found, N, 6).freedom == 5).all()
