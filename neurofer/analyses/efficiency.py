@@ -25,7 +25,7 @@ from neurofer.analyses.folds import (
 )
 from neurofer.analyses.inputs import ALL, Responses, read_responses
 from neurofer.analyses.nested import RIDGE, grid, nested_answers
-from neurofer.analyses.probe_summary import numbered, target_values
+from neurofer.analyses.probe_summary import numbered, target_values, widened
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.ridge import gram_matrix
@@ -88,7 +88,7 @@ def run(
         for level in levels
     ]
     per_value = np.mean([np.bincount(labels[fold.training]).mean() for fold in made])
-    result = _summarise(responses, correct, levels, float(per_value), n_bootstrap, seed)
+    result = _summarise(responses, correct, levels, float(per_value), n_bootstrap, seed, made)
     result.attrs.update(
         chance=100 / len(names), n_tested=len(labels), draws=draws, target=target, by=by
     )
@@ -174,6 +174,7 @@ def _summarise(
     per_value: float,
     n_bootstrap: int,
     seed: int,
+    folds: list[Fold],
 ) -> xr.Dataset:
     cells = []
     for one in correct:
@@ -182,6 +183,7 @@ def _summarise(
             np.nanmean, mean, responses.column("head"), responses.identity, responses.series,
             n_bootstrap=n_bootstrap, seed=seed,
         )  # fmt: skip
+        interval = widened(interval, float(mean.mean()), folds)
         spread = one.mean(axis=1).std(ddof=1) if len(one) > 1 else 0.0
         cells.append((mean.mean(), interval.low, interval.high, spread, interval.method))
     value, low, high, spread, method = zip(*cells, strict=True)

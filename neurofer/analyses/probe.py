@@ -75,12 +75,11 @@ def run(
         accuracy (site, view), accuracy_by_category (site, category), accuracy_by_fold (site, fold),
         the first two with the entry "all", in percent, with `_low`, `_high`, `_n` or `n` and
         `_interval` or `interval`; confusion (site, shown_category, answer); shown (presentation);
-        answered (site, presentation); penalty (site, fold), NaN for "argmax". Intervals are 95 %
-        over the identities tested, by the decoders as trained: that other people would train others
-        is not in them. In simulations of 20 people, read to 23 to 76 %, they held the accuracy in
-        all people in 90 to 94 %. With permutations: chance (site), their mean, `_low` and `_high`
-        (their central 95 %), p (site). `attrs["chance"]` is 100 / the number of values shown;
-        `permuted` says what was shuffled, `shares` what training and test have in common.
+        answered (site, presentation); penalty (site, fold), NaN for "argmax". Intervals are 95 %,
+        over the identities tested, and widened for those trained on (`probe_summary.widened`).
+        With permutations: chance (site), their mean, `_low` and `_high` (their central 95 %), p
+        (site). `attrs["chance"]` is 100 / the number of values shown; `permuted` says what was
+        shuffled, `shares` what training and test have in common.
 
     Raises:
         NeuroferError: an unknown column, site or decoder; fewer than two groups or values; a value
@@ -186,10 +185,10 @@ def _probed(
     fold_of = np.empty(len(labels), dtype=np.int64)
     for k, fold in enumerate(made):
         fold_of[fold.tested] = k
-    result = summarise(responses, target, values, names[answers[0]], n_bootstrap, seed)
+    result = summarise(responses, target, values, names[answers[0]], n_bootstrap, seed, made)
     held_out = {fold.name: fold_of == k for k, fold in enumerate(made)}
     result = result.assign_coords(fold=list(held_out))
-    result.update(accuracies("fold", held_out, result, responses, n_bootstrap, seed))
+    result.update(accuracies("fold", held_out, result, responses, n_bootstrap, seed, made))
     result["penalty"] = ("fold", penalties[0])
     if n_permutations:
         result.update(
@@ -215,10 +214,10 @@ def _argmax(responses: Responses, target: str, n_bootstrap: int, seed: int) -> x
         )
     values = target_values(responses, target, joined=False)
     answers = largest_unit(responses.activity[:, labelled], responses.unit[labelled])
-    result = summarise(responses, target, values, answers, n_bootstrap, seed)
+    result = summarise(responses, target, values, answers, n_bootstrap, seed, [])
     result = result.assign_coords(fold=[ALL])
     everything = {ALL: np.ones(len(values), bool)}
-    result.update(accuracies("fold", everything, result, responses, n_bootstrap, seed))
+    result.update(accuracies("fold", everything, result, responses, n_bootstrap, seed, []))
     result["penalty"] = ("fold", np.full(1, np.nan))
     return result.assign_attrs(by="", tuned_by="", permuted="", shares="")
 

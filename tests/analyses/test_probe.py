@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 
 from neurofer.analyses import ANALYSES, analyse, probe
-from neurofer.analyses.folds import deal
+from neurofer.analyses.folds import Fold, deal
+from neurofer.analyses.probe_summary import widened
+from neurofer.analyses.statistics import Interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, noise_units, simulated_faces
 from neurofer.stimuli.table import EXPRESSIONS
@@ -82,6 +84,25 @@ def test_results_count_what_was_answered(recording):
     )
     assert result["view"].values.tolist() == ["half-left", "frontal", "all"]
     assert int(result["n"].sel(view="frontal")) == recording.sizes["presentation"] // 2
+
+
+def test_intervals_are_widened_for_who_is_trained_on(recording):
+    """By the square root of 1 + 1 / 4 in five folds, and not where nothing is fitted."""
+    everyone = np.arange(40)
+    folds = [
+        Fold(str(k), everyone[everyone % 5 != k], everyone[everyone % 5 == k], everyone, "identity")
+        for k in range(5)
+    ]
+    found = widened(Interval(0.5, 0.9, "bootstrap"), 0.8, folds)
+    assert found.low == pytest.approx(0.8 - 0.3 * np.sqrt(1.25))
+    assert found.high == pytest.approx(0.8 + 0.1 * np.sqrt(1.25))
+    assert found.method == "bootstrap, and training"
+    assert widened(Interval(0.5, 0.99, "bootstrap"), 0.9, folds).high == 1
+    assert widened(Interval(0.5, 0.9, "bootstrap"), 0.8, []) == (0.5, 0.9, "bootstrap")
+    nothing = Interval(np.nan, np.nan, "none")
+    assert widened(nothing, 0.8, folds) is nothing
+    fitted = analyse("probe", recording, site="coding", n_bootstrap=30)
+    assert str(fitted["interval"].values[0, -1]).endswith(", and training")
 
 
 def test_labelled_units_answer_without_being_fitted(recording):
