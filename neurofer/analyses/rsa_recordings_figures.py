@@ -124,7 +124,7 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
     models = result["model"].to_numpy().astype(str).tolist()
     at = {"row": place[0], "col": place[1]}
     value, low, high = (result[f"similarity{s}"].to_numpy() for s in ("", "_low", "_high"))
-    each = result["similarity_each"].transpose("subject", "model").to_numpy()
+    each = result["similarity_each"].to_numpy()
     positions = np.arange(len(models))
     figure.add_bar(
         x=positions,
@@ -135,16 +135,7 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
         hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
         **at,
     )
-    shift = np.linspace(-0.16, 0.16, len(each)) if len(each) > 1 else np.array([0.16])
-    figure.add_scatter(
-        x=(positions[None] + shift[:, None]).ravel(),
-        y=each.ravel(),
-        mode="markers",
-        marker={"color": PALE, "size": 6, "line": {"color": DOT, "width": 1}},
-        text=np.repeat(result["subject"].to_numpy().astype(str), len(models)),
-        hovertemplate="%{text}: %{y:.3f}<extra></extra>",
-        **at,
-    )
+    _add_subjects(figure, result, at)
     end = float(np.nanmax([value.max(), np.nanmax(high), each.max()]))
     if "noise_ceiling_low" in result:
         ends = [float(result[f"noise_ceiling_{end}"]) for end in ("low", "high")]
@@ -154,6 +145,35 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
         end = max(end, ends[1])
     step = 0.07 * (end - min(_least(result), 0.0))
     _add_stars(figure, result, end + 0.5 * step, at)
+    number = _add_brackets(figure, result, end, step, at)
+    figure.update_xaxes(
+        tickvals=positions.tolist(),
+        ticktext=models,
+        tickangle=0 if max(map(len, models)) * len(models) < 60 else -30,
+        range=[-0.6, len(models) - 0.4],
+        **at,
+    )
+    return end + (2.3 + number) * step
+
+
+def _add_subjects(figure: Figure, result: xr.Dataset, at: Mapping[str, int]) -> None:
+    each = result["similarity_each"].transpose("subject", "model").to_numpy()
+    shift = np.linspace(-0.16, 0.16, len(each)) if len(each) > 1 else np.array([0.16])
+    figure.add_scatter(
+        x=(np.arange(each.shape[1])[None] + shift[:, None]).ravel(),
+        y=each.ravel(),
+        mode="markers",
+        marker={"color": PALE, "size": 6, "line": {"color": DOT, "width": 1}},
+        text=np.repeat(result["subject"].to_numpy().astype(str), each.shape[1]),
+        hovertemplate="%{text}: %{y:.3f}<extra></extra>",
+        **at,
+    )
+
+
+def _add_brackets(
+    figure: Figure, result: xr.Dataset, end: float, step: float, at: Mapping[str, int]
+) -> int:
+    """Add a bracket over every two models that differ, the narrow ones below; return how many."""
     shown = sorted(_differences(result))[:MOST_BRACKETS]
     for k, (_, i, j) in enumerate(sorted(shown, key=lambda one: one[2] - one[1])):
         y = end + (2.1 + k) * step
@@ -165,14 +185,7 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
             hoverinfo="skip",
             **at,
         )
-    figure.update_xaxes(
-        tickvals=positions.tolist(),
-        ticktext=models,
-        tickangle=0 if max(map(len, models)) * len(models) < 60 else -30,
-        range=[-0.6, len(models) - 0.4],
-        **at,
-    )
-    return end + (2.3 + len(shown)) * step
+    return len(shown)
 
 
 def _ticks(low: float, top: float) -> list[float]:
