@@ -33,8 +33,8 @@ PERMUTATIONS = 39  # the least two of forty are 5 %
 def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
     """Yield what probes and error consistency find in `n` simulated recordings of each kind."""
     yield from _nothing_to_read(n, seed)
-    yield from _coverage(n, seed, "clear", 0.8)
-    yield from _coverage(max(n // 2, 2), seed, "faint", 0.3)
+    for name, code in (("clear", 0.8), ("faint", 0.3)):
+        yield from _coverage(max(n // 2, 2), seed, name, code)
     yield from _leaks(max(n // 5, 2), seed)
     yield from _consistency(n, seed)
 
