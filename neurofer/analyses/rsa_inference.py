@@ -89,7 +89,7 @@ def evaluate_models(
         spread = corrected_spread(found, subjects, predictions, comparison)
     else:
         spread = bootstrap_spread(found, n, len(subjects))
-    result = tested(names, each, spread, comparison, correction)
+    result = evaluated(names, each, spread, comparison, correction)
     result = result.assign(n_subjects=len(subjects), n_stimuli=n)
     result.attrs.update(
         comparison=comparison,
@@ -168,7 +168,7 @@ def _vectors(
     return list(models), rdms[:, pairs[0], pairs[1]], predictions
 
 
-def tested(
+def evaluated(
     names: list[str], each: np.ndarray, spread: Spread, comparison: str, correction: str
 ) -> xr.Dataset:
     """Return means over subjects with intervals, and t tests against zero and between models.

@@ -25,7 +25,7 @@ from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS
 from neurofer.analyses.rdm_compare import PARTIAL, ranks, residuals
 from neurofer.analyses.rdm_recorded import OF_TRIALS, recorded_rdm
 from neurofer.analyses.rsa_exchange import rdms_from_rsatoolbox, rdms_to_rsatoolbox
-from neurofer.analyses.rsa_inference import evaluate_models, tested
+from neurofer.analyses.rsa_inference import evaluate_models, evaluated
 from neurofer.analyses.rsa_map import similarity_map
 from neurofer.analyses.rsa_models import crossvalidated_weighted
 from neurofer.analyses.rsa_variance import subjects_spread
@@ -172,7 +172,9 @@ def compare_weighted(
         for one in components
     ]
     each = np.stack([each, *(found for found, _ in alone)], axis=1)
-    result = tested([WEIGHTED, *read.models], each, subjects_spread(each), comparison, correction)
+    result = evaluated(
+        [WEIGHTED, *read.models], each, subjects_spread(each), comparison, correction
+    )
     result["weight"] = (("fold", "component"), weights)
     result = result.assign(n_subjects=len(data), n_stimuli=len(read.conditions))
     result = result.assign_coords(component=list(read.models))
