@@ -15,7 +15,7 @@ CLASSES = 7
 
 def benchmarks() -> list[dict[str, Any]]:
     """Return the rows of this file."""
-    return [ridge(), memory("probe")]
+    return [ridge(), memory("probe", {"ridge": {}})]
 
 
 def ridge(units: tuple[int, ...] = UNITS, rounds: int = 1) -> dict[str, Any]:

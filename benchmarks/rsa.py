@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _memory import row as memory_row
 from _turns import interleaved
 
 CONDITIONS, UNITS, FOLDS = 420, 25_000, 2
 SUBJECTS, MODELS = 10, 5
 RESAMPLES, TIMED = 512, 2
-# A recording of 1.5 GiB, and what its analysis may take in all, the recording included.
-PRESENTATIONS, MANY_UNITS, BUDGET = 2000, 200_000, 6.0
 
 
 def benchmarks() -> list[dict[str, Any]]:
@@ -115,70 +111,12 @@ def dual_bootstrap(
     return _row("rsa.dual_bootstrap", seconds, 50, note)
 
 
-def memory(
-    presentations: int = PRESENTATIONS, units: int = MANY_UNITS, budget: float = BUDGET
-) -> dict[str, Any]:
-    """Return `rsa.memory`: the budget over the greatest memory of `rsa.run` in a fresh process.
-
-    The recording is float32 and made there, and counts with the rest of the process.
-    """
-    peaks = {}
-    for distance in ("correlation", "crossnobis"):
-        command = [sys.executable, __file__, distance, str(presentations), str(units)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks[distance] = float(done.stdout)
-    peak = max(peaks.values())
-    parts = ", ".join(f"{name} {value:.2f}" for name, value in peaks.items())
-    size = presentations * units * 4 / 2**30
-    return {
-        "id": "rsa.memory",
-        "ours": peak,
-        "peer": budget,
-        "ratio": budget / peak,
-        "goal": 1,
-        "unit": "GiB",
-        "note": f"{presentations:,} x {units:,} float32 ({size:.2f} GiB): {parts}; the peer is "
-        "the budget",
-    }
-
-
-def peak_memory(distance: str, presentations: int, units: int) -> float:
-    """Return this process's greatest memory in GiB after `rsa.run` on noise."""
-    from neurofer.analyses import rsa
-
-    options: dict[str, Any] = {"models": ["expression"], "n_bootstrap": 20}
-    if distance == "crossnobis":
-        options |= {"average": ["head", "identity", "expression"], "folds": "session"}
-    rsa.run(_noise(presentations, units), distance=distance, **options)
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Unlike getrusage's, it is not that of the process which started this one.
-        (line,) = [one for one in status.read_text().splitlines() if one.startswith("VmHWM")]
-        return int(line.split()[1]) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
-
-
-def _noise(presentations: int, units: int) -> Any:
-    """Return a recording of noise: two sessions of ten expressions of as many identities as fit."""
-    import xarray as xr
-
-    activity = np.random.default_rng(3).standard_normal((presentations, units), np.float32)
-    k = np.arange(presentations)
-    columns = {
-        "stimulus_id": [f"face-{i:05d}" for i in k],
-        "head": ["human" if i // 20 % 2 else "monkey" for i in k],
-        "identity": [f"{i // 20}" for i in k],
-        "expression": [f"expression {i // 2 % 10}" for i in k],
-        "session": [f"day {i % 2}" for i in k],
-        "strength": np.ones(presentations),
-    }
-    return xr.DataArray(
-        activity,
-        dims=("presentation", "neuroid"),
-        coords={name: ("presentation", values) for name, values in columns.items()},
-    )
+def memory() -> dict[str, Any]:
+    """Return `rsa.memory`: of the default distance, and of the one that takes trials and folds."""
+    shared: dict[str, Any] = {"models": ["expression"], "n_bootstrap": 20}
+    trials = {"average": ["head", "identity", "expression"], "folds": "session"}
+    crossnobis = {"distance": "crossnobis", **trials, **shared}
+    return memory_row("rsa", {"correlation": shared, "crossnobis": crossnobis})
 
 
 def _seconds(function: Callable[[], None]) -> float:
@@ -197,7 +135,3 @@ def _row(name: str, seconds: list[float], goal: float, note: str) -> dict[str, A
     unit = "resamples/s" if "bootstrap" in name else "RDMs/s"
     numbers = {"ours": ours, "peer": peer, "ratio": ours / peer, "goal": goal}
     return {"id": name, **numbers, "unit": unit, "note": note}
-
-
-if __name__ == "__main__":
-    print(peak_memory(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

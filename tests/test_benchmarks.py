@@ -39,3 +39,15 @@ def test_brain_scores_wrapper_records_the_same(module: ModuleType) -> None:
     assert "24,576 units, equal to " in row["note"]
     assert float(row["note"].split()[-1]) < 1e-3
     assert row["ratio"] > 0
+
+
+@pytest.mark.parametrize("module", ["_memory"], indirect=True)
+def test_the_recording_whose_memory_is_measured_goes_through_probe_and_rsa(
+    module: ModuleType,
+) -> None:
+    from neurofer.analyses import analyse
+
+    recording = module._recording(60, 40)
+    assert analyse("probe", recording, folds=3)["accuracy"].notnull().all()
+    trials = {"average": ["head", "identity", "expression"], "folds": "session"}
+    assert analyse("rsa", recording, distance="crossnobis", models=["expression"], **trials)

@@ -11,7 +11,7 @@ import xarray as xr
 from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.anova import anova_lm
 
-from neurofer.analyses import linearity, unit_status
+from neurofer.analyses import linearity
 from neurofer.analyses.linearity_mixed import AT_BOUND, UNSURE, _said, mixed_model
 from neurofer.analyses.linearity_models import (
     curvature_test,
@@ -21,7 +21,6 @@ from neurofer.analyses.linearity_models import (
     norm_index,
 )
 from neurofer.analyses.linearity_population import mixed_table, unit_table, verdict_table
-from neurofer.analyses.tuning import fitting
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, norm_referenced_units, simulated_faces
 
@@ -175,11 +174,6 @@ def test_units_that_cannot_be_tested_say_so():
     assert found["status"].tolist() == ["constant", "too few levels"]
     assert found["verdict"].tolist() == ["flat", "not testable"]
     assert np.isnan(found["curvature_p"]).all()
-
-
-def test_units_are_described_in_the_words_of_tuning_curves():
-    own = (unit_status.OK, unit_status.NOT_FINITE, unit_status.IS_CONSTANT, unit_status.FEW_LEVELS)
-    assert own == (fitting.OK, fitting.NOT_FINITE, fitting.IS_CONSTANT, fitting.FEW_LEVELS)
 
 
 def _population(seed=0):

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurofer.analyses.linearity import CONSTANT
 from neurofer.analyses.tuning.models import MODELS, Model, choose
 from neurofer.analyses.tuning.poisson import solve_poisson
 from neurofer.analyses.tuning.solve import Solution, solve
+from neurofer.analyses.unit_status import CONSTANT, FEW_LEVELS, IS_CONSTANT, NOT_FINITE, OK
 from neurofer.errors import NeuroferError, unknown_choice
 
 LIKELIHOODS = ("gaussian", "poisson")
 CRITERIA = ("bic", "aicc", "aic", "cv")
-OK, NOT_FINITE, IS_CONSTANT = "ok", "not finite", "constant"
-NEGATIVE, FEW_LEVELS = "negative", "too few levels"
+NEGATIVE = "negative"
 # Residuals of less than this part of the sum of squares are rounding; models share the floor.
 ROUNDING = 1e-24
 # A value within this part of its range from an end is at the end.
