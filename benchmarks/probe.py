@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from _memory import row as memory
-from _turns import interleaved
+from _turns import around
 
 PEOPLE, IMAGES = 30, 14  # 420 presentations
 UNITS = (25_000, 12_500)
@@ -18,7 +18,7 @@ def benchmarks() -> list[dict[str, Any]]:
     return [ridge(), memory("probe", {"ridge": {}})]
 
 
-def ridge(units: tuple[int, ...] = UNITS, rounds: int = 1) -> dict[str, Any]:
+def ridge(units: tuple[int, ...] = UNITS) -> dict[str, Any]:
     """Return `probe.ridge`: probes a second, each one layer, fold, part and penalty fitted.
 
     Both sides choose the penalty of each of five folds by three parts of its training people, among
@@ -44,7 +44,7 @@ def ridge(units: tuple[int, ...] = UNITS, rounds: int = 1) -> dict[str, Any]:
     def peer() -> None:
         found["peer"] = np.array([_peer(x, labels, folds, PENALTIES) for x in layers])
 
-    seconds = interleaved(rounds, ours, peer)
+    seconds = around(ours, peer)
     fits = len(units) * len(folds) * (3 * len(PENALTIES) + 1)
     same = float((found["ours"] == found["peer"]).mean())
     speeds = [fits / s for s in seconds]

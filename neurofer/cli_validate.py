@@ -51,7 +51,7 @@ def validate(
 
 def _line(row: Recovered) -> str:
     interval = f"({row.low:.3g} to {row.high:.3g})"
-    return f"  {row.name:<44} {row.measured:>7.3g} {interval:<20} {_goal(row):<14} {row.status}"
+    return f"  {row.name:<44} {row.measured:>9.3g} {interval:<24} {_goal(row):<14} {row.status}"
 
 
 def _goal(row: Recovered) -> str:
