@@ -58,7 +58,7 @@ class _Images(NamedTuple):
 def run(
     recording: xr.DataArray,
     *,
-    site: str | Sequence[str] = "saliency",
+    site: str | Sequence[str] | None = "saliency",
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -86,7 +86,7 @@ def run(
     Raises:
         NeuroferError: the site holds no saliency, or every map is 0 everywhere.
     """
-    sites = (site,) if isinstance(site, str) else tuple(site)
+    sites = (site,) if isinstance(site, str) else tuple(site or ())
     of_parts = [name for name in sites if not name.endswith("-map")]
     if len(of_parts) != 1 or len(sites) > 2:
         raise NeuroferError(

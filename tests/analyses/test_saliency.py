@@ -117,6 +117,7 @@ def test_a_network_that_names_no_expressions_has_all_answers_only(saliency: xr.D
         ("coding", "site 'coding' has no units share of .*holds no saliency"),
         ("saliency-map", "name one site of saliency"),
         (["saliency", "coding"], "name one site of saliency"),
+        (None, "site=None; name one site of saliency"),
         ("salience", "site='salience' is not in the recording.*did you mean 'saliency'"),
     ],
 )
