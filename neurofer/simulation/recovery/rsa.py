@@ -10,7 +10,7 @@ import xarray as xr
 from neurofer.simulation.recovery import Recovered, mean, share
 
 SUMMARY = "subjects' populations that do not encode a model, or two alike: how often tests reject"
-DEFAULT_N = 2000
+DEFAULT_N = 6000
 # Of a poster: 24 faces, ten subjects of 40 units each.
 STIMULI, SUBJECTS, UNITS = 24, 10, 40
 FEATURES, OWN = 8, 4
