@@ -8,6 +8,7 @@ them to. Vectors hold the n (n - 1) / 2 dissimilarities above the diagonal, row 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -152,11 +153,14 @@ def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
 
 
-def residuals(vectors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+def residuals(
+    vectors: np.ndarray, nuisance: np.ndarray, names: Sequence[str] | None = None
+) -> np.ndarray:
     """Return what is left of (a, pairs) after linear regression on (k, pairs) and a constant.
 
     Raises:
-        NeuroferError: nothing is left of a vector: the nuisance explains it wholly.
+        NeuroferError: nothing is left of a vector, which is named by `names`, or by its number:
+            the nuisance explains it wholly.
     """
     vectors = np.atleast_2d(np.asarray(vectors, np.float64))
     nuisance = np.atleast_2d(np.asarray(nuisance, np.float64))
@@ -166,9 +170,11 @@ def residuals(vectors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     spread = vectors - vectors.mean(axis=1, keepdims=True)
     explained = np.einsum("ij,ij->i", left, left) <= 1e-20 * np.einsum("ij,ij->i", spread, spread)
     if explained.any():
+        first = int(np.argmax(explained))
+        who = f"number {first} of {len(vectors)} RDMs" if names is None else repr(names[first])
         raise NeuroferError(
-            f"number {int(np.argmax(explained))} of {len(vectors)} RDMs is a linear function of "
-            "the nuisance, so that nothing of it is left to compare: leave out one of them"
+            f"{who} is a linear function of the nuisance, so that nothing of it is left to "
+            "compare: leave it out, or that of the nuisance which is the same"
         )
     return left
 

@@ -239,7 +239,7 @@ def _controlled(
             choices = [c for c in conditions.columns.drop("name") if c not in vectors]
             raise unknown_choice("control", column, choices, "the conditions beside the models")
     nuisance = [upper(model_dissimilarities(column_values(conditions, c))) for c in control]
-    left = residuals(np.stack(list(vectors.values())), np.stack(nuisance))
+    left = residuals(np.stack(list(vectors.values())), np.stack(nuisance), list(vectors))
     return dict(zip(vectors, left, strict=True))
 
 

@@ -293,7 +293,7 @@ def _less_nuisance(
         comparison = "corr"
     else:
         data = read.rdms
-    left = residuals(sides[1], sides[2])
+    left = residuals(sides[1], sides[2], list(read.models))
     return data, {n: square(one) for n, one in zip(read.models, left, strict=True)}, comparison
 
 

@@ -48,6 +48,12 @@ def test_a_nuisance_takes_its_part_of_a_model():
     assert less.attrs["nuisance"] == "h"
 
 
+def test_a_model_that_the_nuisance_explains_wholly_is_named():
+    models = {"expression": "expression", "heads": "head"}
+    with pytest.raises(NeuroferError, match="'heads' is a linear function of the nuisance"):
+        compare_recordings(_sessions(n=2), models, nuisance={"h": "head"}, n_bootstrap=50)
+
+
 def test_recordings_of_other_stimuli_are_named():
     sessions = _sessions(n=2)
     sessions["s1"] = sessions["s1"].isel(presentation=slice(1, None))
