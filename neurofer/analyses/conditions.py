@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from neurofer.analyses.dissimilarity import model_dissimilarities
 from neurofer.analyses.inputs import (
     Responses,
     joined,
@@ -95,6 +96,19 @@ def column_values(table: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as numbers or, if it holds anything else, as strings (`<U`)."""
     values = table[column].to_numpy()
     return values if values.dtype.kind in "iuf" else values.astype(str)
+
+
+def column_model(
+    conditions: pd.DataFrame, column: str, where: str = "the conditions"
+) -> np.ndarray:
+    """Return the (n, n) dissimilarities of the model that a column of the conditions makes.
+
+    Raises:
+        NeuroferError: there is no such column in `where`.
+    """
+    if column not in conditions or column == "name":
+        raise unknown_choice("model", column, conditions.columns.drop("name"), where)
+    return model_dissimilarities(column_values(conditions, column))
 
 
 def _written(values: pd.Series) -> np.ndarray:

@@ -17,7 +17,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import column_values, identity_patterns, make_conditions
+from neurofer.analyses.conditions import (
+    column_model,
+    column_values,
+    identity_patterns,
+    make_conditions,
+)
 from neurofer.analyses.dissimilarity import (
     bootstrap_similarities,
     model_dissimilarities,
@@ -217,9 +222,7 @@ def _model_vectors(
         raise NeuroferError("models=() leaves nothing to compare with: name at least one column")
     vectors = {}
     for model in models:
-        if model not in conditions or model == "name":
-            raise unknown_choice("model", model, conditions.columns.drop("name"), "the conditions")
-        vectors[model] = upper(model_dissimilarities(column_values(conditions, model)))
+        vectors[model] = upper(column_model(conditions, model))
         if np.ptp(vectors[model]) == 0:
             raise NeuroferError(
                 f"model {model!r} is constant over the {len(conditions)} conditions, so that "
@@ -337,9 +340,7 @@ def _within_identities(
         "similarity_within_n": len(raters),
     }
     vectors = {
-        model: upper(model_dissimilarities(column_values(conditions, model)))
-        for model in models
-        if model in conditions
+        model: upper(column_model(conditions, model)) for model in models if model in conditions
     }
     vectors = {model: vector for model, vector in vectors.items() if np.ptp(vector) > 0}
     if vectors:

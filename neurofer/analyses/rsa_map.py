@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import column_values, make_conditions
-from neurofer.analyses.dissimilarity import model_dissimilarities, upper
+from neurofer.analyses.conditions import column_model, make_conditions
+from neurofer.analyses.dissimilarity import upper
 from neurofer.analyses.inputs import read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS, dissimilarities
@@ -88,9 +88,4 @@ def _map_models(
 ) -> dict[str, np.ndarray]:
     if isinstance(models, Mapping):
         return {name: upper(np.asarray(model)) for name, model in models.items()}
-    found = {}
-    for name in models:
-        if name not in conditions or name == "name":
-            raise unknown_choice("model", name, conditions.columns.drop("name"), "the conditions")
-        found[name] = upper(model_dissimilarities(column_values(conditions, name)))
-    return found
+    return {name: upper(column_model(conditions, name)) for name in models}

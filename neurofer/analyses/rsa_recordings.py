@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import column_values, make_conditions
-from neurofer.analyses.dissimilarity import model_dissimilarities, square, upper
+from neurofer.analyses.conditions import column_model, make_conditions
+from neurofer.analyses.dissimilarity import square, upper
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS
@@ -252,9 +252,7 @@ def _read(
 
     def aligned(name: str, model: Model) -> np.ndarray:
         if isinstance(model, str):
-            if model not in conditions or model == "name":
-                raise unknown_choice("model", model, conditions.columns.drop("name"), "the stimuli")
-            return model_dissimilarities(column_values(conditions, model))
+            return column_model(conditions, model, "the stimuli")
         rdm, table, _ = _rdm(model, average, of_models, None)
         _check_same(conditions, table, name, first)
         return rdm

@@ -21,11 +21,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neurofer.analyses.figures import check_results
 from neurofer.analyses.inputs import ALL, Responses, read_responses, sorted_heads
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import NO_INTERVAL, can_resample, expanded_tail, resample
-from neurofer.errors import NeuroferError
+from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, PLACES, SHARE, SPREAD
 
 if TYPE_CHECKING:
@@ -193,7 +194,23 @@ def figure(
     """
     from neurofer.analyses.saliency_figures import draw
 
-    return draw(results, view, minus or {})
+    return draw(_pairs(results, minus or {}) if view == "differences" else results, view)
+
+
+def _pairs(results: Mapping[str, xr.Dataset], minus: Mapping[str, str]) -> dict[str, xr.Dataset]:
+    """Return the differences of pairs of subjects, by what a figure calls them."""
+    results = check_results(results)
+    if not minus:
+        raise NeuroferError(
+            "minus is empty: name for each subject the one whose density is taken off"
+        )
+    for name in (*minus, *minus.values()):
+        if name not in results:
+            raise unknown_choice("subject", name, results, "the figure")
+    return {
+        f"{one} minus<br>{two}": difference(results[one], results[two])
+        for one, two in minus.items()
+    }
 
 
 def _images(responses: Responses, parts: Sequence[str]) -> tuple[_Images, np.ndarray, int]:

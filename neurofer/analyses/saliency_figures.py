@@ -40,8 +40,8 @@ _LABELS, _SCALE = 64, 72  # pixels left and right of the pictures
 _STRENGTH = 0.7  # of the colour over the face
 
 
-def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str]) -> Figure:
-    """Return a view of results, see `saliency.figure`."""
+def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
+    """Return a view of results, or of differences of pairs of them, see `saliency.figure`."""
     results = check_results(results)
     if view not in VIEWS:
         raise unknown_choice("view", view, VIEWS, "analysis 'saliency'")
@@ -50,7 +50,7 @@ def draw(results: Mapping[str, xr.Dataset], view: str, minus: Mapping[str, str])
     if view == "answers":
         return _answers(results)
     if view == "differences":
-        return _differences(results, minus)
+        return _differences(results)
     return _pictures(results)
 
 
@@ -62,21 +62,8 @@ def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
     return _styled(figure, results, "Saliency on the parts of the face", len(results))
 
 
-def _differences(results: Mapping[str, xr.Dataset], minus: Mapping[str, str]) -> Figure:
+def _differences(pairs: Mapping[str, xr.Dataset]) -> Figure:
     """Return one row a part, one marker a pair of subjects, and a line at no difference."""
-    from neurofer.analyses.saliency import difference
-
-    if not minus:
-        raise NeuroferError(
-            "minus is empty: name for each subject the one whose density is taken off"
-        )
-    for name in (*minus, *minus.values()):
-        if name not in results:
-            raise unknown_choice("subject", name, results, "the figure")
-    pairs = {
-        f"{one} minus<br>{two}": difference(results[one], results[two])
-        for one, two in minus.items()
-    }
     cells = {name: result.sel(head=ALL) for name, result in pairs.items()}
     figure = _rows(cells, "Difference of density, over the same images", 0.0)
     return _styled(figure, pairs, "Difference of saliency between subjects", len(pairs))
