@@ -72,7 +72,7 @@ def check_sites(subject: Recordable, sites: Sequence[str] | None) -> tuple[str, 
     if isinstance(sites, str):
         sites = [sites]
     names = tuple(subject.default_sites if sites is None else sites)
-    known = all_sites(subject)
+    known = (*subject.sites, *getattr(subject, "further_sites", ()))
     for name in names:
         if name not in known:
             raise unknown_choice("site", name, known, f"subject {subject.identifier!r}")
