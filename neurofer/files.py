@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -18,24 +19,156 @@ from neurofer.errors import NeuroferError, unknown_choice
 
 PACKAGE = Path(__file__).resolve().parent
 CONTENT_FOLDERS = ("stimuli", "analyses", "notebooks")
+LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and parts are put beside a name
+LEAST_SPACE = 10_000_000  # bytes; a place with less cannot hold a report
+
+# Windows takes none of these in a name, and a colon there names a drive.
+_FORBIDDEN = frozenset('/\\<>:"|?*')
+_RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
+)
+# Control characters, halves of characters, line ends, and marks that change the writing direction.
+_UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
+_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def cache_folder(*parts: str) -> Path:
     """Return a folder below the cache, made if needed.
 
-    The cache is `$NEUROFER_CACHE` or the platform's user cache. All in it can be deleted: it is
-    made again.
+    The cache is `$NEUROFER_CACHE` (`~` is the home) or the platform's user cache. All in it can be
+    deleted: it is made again.
+
+    Raises:
+        NeuroferError: the folder can neither be found nor made.
     """
     root = os.environ.get("NEUROFER_CACHE")
     if root:
-        folder = Path(root)
+        folder = expanded(root)
     else:
         import platformdirs
 
         folder = Path(platformdirs.user_cache_dir("neurofer"))
     folder = folder.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NeuroferError(
+            f"the cache {folder} cannot be made ({_reason(error)}); "
+            "set NEUROFER_CACHE to a folder that you may write"
+        ) from error
     return folder
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path in which a leading `~` stands for the home, as in a shell."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise NeuroferError(f"{os.fspath(path)}: {error}; write the folder out") from error
+
+
+def checked_name(name: str, what: str) -> str:
+    """Return a name that becomes a file's or a folder's, if it stays where it is put.
+
+    Args:
+        name: as it was given by a user or found in a file.
+        what: what the name is of, for the message ("figure", "stimulus set").
+
+    Raises:
+        NeuroferError: it is empty, leads elsewhere, is hidden or too long, or some system cannot
+            hold it.
+
+    >>> checked_name("figure-3b", "figure")
+    'figure-3b'
+    >>> checked_name("../notes", "figure")
+    Traceback (most recent call last):
+    neurofer.errors.NeuroferError: the figure '../notes' cannot name a file: it holds '/'; ...
+    """
+    wrong = _wrong_in_name(name)
+    if wrong:
+        shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:60]}...'"
+        raise NeuroferError(
+            f"the {what} {shown} cannot name a file: it {wrong}; use letters, digits and - _ + ="
+        )
+    return name
+
+
+def steers(letter: str) -> bool:
+    """Return whether a character steers a terminal or a line instead of being printed."""
+    return letter in _DIRECTION or unicodedata.category(letter) in _UNPRINTABLE
+
+
+def _wrong_in_name(name: object) -> str:
+    """Return what keeps a name from becoming a file's name; nothing where it may."""
+    if not isinstance(name, str):
+        return f"is {type(name).__name__}, not text"
+    if not name.strip():
+        return "is empty"
+    for letter in name:
+        if letter in _FORBIDDEN:
+            return f"holds {letter!r}"
+        if steers(letter):
+            return f"holds the unprintable {letter!r}"
+    if name[0] == ".":
+        return "begins with a dot"
+    if name != name.strip() or name[-1] == ".":
+        return "begins or ends with a blank, or ends with a dot"
+    if name.split(".")[0].rstrip().lower() in _RESERVED:
+        return "is reserved by Windows"
+    if (length := len(name.encode("utf-8"))) > LONGEST_NAME:
+        return f"has {length} bytes, {LONGEST_NAME} are allowed"
+    return ""
+
+
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    option: str = "--out",
+    folder: bool = False,
+    space: int = LEAST_SPACE,
+) -> Path:
+    """Try, before any work, whether a file or folder can be written; return its path.
+
+    Nothing is left behind. A leading `~` is the home.
+
+    Args:
+        path: of the file, or of the folder, to be written.
+        option: by which the user gave the path, for the message.
+        folder: whether it will be a folder.
+        space: bytes that must be free there.
+
+    Raises:
+        NeuroferError: in one line, what stands in the way.
+    """
+    place = expanded(path)
+    try:
+        if place.exists() and place.is_dir() != folder:
+            raise NeuroferError(
+                f"{option} {place}: it is a {'file' if folder else 'folder'}; "
+                f"give the path of a {'folder' if folder else 'file'}"
+            )
+        held = place if folder else place.parent
+        while not held.exists() and held != held.parent:
+            held = held.parent
+        if not held.is_dir():
+            raise NeuroferError(f"{option} {place}: {held} is a file; choose another place")
+        with tempfile.NamedTemporaryFile(prefix=".partial-", dir=held):
+            pass
+        free = shutil.disk_usage(held).free
+    except OSError as error:
+        raise NeuroferError(
+            f"{option} {place} cannot be written ({_reason(error)}); choose another place"
+        ) from error
+    if free < space:
+        raise NeuroferError(
+            f"{option} {place}: {free / 1e6:.0f} MB are free there and {space / 1e6:.0f} MB are "
+            "needed; make room or choose another place"
+        )
+    return place
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
 
 
 def content_folder(name: str) -> Path:

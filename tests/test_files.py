@@ -136,3 +136,92 @@ def test_code_hash_of_some_packages_ignores_the_others(tmp_path, monkeypatch):
     after = hashes()
     files.code_hash.cache_clear()
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["figure-3b", "a", "KDEF+1=x", "gesichter ä 顔", "v1.2", "x" * 200, "confused", "lpt"]
+)
+def test_checked_name_takes_what_stays_where_it_is_put(name):
+    assert files.checked_name(name, "figure") is name
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("a/b", "holds '/'"),
+        ("a\\b", r"holds '\\\\'"),
+        ("..", "begins with a dot"),
+        (".hidden", "begins with a dot"),
+        ("../up", "holds '/'"),
+        ("/etc/x", "holds '/'"),
+        ("C:x", "holds ':'"),
+        ("what?", r"holds '\?'"),
+        ("a\nb", r"unprintable '\\n'"),
+        ("a\x1b[31m", r"unprintable '\\x1b'"),
+        ("a\0", r"unprintable '\\x00'"),
+        ("a\u202egpj", r"unprintable '\\u202e'"),
+        ("a\ud800", r"unprintable '\\ud800'"),
+        ("end.", "ends with a dot"),
+        ("end ", "ends with a blank"),
+        ("CON", "reserved by Windows"),
+        ("nul.txt", "reserved by Windows"),
+        ("Com1.png", "reserved by Windows"),
+        ("x" * 201, "has 201 bytes, 200 are allowed"),
+        ("顔" * 70, "has 210 bytes"),
+        (3, "is int, not text"),
+        (None, "is NoneType, not text"),
+    ],
+)
+def test_checked_name_says_what_is_wrong_and_of_what(name, wrong):
+    with pytest.raises(NeuroferError, match=rf"the stimulus set .* cannot name a file: .*{wrong}"):
+        files.checked_name(name, "stimulus set")
+
+
+def test_check_output_leaves_nothing_behind_and_knows_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.check_output("~/a/b.csv") == tmp_path / "a" / "b.csv"
+    assert files.check_output(tmp_path / "r", folder=True) == tmp_path / "r"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "words"),
+    [
+        ("file/x.csv", False, r"file is a file; choose another place"),
+        ("file/deep/x", True, r"file is a file; choose another place"),
+        ("file", True, "it is a file; give the path of a folder"),
+        ("held", False, "it is a folder; give the path of a file"),
+        ("x" * 300, False, "cannot be written \\(file name too long\\)"),
+    ],
+)
+def test_check_output_refuses_in_one_line(tmp_path, path, folder, words):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "held").mkdir()
+    with pytest.raises(NeuroferError, match=words) as refused:
+        files.check_output(tmp_path / path, option="--csv", folder=folder)
+    assert str(refused.value).startswith("--csv ")
+    assert "\n" not in str(refused.value)
+
+
+def test_check_output_says_that_a_place_is_read_only_or_full(tmp_path, monkeypatch):
+    with pytest.raises(NeuroferError, match="MB are free there and"):
+        files.check_output(tmp_path / "a", space=1 << 80)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", refuse)
+    with pytest.raises(NeuroferError, match=r"cannot be written \(permission denied\)"):
+        files.check_output(tmp_path / "a")
+
+
+def test_cache_below_a_file_is_one_line_and_the_home_is_expanded(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(NeuroferError, match=r"the cache .*file/x cannot be made .*NEUROFER_CACHE"):
+        files.cache_folder("x")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NEUROFER_CACHE", "~/cache")
+    assert files.cache_folder("x") == tmp_path / "home" / "cache" / "x"
