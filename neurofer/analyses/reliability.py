@@ -107,7 +107,8 @@ def half_means(
             sums = np.add.reduceat(activity[np.ix_(order[kept], units)], edges, axis=0)
             numbers = np.diff(np.r_[edges, kept.sum()])[:, None]
             halves = (sums / numbers).reshape(-1, 2, len(units))
-            means[np.ix_([0, 1], shown[twice], units)] = halves.transpose(1, 0, 2)
+            for side in (0, 1):
+                means[side][np.ix_(shown[twice], units)] = halves[:, side]
         yield means[0], means[1]
 
 
