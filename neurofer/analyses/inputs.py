@@ -1,9 +1,14 @@
-"""A recording as the analyses read it: one site, checked, in an order that depends on ids only."""
+"""A recording as the analyses read it: one site, checked, in an order that depends on ids only.
+
+A recording may hold several trials of a stimulus. They are averaged here, neuron by neuron over
+the trials in which it was recorded, and `Responses.said_of_trials` counts them for the result; an
+analysis that asks for single trials (`trials=KEEP`) gets them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,7 @@ from neurofer.stimuli.table import EXPRESSIONS
 
 ALL = "all"
 COLUMNS = ("stimulus_id", "head", "identity", "expression", "strength")
+MEAN, KEEP = "mean", "keep"  # of the trials of a stimulus
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,14 @@ class Responses:
 
     Attributes:
         activity: (n, units).
-        stimuli: n rows, the coordinates of the presentations, sorted by `stimulus_id`.
+        stimuli: n rows, the coordinates of the presentations, sorted by `stimulus_id`; where
+            trials were averaged, without the columns that differ between trials of a stimulus.
         neuroid: (units,) names of the units.
         unit: (units,) labels of the units, "" where they have none.
         site: name of the site.
+        counts: (n, units) trials in each value of `activity`, 0 where a unit was not recorded;
+            None where the recording does not say and every stimulus is there once.
+        mixed: columns that differ between trials of one stimulus and are therefore left out.
     """
 
     activity: np.ndarray
@@ -35,6 +45,8 @@ class Responses:
     neuroid: np.ndarray
     unit: np.ndarray
     site: str
+    counts: np.ndarray | None = None
+    mixed: tuple[str, ...] = ()
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of the stimuli as an array, strings as `<U`."""
@@ -51,6 +63,35 @@ class Responses:
         """(n,) head, identity and expression."""
         return joined(self.identity, self.column("expression"))
 
+    def said_of_trials(self) -> dict[str, Any]:
+        """Return what a result says of trials and of what was never recorded, for its `attrs`.
+
+        `trials`, in words; `trials_least` and `trials_most`, the fewest and most trials that a
+        value stands for; `n_missing`, values (stimulus by unit) without a trial; `missing`, the
+        stimuli that some unit was not shown, the first ones by name. Empty where the recording
+        holds each stimulus once, does not count trials and lacks nothing.
+        """
+        counts = self.counts
+        if counts is None:
+            return {}
+        seen = counts[counts > 0]
+        least, most = (int(seen.min()), int(seen.max())) if seen.size else (0, 0)
+        if self.stimuli["stimulus_id"].duplicated().any():
+            said = "single trials"
+        elif least == most:
+            said = f"means over {most} trials of a stimulus" if most > 1 else "one of each stimulus"
+        else:
+            said = f"means over {least} to {most} trials of a stimulus (unequal)"
+        lacking = self.column("stimulus_id")[(counts == 0).any(axis=1)]
+        named = _listed(lacking) if len(lacking) else ""
+        return {
+            "trials": said,
+            "trials_least": least,
+            "trials_most": most,
+            "n_missing": int((counts == 0).sum()),
+            "missing": f"{len(lacking)} stimuli: {named}" if len(lacking) else "",
+        }
+
 
 def joined(*columns: np.ndarray) -> np.ndarray:
     """Join columns of strings row by row.
@@ -62,26 +103,39 @@ def joined(*columns: np.ndarray) -> np.ndarray:
 
 
 def read_responses(
-    recording: xr.DataArray, site: str | None, *, undefined: bool = False
+    recording: xr.DataArray, site: str | None, *, undefined: bool = False, trials: str = MEAN
 ) -> Responses:
-    """Read one site of a recording; with `undefined`, activity may be NaN.
+    """Read one site of a recording.
+
+    Args:
+        recording: presentation x neuroid, a stimulus in one or several trials.
+        site: name of the site; None where the recording has one only.
+        undefined: whether activity may be NaN.
+        trials: "mean" averages the trials of a stimulus, over those in which a unit was recorded
+            (not NaN); "keep" has a row for each trial.
 
     Raises:
-        NeuroferError: the recording has time bins, no presentations, lacks a coordinate, has a
-            `stimulus_id` twice, has no such site, or holds activity that is not finite.
+        NeuroferError: the recording has time bins, no presentations, lacks a coordinate, has no
+            such site, says different things of one stimulus, or holds activity that is not finite.
     """
     _check_dims(recording)
     recording = _of_site(recording, site)
     stimuli = _stimuli(recording)
-    order = np.argsort(stimuli["stimulus_id"].to_numpy().astype(str), kind="stable")
-    activity = recording.transpose("presentation", "neuroid").to_numpy()[order]
+    order = _order(stimuli)
     responses = Responses(
-        activity=activity,
+        activity=recording.transpose("presentation", "neuroid").to_numpy()[order],
         stimuli=stimuli.iloc[order].reset_index(drop=True),
         neuroid=_neuroid(recording, "neuroid_id"),
         unit=_neuroid(recording, "unit"),
         site=_site_name(recording, site),
     )
+    repeated = responses.stimuli["stimulus_id"].duplicated().any()
+    if repeated:
+        _check_agreement(responses.stimuli)
+    if repeated and trials == MEAN:
+        responses = _averaged(responses)
+    elif repeated or "n_trials" in responses.stimuli:
+        responses = replace(responses, counts=_counts(responses))
     if not undefined:
         _check_finite(responses)
     return responses
@@ -191,12 +245,6 @@ def _stimuli(recording: xr.DataArray) -> pd.DataFrame:
         if name not in columns:
             raise unknown_choice("presentation coordinate", name, columns, "the recording")
     stimuli = pd.DataFrame(columns)
-    ids, counts = np.unique(columns["stimulus_id"].astype(str), return_counts=True)
-    if (counts > 1).any():
-        raise NeuroferError(
-            f"stimulus_id={str(ids[counts > 1][0])!r} is presented {counts.max()} times: average "
-            "its trials first"
-        )
     strength = columns["strength"].astype(float)
     if not np.isfinite(strength).all():
         i = int(np.argmin(np.isfinite(strength)))
@@ -205,6 +253,58 @@ def _stimuli(recording: xr.DataArray) -> pd.DataFrame:
             "presentation needs a strength (0 for neutral)"
         )
     return stimuli
+
+
+def _order(stimuli: pd.DataFrame) -> np.ndarray:
+    """Return the order of presentations: by stimulus, and its trials by their number."""
+    keys = [stimuli["stimulus_id"].to_numpy().astype(str)]
+    for name in ("repeat", "trial"):
+        if name in stimuli:
+            values = stimuli[name].to_numpy()
+            keys.append(values if values.dtype.kind in "iuf" else values.astype(str))
+    return np.lexsort(keys[::-1])
+
+
+def _check_agreement(stimuli: pd.DataFrame) -> None:
+    """Refuse trials of one stimulus that say different things of who shows what."""
+    ids = stimuli["stimulus_id"].astype(str)
+    for name in COLUMNS[1:]:
+        different = stimuli[name].groupby(ids).nunique(dropna=False)
+        if (different > 1).any():
+            one = str(different.index[different > 1][0])
+            values = stimuli[name][ids == one].unique().tolist()
+            raise NeuroferError(
+                f"stimulus_id={one!r} is shown with {name}={values[0]!r} and with "
+                f"{name}={values[1]!r}: trials of one stimulus must agree; give different stimuli "
+                "different ids"
+            )
+
+
+def _averaged(responses: Responses) -> Responses:
+    """Return one row a stimulus: the mean over its trials, NaN where a unit has none."""
+    ids = responses.column("stimulus_id").astype(str)
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+    activity, weights = responses.activity, _counts(responses)
+    mean = np.empty((len(starts), activity.shape[1]), activity.dtype)
+    counts = np.empty(mean.shape, np.int64)
+    for row, (start, end) in enumerate(zip(starts, [*starts[1:], len(ids)], strict=True)):
+        weight = weights[start:end]
+        total = np.where(weight > 0, activity[start:end].astype(np.float64) * weight, 0).sum(axis=0)
+        counts[row] = weight.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean[row] = total / np.where(counts[row] > 0, counts[row], np.nan)
+    same = responses.stimuli.groupby(ids, sort=False).nunique(dropna=False).max() <= 1
+    mixed = tuple(str(name) for name in same.index[~same] if name != "n_trials")
+    kept = [name for name in responses.stimuli if name in ("stimulus_id", *same.index[same])]
+    stimuli = responses.stimuli.iloc[starts][kept].reset_index(drop=True)
+    return replace(responses, activity=mean, stimuli=stimuli, counts=counts, mixed=mixed)
+
+
+def _counts(responses: Responses) -> np.ndarray:
+    """Return (n, units) how many trials each value stands for, 0 where it is NaN."""
+    said = responses.stimuli.get("n_trials")
+    rows = np.ones(len(responses.stimuli)) if said is None else said.to_numpy()
+    return np.where(np.isnan(responses.activity), 0, rows.astype(np.int64)[:, None])
 
 
 def _neuroid(recording: xr.DataArray, name: str) -> np.ndarray:

@@ -27,7 +27,8 @@ def with_provenance(
 ) -> xr.Dataset:
     """Return the result with its provenance in front of the attributes that it has.
 
-    `data` says what the stimuli are: "rendered", "photograph", "simulated", "not stated".
+    `data` says what the stimuli are: "rendered", "photograph", "simulated", "not stated". Where a
+    recording has trials, `trials` and its neighbours count them (`Responses.said_of_trials`).
     """
     stimuli = responses.stimuli
     sources = sorted(set(responses.column("source").tolist())) if "source" in stimuli else []
@@ -43,6 +44,7 @@ def with_provenance(
         "options": json.dumps({**options, "site": responses.site}, sort_keys=True, default=list),
         "versions": json.dumps({name: _version(name) for name in VERSIONS_OF}),
         "seed": int(options.get("seed", 0)),
+        **responses.said_of_trials(),
     }
     return result.assign_attrs({**made, **result.attrs})
 

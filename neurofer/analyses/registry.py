@@ -1,11 +1,36 @@
-"""The registry of analyses: a file in this folder that defines `ANALYSIS`, nothing more."""
+"""The registry of analyses: a file in this folder that defines `ANALYSIS`, nothing more.
+
+What an analysis must keep to, so that studies, reports and `tests/analyses/test_contract.py` can
+take any of them:
+
+- `run(recording, site=..., *, seed=0, ...)`: every option has a default; `site` is the first. A
+  recording is not changed. A number that is drawn depends on `seed` alone, and the order of
+  presentations changes nothing.
+- `run` returns a Dataset through `provenance.with_provenance`, which writes the attributes of
+  `provenance.PROVENANCE`; `options` holds every option of `run`. It survives netCDF: attributes are
+  strings and numbers, dimensions have no MultiIndex.
+- Several trials of a stimulus are averaged and counted by `inputs.read_responses`.
+- An estimate `x` that has an interval has it as `x_low` and `x_high`, beside it and of its shape;
+  at least one has. Where nothing could be estimated all are NaN, and an attribute says why.
+- Where nothing is drawn at random, `deterministic=True` in `Analysis`; `seed` is then left out of
+  `run` or changes nothing. Without intervals, `intervals=False`.
+- `table(result)` returns one row a finding, with columns that are identifiers and a RangeIndex.
+- `figure(results)` returns a plotly Figure of one or several subjects' results, 900 px wide, of
+  fonts of 12 px and more. Its title says "n = ", what error bars are ("95 %"; "no error bars"
+  where there are none), and the stimuli with what they are, "(rendered)". Without results it raises
+  NeuroferError ("no results to draw").
+- Errors are NeuroferErrors; names and options are checked by `run_analysis`.
+- The tests take every analysis from here. Where one is slow with its defaults, `quick` names
+  options (`n_bootstrap`, `n_permutations`, `folds`, `draws` are made small without it); where
+  units without labels need another decoder, `unlabelled` does.
+"""
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +56,11 @@ class Analysis:
         figure: `figure(results)` returns a plotly Figure of one or many subjects' results.
         difference: `difference(result, other)` returns by how much one subject's values exceed
             another's over the same stimuli, paired; None where an analysis does not pair them.
+        deterministic: whether nothing is drawn at random, so that `seed` changes nothing.
+        intervals: whether the result has intervals.
+        networks_only: whether it takes what only networks have (maps), and no neurons.
+        quick: options that make it quick, for the tests of every analysis.
+        unlabelled: options that it needs where units have no labels.
     """
 
     name: str
@@ -39,6 +69,11 @@ class Analysis:
     table: Callable[[xr.Dataset], pd.DataFrame]
     figure: Callable[..., Figure]
     difference: Callable[[xr.Dataset, xr.Dataset], xr.Dataset] | None = None
+    deterministic: bool = False
+    intervals: bool = True
+    networks_only: bool = False
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    unlabelled: Mapping[str, Any] = field(default_factory=dict)
 
     def options(self) -> dict[str, Any]:
         """Return the options of `run` with their defaults."""
@@ -59,7 +94,11 @@ def discover() -> dict[str, Analysis]:
 def run_analysis(
     analyses: Mapping[str, Analysis], name: str, recording: xr.DataArray, options: dict[str, Any]
 ) -> xr.Dataset:
-    """Run an analysis of a registry; names and options are checked first."""
+    """Run an analysis of a registry; names and options are checked first.
+
+    Where no `site` is given and the recording has one site, or none, that one is analysed: the
+    site that an analysis takes by default is a site of our own subjects.
+    """
     if name not in analyses:
         raise unknown_choice("analysis", name, analyses)
     if not isinstance(recording, xr.DataArray):
@@ -71,4 +110,15 @@ def run_analysis(
     for option in options:
         if option not in known:
             raise unknown_choice("option", option, known, f"analysis {name!r}")
-    return analyses[name].run(recording, **options)
+    return analyses[name].run(recording, **_the_only_site(recording, known, options))
+
+
+def _the_only_site(
+    recording: xr.DataArray, known: Mapping[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    if "site" in options or not isinstance(known.get("site"), str):
+        return options
+    if "site" not in recording.coords:
+        return {**options, "site": None}
+    sites = set(recording["site"].to_numpy().tolist())
+    return {**options, "site": str(*sites)} if len(sites) == 1 else options

@@ -377,4 +377,5 @@ ANALYSIS = Analysis(
     table,
     figure,
     difference,
+    networks_only=True,
 )

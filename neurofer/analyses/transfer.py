@@ -366,4 +366,5 @@ ANALYSIS = Analysis(
     run=run,
     table=table,
     figure=figure,
+    unlabelled={"decoder": "ridge"},
 )

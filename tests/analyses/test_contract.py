@@ -1,4 +1,7 @@
-"""What every registered analysis keeps to; a new one is found by itself."""
+"""What every registered analysis keeps to, in the words of `neurofer.analyses.registry`.
+
+A new analysis is found by itself; where a check fails, its message says what the contract asks.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,6 @@ from neurofer.errors import NeuroferError
 from neurofer.simulation import join
 from neurofer.simulation.saliency import saliency_units
 
-# What an analysis needs besides its defaults to take the recording of these tests.
-OPTIONS: dict[str, dict] = {name: {"site": "coding"} for name in ("rsa", "probe", "efficiency")}
-# All models are fitted in the tests of the analysis itself.
-OPTIONS["tuning"] = {"models": ["flat", "linear", "sigmoid"]}
-OPTIONS["geometry"] = {"site": ["coding", "noise"], "n_permutations": 20}
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
 
 
@@ -32,10 +30,12 @@ def recording(recording, faces):
 
 
 def _run(name, recording, **options):
-    options = {"n_bootstrap": 30} | options
-    if "n_bootstrap" not in ANALYSES[name].options():
-        del options["n_bootstrap"]
-    return analyse(name, recording, **(OPTIONS.get(name, {}) | options))
+    known = ANALYSES[name].options()
+    small = {"n_bootstrap": 30, "n_permutations": 20} | options
+    small = {key: value for key, value in small.items() if key in known}
+    # Where no site is taken by default, one must be chosen of a recording that has several.
+    site = {"site": "coding"} if known.get("site", "") is None else {}
+    return analyse(name, recording, **(site | dict(ANALYSES[name].quick) | small))
 
 
 def test_the_analyses_are_found():
@@ -47,23 +47,28 @@ def test_the_analyses_are_found():
 @NAMES
 def test_an_analysis_is_described(name):
     analysis = ANALYSES[name]
-    assert 20 < len(analysis.summary) < 100
-    assert inspect.getdoc(analysis.run)
-    assert all(default is not inspect.Parameter.empty for default in analysis.options().values())
+    length = len(analysis.summary)
+    assert 20 < length < 100, f"summary is one line of 20 to 100 characters, not {length}"
+    assert inspect.getdoc(analysis.run), "run needs a docstring: it is the analysis' reference"
+    without = [k for k, v in analysis.options().items() if v is inspect.Parameter.empty]
+    assert not without, f"every option of run needs a default; without: {without}"
+    if not analysis.deterministic:
+        assert "seed" in analysis.options(), "what is drawn takes seed=; else deterministic=True"
 
 
 @NAMES
 def test_a_result_carries_its_provenance(recording, name):
     result = _run(name, recording, seed=3)
-    assert set(PROVENANCE) <= set(result.attrs)
+    lacking = set(PROVENANCE) - set(result.attrs)
+    assert not lacking, f"attrs lack {lacking}: return with_provenance(result, ...)"
     assert result.attrs["analysis"] == name
     assert result.attrs["subject"] == recording.attrs["subject"]
     assert result.attrs["stimuli"] == recording.attrs["stimuli"]
     assert result.attrs["data"] == "simulated"
-    assert result.attrs["seed"] == 3
-    options = json.loads(result.attrs["options"])
-    assert set(options) == set(ANALYSES[name].options())
-    assert options["seed"] == 3
+    options, known = json.loads(result.attrs["options"]), set(ANALYSES[name].options())
+    assert set(options) == known, "attrs['options'] holds every option of run, by name"
+    if "seed" in known:
+        assert result.attrs["seed"] == options["seed"] == 3, "with_provenance is told the seed"
     assert json.loads(result.attrs["versions"])["numpy"] == np.__version__
 
 
@@ -74,7 +79,36 @@ def test_a_result_follows_its_seed_and_not_the_order_of_presentations(recording,
     xr.testing.assert_identical(first, _run(name, recording))
     xr.testing.assert_identical(first, _run(name, recording.isel(presentation=order)))
     other = _run(name, recording, seed=1)
-    assert not first.drop_vars(list(first.coords)).equals(other.drop_vars(list(other.coords)))
+    same = first.drop_vars(list(first.coords)).equals(other.drop_vars(list(other.coords)))
+    said = ANALYSES[name].deterministic
+    assert same == said, (
+        "another seed changes no number: say so, Analysis(deterministic=True)"
+        if same
+        else "deterministic=True, but another seed gives other numbers"
+    )
+
+
+@NAMES
+def test_trials_of_a_stimulus_are_averaged_and_counted(recording, name):
+    """Two trials, of which the second is as much below the mean as the first is above."""
+    once = _run(name, recording)
+    n = recording.sizes["presentation"]
+    offset = xr.DataArray(np.repeat(np.float32([0.5, -0.5]), n), dims="presentation")
+    trials = recording.isel(presentation=np.tile(np.arange(n), 2)) + offset
+    trials = trials.assign_coords(repeat=("presentation", np.repeat([1, 2], n)))
+    trials.attrs = recording.attrs
+    twice = _run(name, trials)
+    assert twice.attrs["trials"] == "means over 2 trials of a stimulus", (
+        "attrs['trials'] says what became of trials: with_provenance(..., responses, ...)"
+    )
+    assert twice.attrs["n_presentations"] == once.attrs["n_presentations"]
+    assert set(twice.dims) == set(once.dims)
+    assert dict(twice.sizes) == dict(once.sizes)
+    for variable in once.data_vars:
+        if once[variable].dtype.kind == "f" and not str(variable).endswith(("_low", "_high")):
+            np.testing.assert_allclose(
+                twice[variable], once[variable], rtol=1e-3, atol=1e-3, err_msg=str(variable)
+            )
 
 
 @NAMES
@@ -111,17 +145,24 @@ def test_bounds_enclose_their_variable(recording, name):
             within = (low <= result[variable] + 1e-9) & (result[variable] <= high + 1e-9)
             # What is undefined is said.
             said = variable.removeprefix("mean_") in result.attrs.get("not_measured", "")
-            assert (within | (said & np.isnan(low))).all()
+            assert (within | (said & np.isnan(low))).all(), (
+                f"{variable} lies outside {variable}_low to {variable}_high; what is undefined is "
+                "NaN and named in attrs['not_measured']"
+            )
             found += 1
-    assert found
+    assert bool(found) == ANALYSES[name].intervals, (
+        "an estimate x has its interval beside it as x_low and x_high; an analysis without "
+        "intervals says so, Analysis(intervals=False)"
+    )
 
 
 @NAMES
 def test_a_table_is_tidy(recording, name):
     table = ANALYSES[name].table(_run(name, recording))
-    assert isinstance(table.index, pd.RangeIndex)
-    assert len(table)
-    assert all(str(column).isidentifier() for column in table.columns)
+    assert isinstance(table.index, pd.RangeIndex), "a table has a RangeIndex"
+    assert len(table), "a table has a row"
+    wrong = [column for column in table.columns if not str(column).isidentifier()]
+    assert not wrong, f"columns of a table are identifiers, such as 'accuracy_low'; not {wrong}"
 
 
 @NAMES
@@ -132,11 +173,12 @@ def test_a_figure_says_n_error_bars_and_data(recording, name, subjects):
     assert isinstance(figure, Figure)
     assert len(figure.data)
     title = figure.layout.title.text
-    for words in ("n = ", "95 %", recording.attrs["stimuli"], "(simulated)"):
-        assert words in title
+    bars = "95 %" if ANALYSES[name].intervals else "no error bars"
+    for words in ("n = ", bars, recording.attrs["stimuli"], "(simulated)"):
+        assert words in title, f"the title of a figure says {words!r} (figures.subtitle)"
     smallest = min(int(size) for size in _sizes(figure.to_plotly_json()))
-    assert smallest >= 12
-    assert figure.layout.width == 900
+    assert smallest >= 12, f"letters of {smallest} px are too small to read; at least 12"
+    assert figure.layout.width == 900, "a figure is 900 px wide, as a report's column"
 
 
 def _sizes(node):

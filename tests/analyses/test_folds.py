@@ -32,7 +32,7 @@ def made_or_refused(groups, by, folds, seed):
 
 
 @given(ROWS, st.sampled_from(["identity", "view", "image"]), st.integers(2, 6), st.integers(0, 9))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_group_and_no_picture_is_both_tested_and_learned_from(rows, by, folds, seed):
     groups = groups_from(rows)
     made = made_or_refused(groups, by, folds, seed)
@@ -72,7 +72,7 @@ def test_tuning_falls_back_on_people_and_then_on_images():
 
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=40), st.integers(2, 6), st.integers(0, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_nobody_is_in_two_folds_and_folds_are_even(numbers, folds, seed):
     people = np.array([f"p{k}" for k in numbers])
     dealt = deal(people, folds, seed)

@@ -88,7 +88,7 @@ def test_debiased_cka_of_unrelated_patterns_is_zero_on_average() -> None:
     assert abs(debiased.mean()) < 4 * debiased.std() / np.sqrt(100)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=SEEDS, factor=st.floats(0.01, 100))
 def test_rotations_and_scale_change_nothing(seed: int, factor: float) -> None:
     generator = np.random.default_rng(seed)

@@ -14,9 +14,7 @@ from neurofer.errors import NeuroferError
 from neurofer.recording import read_neurons
 from neurofer.simulation import coding_units, simulated_faces
 
-# Analyses of networks only: neurons have no such maps.
-OF_NETWORKS = {"saliency"}
-NAMES = pytest.mark.parametrize("name", [name for name in ANALYSES if name not in OF_NETWORKS])
+NAMES = pytest.mark.parametrize("name", [k for k, one in ANALYSES.items() if not one.networks_only])
 FACES = simulated_faces(
     heads=("human", "monkey"),
     expressions=("neutral", "happy", "sad", "fear"),
@@ -24,18 +22,13 @@ FACES = simulated_faces(
 )
 CELLS = [f"cell {k}" for k in range(6)]
 SMALL = {"n_bootstrap": 10, "n_permutations": 5, "n_folds": 2, "draws": 1, "images": (1, 2)}
-# What an analysis needs besides, to take unlabelled units and to take little time.
-OPTIONS = {
-    "transfer": {"decoder": "ridge"},
-    "tuning": {"models": ("flat", "linear")},
-    "rsa": {"models": ("expression", "head")},
-}
 
 
 def _run(name, recording):
     known = ANALYSES[name].options()
     options = {key: value for key, value in SMALL.items() if key in known}
-    return analyse(name, recording, **{"site": None, **options, **OPTIONS.get(name, {})})
+    one = ANALYSES[name]
+    return analyse(name, recording, **{"site": None, **one.quick, **options, **one.unlabelled})
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +125,7 @@ def _twice(array):
 
 
 BROKEN = r"1 of 6 units .* not finite \(cell 2\), at 1 of 70 presentations"
-TWICE = "stimulus_id='human-1-neutral-0' is presented 2 times"
+TWICE = "stimulus_id='human-1-neutral-0' is shown with expression='neutral' and with .*'happy'"
 # What an analysis that goes on says of the unit, in `status`; all others refuse, naming it.
 STATED = {"linearity": "not finite", "tuning": "not finite"}
 STATED_CONSTANT = {"linearity": "constant", "tuning": "constant"}
@@ -175,6 +168,25 @@ def _check_stated(result, whole, words):
 
 
 @NAMES
-def test_a_stimulus_that_is_there_twice_is_named(array, name):
+def test_two_stimuli_of_one_id_are_named(array, name):
     with pytest.raises(NeuroferError, match=TWICE):
         _run(name, _twice(array))
+
+
+@NAMES
+def test_single_trials_of_a_file_say_what_their_means_say(array, stimuli, tmp_path, name):
+    """Unequal repeats: every stimulus twice, the first ten five times."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([np.arange(70), np.arange(70), *[np.arange(10)] * 3])
+    counts = array.to_numpy()[rows] + rng.integers(-3, 4, size=(len(rows), len(CELLS)))
+    table = pd.DataFrame(counts, columns=CELLS)
+    table.insert(0, "stimulus_id", array["stimulus_id"].to_numpy()[rows])
+    table.to_csv(tmp_path / "trials.csv", index=False)
+    kept, means = (
+        _run(name, read_neurons(tmp_path / "trials.csv", stimuli, trials=trials))
+        for trials in ("keep", "mean")
+    )
+    xr.testing.assert_equal(kept, means)
+    said = "means over 2 to 5 trials of a stimulus (unequal)"
+    assert kept.attrs["trials"] == means.attrs["trials"] == said
+    assert kept.attrs["n_missing"] == 0

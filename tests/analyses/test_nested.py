@@ -82,7 +82,7 @@ def test_permutations_are_answered_as_if_each_were_alone():
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_permutations_keep_what_is_not_asked(seed):
     together, how = permuted(LABELS, PEOPLE, PEOPLE, 5, seed)
     assert how == "within identities, images of a value together"

@@ -93,7 +93,7 @@ def test_crossnobis_of_equal_patterns_is_zero_on_average():
     assert (pairs < 0).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from(OF_PATTERNS))
 def test_invariances(seed, distance):
     generator = np.random.default_rng(seed)

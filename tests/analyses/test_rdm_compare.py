@@ -60,7 +60,7 @@ def test_whitening_is_by_the_covariance_of_dissimilarities(comparison):
     np.testing.assert_allclose(compare(a, b, comparison), expected, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from(COMPARISONS))
 def test_similarity_is_symmetric_bounded_and_blind_to_scale(seed, comparison):
     a, b = np.random.default_rng(seed).random((2, 3, 28))

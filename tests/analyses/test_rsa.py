@@ -85,7 +85,7 @@ def test_similarities_are_those_of_rsatoolbox_and_scipy(comparison):
         np.testing.assert_allclose(found, value, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from(COMPARISONS))
 def test_weights_are_repetitions(seed, comparison):
     generator = np.random.default_rng(seed)

@@ -175,7 +175,7 @@ def test_accuracies_are_those_of_pandas(recording):
     assert (low < high).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, "tie"]))))
 def test_confusion_counts_every_answer_once(pairs):
     shown, answers = (np.array([pair[k] for pair in pairs], dtype=str) for k in (0, 1))

@@ -74,7 +74,7 @@ def test_local_axes_pair_opposites() -> None:
     assert not set(axes) & set(axes.values())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.sampled_from(HEADS), st.floats(0, 1))
 def test_any_seed_works_and_is_repeatable(seed: int, head: str, spread: float) -> None:
     identity = make_identity(seed, head, spread=spread)

@@ -19,7 +19,7 @@ def test_every_part_of_the_renderer_is_in_one_group() -> None:
     assert sorted(part for group in GROUPS.values() for part in group) == sorted(PARTS)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(maps=MAPS, parts=MASKS, factor=st.floats(1e-3, 1e3))
 def test_shares_and_areas_sum_to_one_whatever_the_scale(
     maps: np.ndarray, parts: np.ndarray, factor: float
@@ -33,7 +33,7 @@ def test_shares_and_areas_sum_to_one_whatever_the_scale(
     np.testing.assert_allclose(scaled[~empty], shares[~empty], rtol=1e-6, atol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(maps=MAPS, parts=MASKS)
 def test_they_equal_their_loops(maps: np.ndarray, parts: np.ndarray) -> None:
     shares, areas = part_shares(maps, parts)

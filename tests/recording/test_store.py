@@ -68,9 +68,7 @@ def recordings(draw: st.DrawFn) -> xr.DataArray:
     return make_recording(activity, coords, {"subject": "s", "stimuli": draw(words)})
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recording=recordings())
 def test_netcdf_keeps_everything(tmp_path: Path, recording: xr.DataArray) -> None:
     same(load_recording(save_recording(recording, tmp_path / "r.nc")), recording)

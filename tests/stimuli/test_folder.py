@@ -40,9 +40,7 @@ def test_round_trip_over_an_older_set(stimuli: StimulusSet, tmp_path: Path) -> N
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=8)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ids=st.lists(words, min_size=4, max_size=4, unique=True),
     notes=st.lists(words, min_size=4, max_size=4),

@@ -18,7 +18,7 @@ def within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NAMES, ACTORS, EXPRESSIONS, st.integers(0, 9), st.sampled_from([-90, 0, 45]))
 def test_draws_stay_within_their_ranges(
     name: str, actor: int, expression: str, image: int, yaw: int
@@ -46,7 +46,7 @@ def test_draws_stay_within_their_ranges(
     assert (drawn.background is not None) == jitter.background
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NAMES, ACTORS, EXPRESSIONS, st.integers(0, 9))
 def test_action_units_are_the_recipe_within_reach(
     name: str, actor: int, expression: str, image: int
@@ -74,7 +74,7 @@ def test_without_variation_an_image_is_the_recipe() -> None:
 
 
 @given(ACTORS, EXPRESSIONS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_actors_style_and_resting_face_are_the_same_over_images(
     actor: int, expression: str
 ) -> None:
@@ -92,7 +92,7 @@ def test_an_actors_style_and_resting_face_are_the_same_over_images(
 
 
 @given(ACTORS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_images_and_actors_differ(actor: int) -> None:
     jitter = JITTERS["R"]
     draws = [draw(jitter, who, "happy", image) for who in (actor, actor + 1) for image in (0, 1)]

@@ -84,7 +84,7 @@ def check(stimuli: StimulusSet, one: Split) -> None:
 
 
 @pytest.mark.parametrize("by", RULES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=ROWS, folds=st.integers(2, 4), seed=st.integers(0, 3))
 def test_nothing_crosses(by: str, rows: list[dict[str, object]], folds: int, seed: int) -> None:
     stimuli = make(rows)

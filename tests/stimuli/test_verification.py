@@ -18,7 +18,7 @@ def people(counts: list[int]) -> StimulusSet:
     return StimulusSet("people", made, [None] * len(rows))  # type: ignore[list-item]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 6), min_size=20, max_size=60), st.integers(0, 3))
 def test_lists_are_of_the_right_form_and_share_no_identity(counts: list[int], seed: int) -> None:
     counts = [*counts, *[2] * 20]

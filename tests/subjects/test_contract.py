@@ -17,6 +17,7 @@ from neurofer.recording.record import batches
 from neurofer.recording.sites import Batch
 from neurofer.stimuli import StimulusSet, load_stimuli, protocol
 from neurofer.subjects import face_net, list_subjects, load_subject, trunk
+from neurofer.subjects.facts import NONE_NEEDED
 from neurofer.subjects.features import READOUTS
 from neurofer.subjects.networks import ARCHITECTURES
 from neurofer.subjects.registry import subject_factory
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.weights
 
 # Those that the package registers; tests register some of their own.
 NAMES = [name for name in list_subjects() if name not in ("counting", "bright")]
-WITHOUT_WEIGHTS = ("pixels", "lbp")
+WITHOUT_WEIGHTS = [n for n in NAMES if subject_factory(n).facts().weights == NONE_NEEDED]
 
 
 def options_of(name: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def test_an_expression_hardly_moves_the_crop(renderer, yaw):
     shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
     hidden=st.sets(st.integers(0, 12), max_size=4),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_place_moves_turns_and_grows_with_the_landmarks(angle, factor, shift, hidden):
     landmarks = np.random.default_rng(0).uniform(0, 100, (13, 2))
     landmarks[sorted(hidden)] = np.nan

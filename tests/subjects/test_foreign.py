@@ -169,7 +169,7 @@ WRITTEN = written()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_damage_ends_in_an_error_of_ours_or_in_arrays(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

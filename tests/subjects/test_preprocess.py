@@ -30,7 +30,7 @@ def test_area_mean_of_a_whole_factor_is_the_block_mean():
     np.testing.assert_allclose(area_mean(image, 28, 28), expected, rtol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
 def test_area_mean_is_the_integral_over_each_cell(rows, columns, height, width):
     image = np.random.default_rng(rows * 41 + columns).uniform(0, 1, (rows, columns))
@@ -64,7 +64,7 @@ def test_channels_are_ordered_scaled_and_centred():
     assert found.flatten().tolist() == [10 / 2 - 1, (20 / 2 - 2) / 2, (40 / 2 - 3) / 4]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30), st.integers(0, 20))
 def test_the_middle_is_as_large_as_asked_and_in_the_middle(height, width, size, more):
     rows, columns = np.mgrid[:height, :width]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from neurofer.training.batches import batch_positions
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 3))
 def test_an_epoch_shows_no_item_twice_and_leaves_out_less_than_a_batch(items, size, seed):
     size = min(size, items)

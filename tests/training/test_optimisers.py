@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import (
@@ -74,7 +74,6 @@ def test_schedules_are_torchs(stated: dict[str, object], peer: Callable[..., Any
 
 
 @given(scores=st.lists(st.integers(0, 5), min_size=1, max_size=30), patience=st.integers(1, 4))
-@settings(deadline=None)
 def test_a_plateau_is_torchs(scores: list[int], patience: int) -> None:
     """The rate falls with the `patience`th score that is no better; torch waits for one more."""
     theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)

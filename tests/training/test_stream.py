@@ -30,7 +30,7 @@ POSITIONS = st.lists(st.integers(0, len(SET) - 1), min_size=1, max_size=12)
 
 
 @given(wanted=POSITIONS, ahead=st.lists(POSITIONS, max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_whatever_was_prefetched_a_batch_has_the_resident_bytes(
     wanted: list[int], ahead: list[list[int]]
 ) -> None:

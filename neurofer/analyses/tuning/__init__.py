@@ -222,4 +222,5 @@ ANALYSIS = Analysis(
     run=run,
     table=table,
     figure=figure,
+    quick={"models": ("flat", "linear")},
 )

@@ -49,7 +49,7 @@ def test_slopes_are_those_of_unequal_steps():
     assert shape_of(x, (x**0.7)[:, None]).tolist() == ["saturating"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(-50, 50), min_size=3, max_size=7),
     st.floats(0.01, 100),

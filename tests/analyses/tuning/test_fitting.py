@@ -100,7 +100,7 @@ def test_weights_are_those_of_the_definition():
     assert np.isnan(weights[:, 2]).all()
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.floats(0.01, 100), st.floats(-100, 100), st.integers(0, 5))
 def test_a_fit_follows_the_scale_and_offset_of_responses(scale, offset, seed):
     y = noisy(2, seed)

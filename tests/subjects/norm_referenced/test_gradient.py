@@ -19,7 +19,7 @@ from neurofer.subjects.norm_referenced.gradient import (
 )
 
 PLANES, UNITS = 4, 3
-some = settings(max_examples=25, deadline=None)
+some = settings(max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
 
 
