@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.hdf5 import check_hdf5
 from neurofer.recording.trials import Trials
 
 MEASURES = ("rate", "count")
@@ -42,6 +43,7 @@ def nwb_trials(
             "'neurofer[neurons]'"
         ) from error
     try:
+        check_hdf5(path)
         with NWBHDF5IO(str(path), "r") as file:
             trials, units, spikes, held = _contents(file.read(), path, intervals)
     except NeuroferError:

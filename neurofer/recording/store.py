@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.hdf5 import check_declared, check_hdf5
 from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
@@ -58,16 +60,21 @@ def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
 
 
 def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Return all that a netCDF file holds, in memory.
+    """Return all that a netCDF file holds, in memory; numbers with units of time stay numbers.
 
     Raises:
-        NeuroferError: the file is missing or cannot be read.
+        NeuroferError: the file is missing or cannot be read, reaches into other files, or declares
+            more than it holds.
     """
     path = Path(path)
     if not path.is_file():
         raise NeuroferError(f"there is no recording at {path}")
     try:
-        with xr.open_dataset(path, engine=_engine()) as dataset:
+        check_hdf5(path)
+        _check_classic(path)
+        with xr.open_dataset(
+            path, engine=_engine(), decode_times=False, decode_timedelta=False
+        ) as dataset:
             return dataset.load()
     except NeuroferError:
         raise
@@ -76,6 +83,20 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
             f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
             "record again"
         ) from error
+
+
+def _check_classic(path: Path) -> None:
+    """Refuse a classic netCDF file (versions 1, 2 and 5) that declares more than it holds."""
+    with path.open("rb") as file:
+        classic = file.read(3) == b"CDF"
+    if not classic or find_spec("netCDF4") is None:
+        return
+    import netCDF4
+
+    with netCDF4.Dataset(path) as file:
+        for name, variable in file.variables.items():
+            declared = math.prod(map(int, variable.shape)) * variable.dtype.itemsize
+            check_declared(path, name, declared, path.stat().st_size)
 
 
 class RecordingStore:

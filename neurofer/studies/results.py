@@ -14,6 +14,7 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_whole
+from neurofer.hdf5 import check_hdf5
 
 # Larger variables (dissimilarity matrices, raw activity) stand in the netCDF file only.
 MOST_CSV_ROWS = 20_000
@@ -137,6 +138,7 @@ def write_result(result: xr.Dataset, path: Path) -> None:
 def read_result(path: Path) -> xr.Dataset:
     """Read a result; its strings come back as numpy strings, as they were."""
     try:
+        check_hdf5(path)
         result = xr.load_dataset(path, engine="netcdf4")
     except (OSError, ValueError, RuntimeError) as error:
         raise NeuroferError(

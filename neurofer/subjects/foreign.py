@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from neurofer.errors import NeuroferError
+from neurofer.hdf5 import check_hdf5
 
 _SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": "h5",
@@ -113,6 +114,7 @@ def _torch(path: Path) -> Any:
 def _h5(path: Path) -> dict[str, np.ndarray]:
     import h5py
 
+    check_hdf5(path)
     arrays = {}
     with h5py.File(path, "r") as file:
         layers = file.get("model_weights", file)

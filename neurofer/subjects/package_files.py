@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from neurofer.errors import NeuroferError
+from neurofer.hdf5 import check_hdf5
 from neurofer.subjects.foreign import read_arrays
 
 Arrays = dict[str, np.ndarray]
@@ -42,6 +43,7 @@ def read_h5(path: Path, wanted: str) -> Arrays:
             arrays[key] = np.asarray(item[()], dtype=np.float32)
 
     try:
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except OSError as error:
