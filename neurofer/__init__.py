@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import neurofer.closure  # noqa: F401 - notes the state of the source as it is imported
 from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
