@@ -41,6 +41,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 def list_sets() -> None:
     """List the stimulus sets that have a card."""
     from neurofer.stimuli import list_stimuli
+    from neurofer.stimuli.cards import broken_cards
     from neurofer.stimuli.catalogue import stimuli_card
     from neurofer.stimuli.remembered import remembered
 
@@ -50,6 +51,10 @@ def list_sets() -> None:
         card = stimuli_card(name)
         where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
         typer.echo(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
+    for error in broken_cards().values():
+        typer.echo(f"neurofer: {error}", err=True)
+    if broken_cards():
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -188,19 +193,12 @@ def _values(
     parameters: list[str] | None, seeds: str | None = None, size: int | None = None
 ) -> dict[str, Any]:
     """Return {"identities": 10} for ["identities=10"], read as YAML, with the other options."""
-    import yaml
+    from neurofer.schema import read_settings
 
     values: dict[str, Any] = {} if seeds is None else {"seeds": _numbers(seeds)}
     if size is not None:
         values["size"] = size
-    for parameter in parameters or ():
-        key, equals, value = parameter.partition("=")
-        if not equals:
-            raise NeuroferError(
-                f"--set {parameter!r}: give a parameter and its value, such as identities=10"
-            )
-        values[key] = yaml.safe_load(value)
-    return values
+    return values | read_settings(parameters or ())
 
 
 def _numbers(seeds: str) -> list[int]:

@@ -34,3 +34,10 @@ def unknown_choice(
     if close:
         message += f"; did you mean {close[0]!r}?"
     return NeuroferError(message)
+
+
+def check_choice(name: str, value: object, choices: Iterable[object], where: str = "") -> None:
+    """Raise the error of `unknown_choice` unless the value is among the choices."""
+    allowed = list(choices)
+    if value not in allowed:
+        raise unknown_choice(name, value, allowed, where)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import content_folder
+from neurofer.schema import Strict, load_yaml, validated
 
 KINDS = {
     "drawn": "neurofer.stimuli.drawn",
@@ -20,12 +19,6 @@ KINDS = {
     "simulated": "neurofer.stimuli.simulated",
 }
 """Kind of card -> the module that reads it, with its `CARD`, a class of cards, and its `load`."""
-
-
-class Strict(BaseModel):
-    """A part of a card or a recipe: unknown keys are refused, and it does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Card(Strict):
@@ -51,22 +44,13 @@ def read_card(path: Path) -> Card:
     """Read one card.
 
     Raises:
-        NeuroferError: it is no YAML, or a key is missing, unknown or has a wrong value.
+        NeuroferError: it is not YAML, or a key is missing, unknown or has a wrong value.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise NeuroferError(f"{path} is no YAML: {error}") from error
-    kind = content.get("kind") if isinstance(content, dict) else None
-    if kind not in KINDS:
-        raise unknown_choice("kind", kind, KINDS, str(path))
-    try:
-        card: Card = module_of(str(kind)).CARD.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NeuroferError(f"{path}: {where}: {first['msg']}") from error
-    return card
+    content = load_yaml(path)
+    kind = content.get("kind")
+    check_choice("kind", kind, KINDS, str(path))
+    model: type[Card] = module_of(str(kind)).CARD
+    return validated(model, content, str(path))
 
 
 def module_of(kind: str) -> Any:
@@ -74,18 +58,40 @@ def module_of(kind: str) -> Any:
     return import_module(KINDS[kind])
 
 
-@lru_cache(maxsize=1)
 def read_cards() -> dict[str, Card]:
     """Return every set's card by the set's name, in the order of the cards' files.
 
-    Raises:
-        NeuroferError: a card is wrong, or two cards name the same set.
+    Cards that are wrong are left out: `broken_cards` says why.
     """
+    return _cards()[0]
+
+
+def broken_cards() -> dict[str, NeuroferError]:
+    """Return what is wrong with the cards that cannot be read, by the card's file name."""
+    return _cards()[1]
+
+
+def no_such_set(kind: str, name: str, choices: Iterable[str]) -> NeuroferError:
+    """Build the error for a set that has no card, or one that cannot be read."""
+    broken = broken_cards()
+    if f"{name}.yaml" in broken:
+        return broken[f"{name}.yaml"]
+    said = "".join(f"; a card cannot be read: {error}" for error in broken.values())
+    return NeuroferError(f"{unknown_choice(kind, name, choices)}{said}")
+
+
+@lru_cache(maxsize=1)
+def _cards() -> tuple[dict[str, Card], dict[str, NeuroferError]]:
     found: dict[str, Card] = {}
+    broken: dict[str, NeuroferError] = {}
     for path in sorted(content_folder("stimuli").glob("*.yaml")):
-        card = read_card(path)
-        for name in card.sets():
-            if name in found:
-                raise NeuroferError(f"{path}: the set {name!r} is in another card as well")
-            found[name] = card
-    return found
+        try:
+            card = read_card(path)
+            for name in card.sets():
+                if name in found:
+                    raise NeuroferError(f"{path}: the set {name!r} is in another card as well")
+        except NeuroferError as error:
+            broken[path.name] = error
+        else:
+            found |= dict.fromkeys(card.sets(), card)
+    return found, broken

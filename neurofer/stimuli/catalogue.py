@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from neurofer.errors import unknown_choice
 from neurofer.stimuli.stimulus_set import StimulusSet
 
 if TYPE_CHECKING:
@@ -27,13 +26,14 @@ def stimuli_card(name: str) -> Card:
     """Return the card of a set.
 
     Raises:
-        NeuroferError: there is no set of that name; the message lists the choices.
+        NeuroferError: there is no set of that name (the message lists the choices), or its card
+            is wrong.
     """
-    from neurofer.stimuli.cards import read_cards
+    from neurofer.stimuli.cards import no_such_set, read_cards
 
     cards = read_cards()
     if name not in cards:
-        raise unknown_choice("stimulus set", name, list_stimuli())
+        raise no_such_set("stimulus set", name, list_stimuli())
     return cards[name]
 
 

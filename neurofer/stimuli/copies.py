@@ -11,7 +11,7 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index
 from neurofer.stimuli.licensed_card import LicensedCard
 from neurofer.stimuli.readers import Layout, Walk, walk
@@ -45,11 +45,11 @@ class Copy(Strict):
 
 def licensed_card(name: str) -> LicensedCard:
     """Return the card of a licensed set, or raise a NeuroferError that lists the choices."""
-    from neurofer.stimuli.cards import read_cards
+    from neurofer.stimuli.cards import no_such_set, read_cards
 
     cards = {key: card for key, card in read_cards().items() if isinstance(card, LicensedCard)}
     if name not in cards:
-        raise unknown_choice("licensed set", name, sorted(cards))
+        raise no_such_set("licensed set", name, sorted(cards))
     return cards[name]
 
 

@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash
-from neurofer.stimuli.cards import Card, Strict
+from neurofer.schema import Strict
+from neurofer.stimuli.cards import Card
 from neurofer.stimuli.drawing import Drawing, ensure_drawn
 from neurofer.stimuli.part_landmarks import PLACES, READ
 from neurofer.stimuli.rendered import SEEDS, SIZE, _check_seeds, _check_size

@@ -16,7 +16,7 @@ from pydantic import Field
 from neurofer.errors import unknown_choice
 from neurofer.faces import RECIPES, Camera, Light
 from neurofer.faces.random import Random
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=90)]

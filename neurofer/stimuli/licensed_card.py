@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from neurofer.stimuli.cards import Card, Strict
+from neurofer.schema import Strict
+from neurofer.stimuli.cards import Card
 from neurofer.stimuli.readers import Layout
 from neurofer.stimuli.readers.columns import Column, Lookup
 

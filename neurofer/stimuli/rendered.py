@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder
-from neurofer.stimuli.cards import Card, Strict
+from neurofer.schema import Strict
+from neurofer.stimuli.cards import Card
 from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS, make_table

@@ -10,11 +10,12 @@ import os
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.faces import RECIPES
-from neurofer.stimuli.cards import Card, Strict
+from neurofer.schema import Strict, validated
+from neurofer.stimuli.cards import Card
 from neurofer.stimuli.jitter import JITTERS
 from neurofer.stimuli.rendered import render_set
 from neurofer.stimuli.simulated_plans import PLANS, Planned, Scene
@@ -149,13 +150,7 @@ def _check(name: str, card: SimulatedCard, model: type[Any], parameters: dict[st
     given = {"size": card.size, **{key: _plain(value) for key, value in parameters.items()}}
     if card.seeds is not None:
         given.setdefault("first_seed", card.seeds.first)
-    try:
-        checked = model(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        said = first["msg"].removeprefix("Value error, ")
-        raise NeuroferError(f"{key}={given[key]!r} of {name!r}: {said}") from error
+    checked: Any = validated(model, given, f"simulated set {name!r}")
     if card.seeds is not None and not card.seeds.first <= checked.first_seed <= card.seeds.last:
         raise NeuroferError(
             f"first_seed={checked.first_seed} of {name!r}: give a whole number from "

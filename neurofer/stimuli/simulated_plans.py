@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.faces import AVATARS, HEADS, Identity, make_identity
 from neurofer.faces.random import Random
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.jitter import Draw, Jitter, draw
 from neurofer.stimuli.render_cache import RenderSpec
 
@@ -62,31 +62,31 @@ class Scene(NamedTuple):
 
 
 class _Parameters(Strict):
-    size: int = Field(ge=16, le=2048, strict=True)
+    size: int = Field(ge=16, le=2048)
 
 
 class KdefParameters(_Parameters):
     """Parameters of sets in the protocol of KDEF."""
 
-    identities: int = Field(default=MOST_KDEF, ge=1, le=MOST_KDEF, strict=True)
-    first_seed: int = Field(strict=True)
+    identities: int = Field(default=MOST_KDEF, ge=1, le=MOST_KDEF)
+    first_seed: int
 
 
 class FergParameters(_Parameters):
     """Parameters of sets in the protocol of FERG."""
 
-    images: int = Field(default=60, ge=1, strict=True)
+    images: int = Field(default=60, ge=1)
 
 
 class LfwParameters(_Parameters):
     """Parameters of sets of identities."""
 
-    identities: int = Field(default=100, ge=1, strict=True)
-    images: int = Field(default=20, ge=1, strict=True)
+    identities: int = Field(default=100, ge=1)
+    images: int = Field(default=20, ge=1)
     expressions: int | tuple[str, ...] = 7
     heads: tuple[str, ...] = Field(default=("human",), min_length=1)
     views: tuple[str, ...] = Field(default=("frontal",), min_length=1)
-    first_seed: int = Field(strict=True)
+    first_seed: int
 
     @field_validator("heads", "views")
     @classmethod

@@ -15,23 +15,22 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import content_folder
+from neurofer.schema import Strict, dump_yaml, load_yaml, unique, validated
 from neurofer.studies.criteria import parse_criterion
-from neurofer.studies.parsing import known, load_yaml, unique, validation_message
 from neurofer.studies.recorded import RECORDED, check_recordings
 
 Names = tuple[str, ...]
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=-]*")
 
 
-class StudyPart(BaseModel):
-    """A part of a study file; a key that it does not have is refused."""
+class StudyPart(Strict):
+    """A part of a study file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
 
 Part = TypeVar("Part", bound=StudyPart)
@@ -228,11 +227,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
             kind, or a name refers to nothing; the message names the key, its place and the choices.
     """
     file = find_study(path)
-    raw = load_yaml(file)
-    try:
-        study = Study.model_validate(raw)
-    except ValidationError as error:
-        raise NeuroferError(f"{file}: {validation_message(error, Study)}") from None
+    study = validated(Study, load_yaml(file), str(file))
     study = study.model_copy(update={"claims": tuple(_expanded(study))})
     try:
         _check(study)
@@ -261,7 +256,7 @@ def find_study(path: str | os.PathLike[str]) -> Path:
 def dump_study(study: Study) -> str:
     """Return the study as YAML, as it was run (lists of claims expanded)."""
     plain = study.model_dump(mode="json", exclude_defaults=True)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return dump_yaml(plain)
 
 
 def _anchored(spec: Part, base: Path) -> Part:
@@ -303,23 +298,23 @@ def _check(study: Study) -> None:
     for name, subject in study.subjects.items():
         training = subject.training
         if training is not None and training.stimuli is not None:
-            known("stimuli", training.stimuli, study.stimuli, f"subjects.{name}.training")
+            check_choice("stimuli", training.stimuli, study.stimuli, f"subjects.{name}.training")
     if not study.analyses:
         raise NeuroferError("'analyses' is empty: a study needs at least one")
     check_recordings(study)
     unique("analyses", [item.name for item in study.analyses])
     for item in study.analyses:
         for stimuli in item.stimuli:
-            known("stimuli", stimuli, study.stimuli, f"analyses, {item.name!r}")
+            check_choice("stimuli", stimuli, study.stimuli, f"analyses, {item.name!r}")
         for name in item.subjects:
-            known("subject", name, study.subjects, f"analyses, {item.name!r}")
+            check_choice("subject", name, study.subjects, f"analyses, {item.name!r}")
     unique("claims", [claim.id for claim in study.claims])
     for claim in study.claims:
         _check_claim(study, claim)
     for name in study.sheets:
-        known("stimuli", name, study.stimuli, "sheets")
+        check_choice("stimuli", name, study.stimuli, "sheets")
     for name in study.highlights:
-        known("claim", name, [claim.id for claim in study.claims], "highlights")
+        check_choice("claim", name, [claim.id for claim in study.claims], "highlights")
     for name in (*study.stimuli, *study.subjects, *(item.name for item in study.analyses)):
         if not _FILE_NAME.fullmatch(name):
             raise NeuroferError(
@@ -340,7 +335,7 @@ def _check_claim(study: Study, claim: ClaimSpec) -> None:
     where = f"claim {claim.id!r}"
     criterion = parse_criterion(claim.holds, where)
     if criterion is not None and criterion.other is not None:
-        known("claim", criterion.other, [c.id for c in study.claims], f"'holds' of {where}")
+        check_choice("claim", criterion.other, [c.id for c in study.claims], f"'holds' of {where}")
     if claim.of:
         if claim.statistic is None or claim.analysis is not None:
             raise NeuroferError(f"{where}: 'of' needs a 'statistic' and no 'analysis'")
@@ -361,12 +356,12 @@ def _check_claim(study: Study, claim: ClaimSpec) -> None:
 def _check_place(
     study: Study, analysis: str, stimuli: str | None, subjects: Names, where: str
 ) -> None:
-    known("analysis", analysis, [item.name for item in study.analyses], where)
+    check_choice("analysis", analysis, [item.name for item in study.analyses], where)
     item = study.analysis(analysis)
     for subject in subjects:
-        known("subject", subject, item.subjects, f"{where} (analysis {analysis!r})")
+        check_choice("subject", subject, item.subjects, f"{where} (analysis {analysis!r})")
     if stimuli is not None:
-        known("stimuli", stimuli, item.stimuli, f"{where} (analysis {analysis!r})")
+        check_choice("stimuli", stimuli, item.stimuli, f"{where} (analysis {analysis!r})")
     elif len(item.stimuli) > 1 and any(
         study.shown(item, one) == item.stimuli for one in subjects or item.subjects
     ):
@@ -381,7 +376,9 @@ def _check_table(study: Study, table: TableSpec) -> None:
     _check_patterns(study, table.claims, where)
     for row in table.rows:
         for claim in row.claims:
-            known("claim", claim, [c.id for c in study.claims], f"{where}, row {row.label!r}")
+            check_choice(
+                "claim", claim, [c.id for c in study.claims], f"{where}, row {row.label!r}"
+            )
         if len(row.claims) != len(table.columns):
             raise NeuroferError(
                 f"{where}, row {row.label!r} has {len(row.claims)} claims for "

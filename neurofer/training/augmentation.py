@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch.nn import functional
 
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.training.world import sent
 
 

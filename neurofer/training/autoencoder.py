@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.subjects.networks import scale_pixels
 from neurofer.subjects.prior_knowledge import (
     LATENT,

@@ -25,7 +25,7 @@ from neurofer.faces import make_identity as identity_of
 from neurofer.faces.actions import ACTION_UNITS
 from neurofer.faces.random import Random
 from neurofer.files import cache_folder, content_hash, write_whole
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.workers import run_in_processes, serve
 from neurofer.subjects.preprocess import heatmap_input

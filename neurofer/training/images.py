@@ -15,8 +15,8 @@ from pydantic import Field
 
 from neurofer.errors import NeuroferError
 from neurofer.recording.layout import HASH_DIGITS
+from neurofer.schema import Strict
 from neurofer.stimuli import StimulusSet, load_stimuli
-from neurofer.stimuli.cards import Strict
 from neurofer.stimuli.images import DECODE_THREADS, ahead, cores
 from neurofer.stimuli.protocols import held_out as not_among
 from neurofer.subjects.preprocess import network_input

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.faces import LANDMARKS, POSITION_LANDMARKS
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.subjects.heatmap import (
     MAP_SIZE,
     HeatmapNet,

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 
 
 class Optimiser(Strict):

@@ -9,11 +9,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.cards import Strict
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.schema import Strict, load_yaml, validated
 from neurofer.training.optimisers import Optimiser
 
 # The module of each task holds its `TaskRecipe` and its `Task`; imported when it is asked for.
@@ -115,20 +114,16 @@ def _resolved(text: str, above: tuple[str, ...]) -> dict[str, Any]:
     place = text if text in list_recipes() else str(path.resolve())
     if place in above:
         raise NeuroferError(f"recipe {text} is its own base: {' > '.join([*above, place])}")
+    source: Path | Traversable
     if text in list_recipes():
-        source = (_shipped() / f"{text}.yaml").read_text("utf-8")
+        source = _shipped() / f"{text}.yaml"
     elif path.is_file():
-        source = path.read_text("utf-8")
+        source = path
     elif above:
         raise unknown_choice("base", text, list_recipes(), f"recipe {above[-1]}")
     else:
         raise unknown_choice("recipe", text, [*list_recipes(), "the path of a YAML file"])
-    try:
-        values = yaml.safe_load(source)
-    except yaml.YAMLError as error:
-        raise NeuroferError(f"recipe {text} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise NeuroferError(f"recipe {text} must be a mapping of keys to values")
+    values = load_yaml(source)
     base = values.pop("base", None)
     if base is None:
         return values
@@ -162,27 +157,6 @@ def starting_from(recipe: Recipe, start: str) -> Recipe:
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """Check a mapping and return it as the recipe of its task; the errors are `read_recipe`'s."""
     task = values.get("task")
-    if task not in TASKS:
-        raise unknown_choice("task", task, TASKS, where)
-    kind: type[Recipe] = import_module(TASKS[task]).TaskRecipe
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise NeuroferError(f"{where}: " + "; ".join(_explain(error, kind))) from error
-
-
-def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
-    """Turn pydantic's errors into sentences; for an unknown key they name the known ones."""
-    sentences = []
-    for entry in error.errors():
-        place = ".".join(str(part) for part in entry["loc"])
-        if entry["type"] == "extra_forbidden":
-            model: Any = kind
-            for part in entry["loc"][:-1]:
-                model = model.model_fields[part].annotation
-            *parents, key = place.split(".")
-            where = f"the recipe's {'.'.join(parents)}" if parents else ""
-            sentences.append(str(unknown_choice("key", key, model.model_fields, where)))
-        else:
-            sentences.append(f"{place}={entry['input']!r}: {entry['msg']}")
-    return sentences
+    check_choice("task", task, TASKS, where)
+    kind: type[Recipe] = import_module(TASKS[str(task)]).TaskRecipe
+    return validated(kind, values, where)

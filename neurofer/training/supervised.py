@@ -14,8 +14,8 @@ from torch import nn
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
+from neurofer.schema import Strict
 from neurofer.stimuli import StimulusSet, held_out
-from neurofer.stimuli.cards import Strict
 from neurofer.subjects.ciao import contrastive_loss
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels

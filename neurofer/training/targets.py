@@ -15,7 +15,7 @@ from pydantic import Field
 from torch.nn import functional
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.stimulus_set import in_order
 
 

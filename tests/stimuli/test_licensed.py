@@ -451,7 +451,11 @@ def test_the_same_name_in_two_folders_is_one_stimulus(tmp_path: Path) -> None:
         ("pattern: '(?:", "pattern: '(?:(", "no regular expression"),
         ('"{sex}{number}"', '"{sex.__class__}"', "is not the name of a field"),
         ("  stimulus_id:", "  id:", "stimulus_id is missing"),
-        ("  images: 4900", "  image: 4900", "expected.image"),
+        (
+            "  images: 4900",
+            "  image: 4900",
+            "key='image' is not in expected; .*did you mean 'images'",
+        ),
     ],
 )
 def test_a_wrong_card_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:

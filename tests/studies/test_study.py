@@ -154,7 +154,7 @@ def test_missing_study_names_the_packaged_ones(tmp_path: Path) -> None:
 def test_unreadable_study(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_bytes(b"name: \xff\xfe")
-    with pytest.raises(NeuroferError, match="cannot be read"):
+    with pytest.raises(NeuroferError, match=r"not in UTF-8 .*line 1"):
         read_study(path)
 
 

@@ -24,19 +24,19 @@ def test_the_shipped_nets_have_recipes():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 3}, "key='epochs' is unknown; choose from name, task, seed"),
+        ({"epochs": 3}, "key='epochs' is not in the top level; it has name, task, seed"),
         (
             {"optimiser": {"averag": 0.5}},
-            r"key='averag' is not in the recipe's optimiser; .*did you mean 'average'",
+            r"key='averag' is not in optimiser; .*did you mean 'average'",
         ),
         (
             {"data": {"identities": 2, "head": "human"}},
-            "key='head' is not in the recipe's data; it",
+            "key='head' is not in data; it",
         ),
         ({"data": {"identities": 2, "heads": ["robot"]}}, "choose from human, monkey, cartoon"),
         (
             {"data": {"identities": 2, "first_seed": 5}},
-            "data.first_seed=5: .*greater than or equal",
+            "data.first_seed=5: must be at least",
         ),
         ({"data": {"identities": 2, "held_out": 2}}, "data.held_out=2: .*of each of 3 heads"),
         ({"steps": 0}, "steps=0: "),
@@ -44,7 +44,7 @@ def test_the_shipped_nets_have_recipes():
             {"task": "landmark"},
             "task='landmark' is not in recipe; it has landmarks, .*; did you mean 'landmarks'",
         ),
-        ({"precision": "float16"}, "precision='float16': "),
+        ({"precision": "float16"}, "precision='float16' is unknown; choose from float32, bfloat16"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said(change, message):
@@ -57,10 +57,10 @@ def test_files(tmp_path):
     path.write_text("name: mine\ntask: landmarks\nsteps: 3\ndata: {identities: 2}\n")
     assert read_recipe(path).steps == 3
     path.write_text("- a list")
-    with pytest.raises(NeuroferError, match="must be a mapping"):
+    with pytest.raises(NeuroferError, match="must hold a mapping"):
         read_recipe(path)
     path.write_text("a: [")
-    with pytest.raises(NeuroferError, match="is not YAML"):
+    with pytest.raises(NeuroferError, match="is not valid YAML"):
         read_recipe(path)
     with pytest.raises(
         NeuroferError, match=r"recipe='heatmop' is unknown; .*did you mean 'heatmap'"
@@ -123,7 +123,7 @@ def test_what_was_said_of_another_kind_is_not_inherited():
         ),
         ({"a": "base: heatmop\nname: a\n"}, r"base='heatmop' is not in .*mean 'heatmap'"),
         ({"a": "base: [heatmap]\nname: a\n"}, r"base=\['heatmap'\]; give the name of one"),
-        ({"a": "base: heatmap\n"}, "name=.*Field required"),
+        ({"a": "base: heatmap\n"}, "lacks the key 'name'"),
     ],
 )
 def test_what_is_wrong_with_a_base_is_said(tmp_path, files, message):

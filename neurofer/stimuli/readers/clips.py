@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.images import Stamp, ahead
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers.lists import find

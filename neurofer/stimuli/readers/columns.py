@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.readers.rows import Rows, called
 from neurofer.stimuli.readers.walk import Problem
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.readers.names import Base
 from neurofer.stimuli.readers.rows import WHOLE, Rows
 from neurofer.stimuli.readers.walk import Problem, Walk

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from neurofer.stimuli.cards import Strict
+from neurofer.schema import Strict
 from neurofer.stimuli.images import ahead
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers.rows import WHOLE, Rows
