@@ -1,7 +1,10 @@
 """Plain numbers out of the files of other frameworks; nothing that lies in a file is ever run.
 
-`read_arrays` knows three formats by their first bytes, whatever the file is called: torch's (a zip,
-or the older one), h5 as Keras writes it, and a pickle of numpy arrays.
+`read_arrays` knows four formats by their first bytes, whatever the file is called: torch's (a zip,
+or the older one), safetensors, h5 as Keras writes it, and a pickle of numpy arrays.
+
+A file may say that it holds far more than its bytes can: what it declares is compared with its size
+before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ from __future__ import annotations
 import math
 import pickle
 import re
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,59 +29,106 @@ _SIGNATURES = {
     b"\x80": "pickle",
     **dict.fromkeys((b"(", b"}", b"c"), "pickle"),  # as Python 2 wrote it if not told otherwise
 }
+_STATES = ("state_dict", "model_state_dict", "model_state", "model")
+"""Where training scripts keep the weights beside other things."""
+
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What torch's DataParallel, torch.compile and Lightning put before every name."""
+
+_ROOM, _TIMES = 128 << 20, 8
+"""No file may declare more bytes of arrays than the first, or than so many times its own size."""
 
 
 def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """Return the format of a checkpoint ("torch", "h5" or "pickle") and its named arrays.
+    """Return the format of a checkpoint and its named arrays; floating-point ones are float32.
 
-    A checkpoint that holds a `state_dict` beside other things is read for that alone, and the
-    prefix `module.` of torch's DataParallel is taken off. Floating-point arrays become float32.
+    The formats are "torch", "safetensors", "h5" and "pickle". A checkpoint that holds a
+    `state_dict` (or `model_state_dict`, `model`) beside other things is read for that alone, and
+    prefixes that wrappers put before every name (`module.`, `_orig_mod.`, `model.`) are taken off.
     Keras' arrays are called by layer and parameter, `conv1/7x7_s2/bn/gamma`.
 
     Raises:
         NeuroferError: there is no such file, it is a folder, empty or damaged, it asks for code to
-            be run, or holds something else than named arrays.
+            be run, declares more than it can hold, or holds something else than named arrays.
     """
-    kind = _kind(path)
+    kind = file_format(path)
     try:
-        found = _READERS[kind](path)
+        arrays = _state(_READERS[kind](path))
     except NeuroferError:
         raise
     except Exception as error:  # what damaged bytes make a reader raise has no bounds
         raise NeuroferError(f"{path} is {_refusal(kind, error)}") from error
-    arrays = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(arrays, dict) or not arrays:
         raise NeuroferError(f"{path} holds no named arrays but a {type(arrays).__name__}")
     strange = [
-        f"{name} is a {type(value).__name__}"
+        f"{name} is a {type(value).__name__.strip('_').lower()}"
         for name, value in arrays.items()
         if not isinstance(value, np.ndarray) or not isinstance(name, str)
     ]
     if strange:
         raise NeuroferError(f"{path} holds something else than named arrays: {'; '.join(strange)}")
     return kind, {
-        name.removeprefix("module."): np.ascontiguousarray(value, _type(value))
-        for name, value in arrays.items()
+        name: np.ascontiguousarray(value, _type(value))
+        for name, value in _without_wrappers(arrays).items()
     }
 
 
-def _kind(path: Path) -> str:
+def _state(found: Any) -> Any:
+    """Return the weights of a checkpoint that holds other things beside them."""
+    if isinstance(found, dict):
+        return next((found[key] for key in _STATES if isinstance(found.get(key), dict)), found)
+    return found
+
+
+def _without_wrappers(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Take off what stands before every name, as often as it does."""
+    names = list(arrays)
+    while wrapper := next((w for w in _WRAPPERS if all(n.startswith(w) for n in names)), None):
+        names = [name.removeprefix(wrapper) for name in names]
+    return dict(zip(names, arrays.values(), strict=True))
+
+
+def file_format(path: Path) -> str:
+    """Return the format of a checkpoint by its first bytes; errors as in `read_arrays`."""
     if path.is_dir():
         raise NeuroferError(f"{path} is a folder; name the checkpoint file that lies in it")
     if not path.is_file():
         raise NeuroferError(f"there is no file {path}")
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(40)
     if not head:
         raise NeuroferError(f"{path} is empty; download it again")
+    if head[8:9] == b"{":  # after the length of its header
+        return "safetensors"
     for signature, kind in _SIGNATURES.items():
         if head.startswith(signature):
             return kind
+    known = "neither a torch file, nor safetensors, nor h5, nor a pickle of arrays"
+    if head.startswith(b"version https://git-lfs"):
+        raise NeuroferError(
+            f"{path} is a Git LFS pointer, a few lines that stand for the file itself: run "
+            "`git lfs pull` where it comes from, or download the file by its own link"
+        )
     page = head.lstrip().startswith(b"<")
     raise NeuroferError(
-        f"{path} is neither a torch file, nor h5, nor a pickle of arrays"
+        f"{path} is {known}"
         + ("; it is a web page: the download asked for something first" if page else "")
     )
+
+
+def _check_total(path: Path, declared: int) -> None:
+    """Raise a NeuroferError where a file declares more bytes of arrays than it can hold.
+
+    Args:
+        path: of the file, whose size is looked up.
+        declared: bytes of all the arrays that it says it holds.
+    """
+    size = path.stat().st_size
+    if declared > max(_ROOM, _TIMES * size):
+        raise NeuroferError(
+            f"{path} is refused: it has {size:,} bytes and declares {declared:,} bytes of arrays, "
+            "which it cannot hold; get it again from where it was published"
+        )
 
 
 def _refusal(kind: str, error: Exception) -> str:
@@ -89,7 +140,7 @@ def _refusal(kind: str, error: Exception) -> str:
             "from someone you trust, let them save its arrays alone (the state_dict)"
         )
     reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
-    return f"no readable {kind} file, or is truncated ({reason})"
+    return f"not a readable {kind} file, or is truncated ({reason})"
 
 
 def _type(array: np.ndarray) -> type | np.dtype:
@@ -99,32 +150,91 @@ def _type(array: np.ndarray) -> type | np.dtype:
 def _torch(path: Path) -> Any:
     import torch
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(item) for name, item in value.items()}
-        if not isinstance(value, torch.Tensor):
-            return value
-        return (value.float() if value.is_floating_point() else value).detach().numpy()
-
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:  # torch stores without compression
+            _check_total(path, sum(entry.file_size for entry in archive.infolist()))
+    with torch.serialization.safe_globals(_numpy_scalars()):
+        found = torch.load(path, map_location="cpu", weights_only=True)
     # Only the weights: an optimiser's state beside them may be as large again.
-    return plain(found.get("state_dict", found) if isinstance(found, dict) else found)
+    return _plain(path, _state(found))
+
+
+def _plain(path: Path, state: Any) -> Any:
+    """Turn the tensors of a mapping into arrays; one value repeated by strides is no more bytes."""
+    import torch
+
+    if not isinstance(state, dict):
+        return state
+    tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
+    _check_total(path, sum(4 * tensor.numel() for tensor in tensors))
+    return {name: _array(value) for name, value in state.items()}
+
+
+def _array(value: Any) -> Any:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return value
+    return (value.float() if value.is_floating_point() else value).detach().numpy()
+
+
+def _safetensors(path: Path) -> Any:
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        return _plain(path, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 
 def _h5(path: Path) -> dict[str, np.ndarray]:
     import h5py
 
     check_hdf5(path)
-    arrays = {}
     with h5py.File(path, "r") as file:
         layers = file.get("model_weights", file)
         if "layer_names" not in layers.attrs:
             raise NeuroferError(f"{path} lists no layers: it was not written by Keras 2")
+        wanted = {}
         for layer in map(_text, layers.attrs["layer_names"]):
             for name in map(_text, layers[layer].attrs["weight_names"]):
                 parameter = name.rpartition("/")[2].partition(":")[0]
-                arrays[f"{layer}/{parameter}"] = np.asarray(layers[layer][name])
-    return arrays
+                wanted[f"{layer}/{parameter}"] = layers[layer][name]
+        return _read_datasets(path, wanted)
+
+
+def read_h5(path: Path, wanted: str) -> dict[str, np.ndarray]:
+    """Return arrays of an h5 file by their paths in it, float32.
+
+    Args:
+        path: of the file.
+        wanted: a regular expression that is found in the paths of the arrays to read.
+
+    Raises:
+        NeuroferError: the file is damaged, declares more than it can hold, or refers to others.
+    """
+    import h5py
+
+    found: dict[str, Any] = {}
+
+    def visit(key: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and re.search(wanted, key):
+            found[key] = item
+
+    try:
+        check_hdf5(path)
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+            arrays = _read_datasets(path, found)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise NeuroferError(f"{path} is not a readable h5 file: {error}") from error
+    return {key: values.astype(np.float32, copy=False) for key, values in arrays.items()}
+
+
+def _read_datasets(path: Path, datasets: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    _check_total(path, sum(item.size * max(4, item.dtype.itemsize) for item in datasets.values()))
+    for key, item in datasets.items():
+        if item.dtype.kind not in "fiu":
+            raise NeuroferError(f"{path}: {key} holds {item.dtype}, not numbers")
+    return {key: np.asarray(item[()]) for key, item in datasets.items()}
 
 
 def _text(name: str | bytes) -> str:
@@ -154,6 +264,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         }
         for core in ("numpy.core", "numpy._core"):
             self._admitted[f"{core}.{multiarray}", "_reconstruct"] = _Array
+            self._admitted[f"{core}.{multiarray}", "scalar"] = _Number
             self._admitted[f"{core}.{numeric}", "_frombuffer"] = self._buffer
 
     def find_class(self, module: str, name: str) -> Any:
@@ -169,6 +280,19 @@ class _ArrayUnpickler(pickle.Unpickler):
         array = _Array()
         array.__setstate__((1, shape, dtype, order == "F", raw))
         return array
+
+
+class _Number:
+    """What a pickle says of a single number, such as the best score so far."""
+
+    def __init__(self, *_: Any) -> None:
+        """Keep nothing: it is no weight."""
+
+
+def _numpy_scalars() -> list[Any]:
+    """Return what stands in for numpy's own names where single numbers lie beside weights."""
+    cores = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return [(_Type, "numpy.dtype"), *((_Number, name) for name in cores)]
 
 
 class _Type:
@@ -212,4 +336,9 @@ def _built(value: Any) -> Any:
     return value.made() if isinstance(value, _Array) else value
 
 
-_READERS: dict[str, Callable[[Path], Any]] = {"torch": _torch, "h5": _h5, "pickle": _pickle}
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "torch": _torch,
+    "safetensors": _safetensors,
+    "h5": _h5,
+    "pickle": _pickle,
+}

@@ -6,15 +6,12 @@ are not read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from neurofer.errors import NeuroferError
-from neurofer.hdf5 import check_hdf5
-from neurofer.subjects.foreign import read_arrays
+from neurofer.subjects.foreign import read_arrays, read_h5
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,30 +22,6 @@ _NORM = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-
-
-def read_h5(path: Path, wanted: str) -> Arrays:
-    """Return arrays of an h5 file by their paths in it, float32; an unreadable file is named.
-
-    Args:
-        path: of the file.
-        wanted: a regular expression that is found in the paths of the arrays to read.
-    """
-    import h5py
-
-    arrays: Arrays = {}
-
-    def visit(key: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and re.search(wanted, key):
-            arrays[key] = np.asarray(item[()], dtype=np.float32)
-
-    try:
-        check_hdf5(path)
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise NeuroferError(f"{path} is not a readable h5 file: {error}") from error
-    return arrays
 
 
 def mini_xception(files: Sequence[Path]) -> Arrays:

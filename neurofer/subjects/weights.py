@@ -23,7 +23,7 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash, sha256_file, write_whole
 from neurofer.subjects import package_files, tensorflowjs
 from neurofer.subjects.packages import download, unpack
-from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_torchvision
+from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_vgg
 
 if TYPE_CHECKING:
     import torch
@@ -269,24 +269,16 @@ def add(path: str | Path) -> tuple[str, Path]:
     """Convert a VGG16 or VGG19 file that the user has; return its name and the file in the cache.
 
     Keras files (`.h5`, blocks named block1_conv1) and torchvision state dicts (`.pth`, read with
-    `weights_only=True`) are understood; the architecture follows from the number of convolutions.
+    `weights_only=True`, or `.safetensors`) are understood; the architecture follows from the number
+    of convolutions.
 
     Raises:
-        NeuroferError: the file is missing or unreadable, or is not a VGG16 or VGG19.
+        NeuroferError: the file is missing or unreadable, is not a VGG16 or VGG19, holds layers
+            that these do not have (batch normalisation), or values that are not finite.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise NeuroferError(f"there is no file {path}")
-    keras = path.suffix in (".h5", ".hdf5")
-    arrays = read_keras(path) if keras else read_torchvision(path)
-    by_count = {2 * sum(blocks): name for name, blocks in BLOCKS.items()}
-    if len(arrays) not in by_count:
-        raise NeuroferError(
-            f"{path} holds {len(arrays) // 2} convolutions; VGG16 has 13 and VGG19 has 16"
-        )
-    architecture = by_count[len(arrays)]
-    source = SOURCES[f"{architecture}-{'keras' if keras else 'torchvision'}"]
-    return source.name, _write(source, ordered(arrays, architecture, path))
+    architecture, layout, arrays = read_vgg(Path(path))
+    source = SOURCES[f"{architecture}-{layout}"]
+    return source.name, _write(source, arrays)
 
 
 def list_weights() -> list[dict[str, Any]]:

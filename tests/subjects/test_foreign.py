@@ -9,10 +9,12 @@ import io
 import os
 import pickle
 import pickletools
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +88,99 @@ def test_torch_files_are_read_in_any_precision(tmp_path: Path, new: bool) -> Non
     assert same(found, dict.fromkeys(("float64", "bfloat16", "float16"), values.numpy()))
 
 
+PREFIXES = ("", "module.", "model.", "_orig_mod.", "module.module.", "model._orig_mod.module.")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("place", ["", "state_dict", "model_state_dict", "model"])
+def test_wrappers_about_the_weights_are_taken_off(tmp_path: Path, prefix: str, place: str) -> None:
+    state = {f"{prefix}{name}": torch.from_numpy(array) for name, array in ARRAYS.items()}
+    beside = {"epoch": 3, "best": np.float64(0.9), "loss": np.float32(1), "optimizer": {"lr": 0.1}}
+    torch.save({place: state, **beside} if place else state, tmp_path / "x.pth")
+    assert same(read_arrays(tmp_path / "x.pth")[1], ARRAYS)
+
+
+def test_a_prefix_that_only_some_names_have_is_a_name(tmp_path: Path) -> None:
+    arrays = {"model.a": ARRAYS["a"], "b": ARRAYS["b"]}
+    (tmp_path / "x").write_bytes(safetensors.numpy.save(arrays))
+    assert same(dict(sorted(read_arrays(tmp_path / "x")[1].items(), reverse=True)), arrays)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_numbers_of_numpy_beside_pickled_weights_are_left_out(
+    tmp_path: Path, protocol: int
+) -> None:
+    content = {"state_dict": ARRAYS, "best": np.float64(0.9)}
+    (tmp_path / "x").write_bytes(pickle.dumps(content, protocol))
+    assert same(read_arrays(tmp_path / "x")[1], ARRAYS)
+    (tmp_path / "x").write_bytes(pickle.dumps({**ARRAYS, "best": np.float64(0.9)}, protocol))
+    with pytest.raises(NeuroferError, match="something else than named arrays: best is a number"):
+        read_arrays(tmp_path / "x")
+
+
+def test_a_pointer_of_git_lfs_is_called_so(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    (tmp_path / "x.pth").write_text(pointer)
+    with pytest.raises(NeuroferError, match=r"is a Git LFS pointer.*git lfs pull"):
+        read_arrays(tmp_path / "x.pth")
+
+
+def bomb(path: Path, kind: str) -> None:
+    """Write a small file that declares a gigabyte of numbers or more."""
+    import h5py
+
+    if kind == "deflated zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data/0", bytes(200 << 20))
+    elif kind == "strides of zero":
+        torch.save({"a": torch.zeros(1).expand(1 << 28)}, path)
+    elif kind == "one storage, many names":
+        values = torch.zeros(1 << 16)
+        torch.save({f"a{number}": values.view(-1) for number in range(600)}, path)
+    elif kind == "unwritten h5":
+        with h5py.File(path, "w") as file:
+            file.attrs["layer_names"] = ["a"]
+            file.create_group("a").attrs["weight_names"] = ["a/kernel:0"]
+            file["a"].create_dataset("a/kernel:0", shape=(1 << 40,), dtype="f4", chunks=(1 << 20,))
+
+
+@pytest.mark.parametrize(
+    "kind", ["deflated zip", "strides of zero", "one storage, many names", "unwritten h5"]
+)
+def test_what_a_file_cannot_hold_is_refused_before_memory_is_taken(
+    tmp_path: Path, kind: str
+) -> None:
+    bomb(tmp_path / "x", kind)
+    with pytest.raises(NeuroferError, match=r"declares [\d,.]+ (bytes|GiB).* cannot"):
+        read_arrays(tmp_path / "x")
+
+
+@pytest.mark.parametrize("way", ["external link", "soft link", "external storage", "virtual"])
+def test_h5_never_reads_another_file(tmp_path: Path, way: str) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["kernel"] = ARRAYS["a"]
+    (tmp_path / "secret.bin").write_bytes(ARRAYS["a"].tobytes())
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["layer_names"] = ["a"]
+        group = file.create_group("a")
+        group.attrs["weight_names"] = ["kernel:0"]
+        if way == "external link":
+            group["kernel:0"] = h5py.ExternalLink("secret.h5", "/kernel")
+        elif way == "soft link":
+            group["kernel:0"] = h5py.SoftLink("/nowhere")
+        elif way == "external storage":
+            storage = [(str(tmp_path / "secret.bin"), 0, 24)]
+            group.create_dataset("kernel:0", (2, 3), "f4", external=storage)
+        else:
+            layout = h5py.VirtualLayout((2, 3), "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "kernel", (2, 3))
+            group.create_virtual_dataset("kernel:0", layout)
+    with pytest.raises(NeuroferError, match=r"another file|not a readable h5 file"):
+        read_arrays(tmp_path / "x.h5")
+
+
 def test_h5_that_keras_saved_with_its_model_is_read(tmp_path: Path) -> None:
     import h5py
 
@@ -121,7 +216,6 @@ class Calls:
         np.array([Calls(open, "trap", "w")], dtype=object),
         np.array(["text"]),
         np.zeros(2, [("x", "f4")]),
-        np.float32(3),
         Path("trap"),
         builtins.print,
     ],
@@ -162,7 +256,7 @@ def written() -> dict[str, bytes]:
         file.attrs["layer_names"] = ["a"]
         file.create_group("a").attrs["weight_names"] = ["a/kernel:0"]
         file["a"]["a/kernel:0"] = ARRAYS["a"]
-    return found | {"h5": buffer.getvalue()}
+    return found | {"h5": buffer.getvalue(), "safetensors": safetensors.numpy.save(ARRAYS)}
 
 
 WRITTEN = written()
@@ -183,7 +277,7 @@ def test_damage_ends_in_an_error_of_ours_or_in_arrays(
         assert all(array.dtype.kind in "fiu" for array in read_arrays(path)[1].values())
 
 
-@pytest.mark.parametrize("name", ["pickle", "text", "pickle5", "torch", "older"])
+@pytest.mark.parametrize("name", ["pickle", "text", "pickle5", "torch", "older", "safetensors"])
 def test_a_file_that_ends_early_is_never_read(tmp_path: Path, name: str) -> None:
     for end in range(0, len(WRITTEN[name]) - 1, max(1, len(WRITTEN[name]) // 40)):
         (tmp_path / "x").write_bytes(WRITTEN[name][:end])

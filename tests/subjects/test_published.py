@@ -257,7 +257,12 @@ def bad_files(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, tuple[st
     (folder / "page.pth").write_text("<!doctype html>\n<html>Virus scan warning")
     bad("page", "resnet-50", folder / "page.pth", "it is a web page")
     (folder / "text.pth").write_text("hello")
-    bad("text", "resnet-50", folder / "text.pth", "neither a torch file, nor h5, nor a pickle")
+    bad(
+        "text",
+        "resnet-50",
+        folder / "text.pth",
+        "neither a torch file, nor safetensors, nor h5, nor a pickle",
+    )
     for layout, (write, name) in WRITERS.items():
         write(folder / name, arrays)
         content = (folder / name).read_bytes()
@@ -285,7 +290,7 @@ def bad_files(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, tuple[st
     torch.save({"state_dict": {"a": "b", "c": 1}}, folder / "words.pth")
     bad("words", "cornet-s", folder / "words.pth", "a is a str; c is a int")
     torch.save(torch.zeros(3), folder / "tensor.pth")
-    bad("tensor", "cornet-s", folder / "tensor.pth", "holds no named arrays but a ndarray")
+    bad("tensor", "cornet-s", folder / "tensor.pth", "holds no named arrays but a Tensor")
     bad("network", "cornet", folder / "cornet.pth", "did you mean 'cornet-s'")
     return made
 

