@@ -24,6 +24,7 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.subjects.preprocess import heatmap_input
 from neurofer.subjects.shipped import FOLDER
 from neurofer.subjects.tensors import load_tensors, tensors_hash
+from neurofer.subjects.weightless import weightless
 
 MAP_SIZE = 56
 LANDMARK_COUNT = 13
@@ -49,9 +50,13 @@ def load(name: str | os.PathLike[str]) -> LandmarkNet:
         raise unknown_choice("landmark net", text, [*NAMES, "a .safetensors file"])
     tensors, about = load_tensors(path)
     try:
+        with weightless():  # a few bytes may ask for more than fits into memory
+            own = HeatmapNet(tuple(about["channels"])).state_dict()
+        if any(own[key].shape != value.shape for key, value in tensors.items()):
+            raise ValueError("its tensors have other shapes")
         net = HeatmapNet(tuple(about["channels"]))
         net.load_state_dict({key: value.float() for key, value in tensors.items()})
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise NeuroferError(f"{path} does not hold a heatmap net: {error}") from error
     return LandmarkNet(name=Path(text).stem, net=net.eval(), about=about)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,34 +54,66 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             not have the hash that it carries.
     """
     path = Path(path)
+    with _opened(path) as file:
+        header = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    text, expected = _stated(path, header)
+    found = tensors_hash(tensors, text)
+    if found != expected:
+        raise NeuroferError(
+            f"{path} has the wrong content: expected sha256 {expected}, found {found}; "
+            "fetch or train it again"
+        )
+    return tensors, _mapping(path, text)
+
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the description in a file of ours, {} in another; the tensors are not looked at.
+
+    Raises:
+        NeuroferError: there is no such file, it is not safetensors, or its description is damaged.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        header = file.metadata() or {}
+    return _mapping(path, _stated(path, header)[0]) if KEY in header else {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise NeuroferError(f"there is no weight file {path}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+            yield file
+    except (SafetensorError, OSError) as error:
         raise NeuroferError(
             f"{path} is not a safetensors file, or is truncated: {error}"
         ) from error
+
+
+def _stated(path: Path, header: Mapping[str, str]) -> tuple[str, str]:
+    """Return the description and the hash that a file carries."""
     if KEY not in header:
         raise NeuroferError(f"{path} was not written by neurofer: its header has no hash")
-    header = json.loads(header[KEY])
-    found = tensors_hash(tensors, header["about"])
-    if found != header["sha256"]:
+    stated = _mapping(path, header[KEY])
+    text, digest = stated.get("about"), stated.get("sha256")
+    if not isinstance(text, str) or not isinstance(digest, str):
+        raise NeuroferError(f"{path} was not written by neurofer: its header has no hash")
+    return text, digest
+
+
+def _mapping(path: Path, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NeuroferError(f"the description in {path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
         raise NeuroferError(
-            f"{path} has the wrong content: expected sha256 {header['sha256']}, found {found}; "
-            "fetch or train it again"
+            f"the description in {path} is a {type(found).__name__}; weight files of ours hold a "
+            "mapping of names to values"
         )
-    return tensors, json.loads(header["about"])
-
-
-def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the description in a file of ours, {} in another; the tensors are not looked at."""
-    with safe_open(str(path), framework="pt") as file:
-        header = file.metadata() or {}
-    about: dict[str, Any] = json.loads(json.loads(header[KEY])["about"]) if KEY in header else {}
-    return about
+    return found
 
 
 def tensors_hash(tensors: Mapping[str, torch.Tensor], about: str = "") -> str:

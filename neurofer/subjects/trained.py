@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +25,8 @@ from neurofer.subjects.preprocess import Preprocessing
 from neurofer.subjects.published import PUBLISHED, published_file
 from neurofer.subjects.registry import register
 from neurofer.subjects.shipped import weight_file
-from neurofer.subjects.tensors import load_tensors, read_about, tensors_hash
+from neurofer.subjects.stored_network import load_network
+from neurofer.subjects.tensors import read_about, tensors_hash
 from neurofer.subjects.trained_on import trained_on
 from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
 
@@ -153,7 +153,7 @@ class TrainedSubject(FeatureSubject):
                     f"size={self.options['size']}, but {self.options['weights']} sees {self.size} "
                     f"pixels: leave size out, or pass weights={UNTRAINED!r} as well"
                 )
-            self._take_options(about["network"]["options"])
+            self._take_options(about["network"].get("options", {}))
             self.training_images |= trained_on(about)
             labels = tuple(about["outputs"]) if "outputs" in about else None
         self.options["size"] = self.size
@@ -210,35 +210,6 @@ class TrainedSubject(FeatureSubject):
             self.preprocessing.pixels(image, self.size, colourless=colourless) for image in images
         ]
         return torch.from_numpy(np.stack(shown))
-
-
-def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the network in a weight file that `neurofer train` wrote, and what the file says.
-
-    Raises:
-        NeuroferError: there is no such file, or names or shapes are not those of the network that
-            it says it holds; all mismatches are listed.
-    """
-    tensors, about = load_tensors(path)
-    stated = about.get("network", {})
-    if stated.get("name") not in ARCHITECTURES:
-        raise NeuroferError(
-            f"{path} does not say which network it holds; it is no weight file of "
-            f"{', '.join(ARCHITECTURES)}"
-        )
-    net = make_network(stated["name"], len(about.get("outputs", "1")), **stated["options"])
-    own = net.state_dict()
-    wrong = [f"{key} is missing" for key in own if key not in tensors]
-    wrong += [f"{key} is unknown" for key in tensors if key not in own]
-    wrong += [
-        f"{key} has shape {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own
-        if key in tensors and tensors[key].shape != own[key].shape
-    ]
-    if wrong:
-        raise NeuroferError(f"{path} does not fit {stated['name']}: {'; '.join(wrong)}")
-    net.load_state_dict({key: tensors[key].to(own[key].dtype) for key in own})
-    return net, about
 
 
 def _region(site: str) -> str | None:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from neurofer.errors import NeuroferError
 from neurofer.recording.layout import HASH_DIGITS
 
 KEY = "trained_on"
@@ -31,11 +32,21 @@ def trained_on(about: Mapping[str, Any]) -> frozenset[str]:
     Args:
         about: the description in a weight file, of `load_tensors`; an older one names no images.
 
+    Raises:
+        NeuroferError: what the file says is not such a list.
+
     >>> sorted(trained_on({"trained_on": pack_images(["ab" * 32, "01" * 32])}))
     ['0101010101010101', 'abababababababab']
     >>> trained_on({})
     frozenset()
     """
-    packed = base64.b64decode(about.get(KEY, ""))
+    stated = about.get(KEY, "")
+    try:
+        packed = base64.b64decode(stated, validate=True)
+    except (TypeError, ValueError) as error:
+        raise NeuroferError(
+            f"a weight file says that it was trained on {str(stated)[:20]!r}...: no hashes of "
+            f"images ({error}); train or fetch it again"
+        ) from error
     starts = range(0, len(packed), _BYTES)
     return frozenset(packed[start : start + _BYTES].hex() for start in starts)
