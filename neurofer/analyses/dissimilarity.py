@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofer.analyses.rdm_compare import PLAIN, TAUS, compare_present, n_conditions
+from neurofer.analyses.rdm_compare import PLAIN, TAUS, compare_present, n_conditions, tied
 from neurofer.analyses.statistics import resample
 from neurofer.errors import unknown_choice
 
@@ -73,6 +73,7 @@ class WeightedSimilarity:
         if comparison not in PLAIN:
             raise unknown_choice("comparison", comparison, PLAIN, "a bootstrap over clusters")
         self.comparison = comparison
+        vector, models = tied(vector), tied(models)
         # Neighbours in rank are then neighbours in memory.
         order = np.argsort(vector, kind="stable")
         self.order = order

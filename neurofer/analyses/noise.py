@@ -8,11 +8,12 @@ by residuals only: 25,000 units, whose covariance would take 5 GB, take as much 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from neurofer.analyses.rdm_compare import ROUNDING
 from neurofer.analyses.rdm_patterns import Noisy, Patterns, Residuals, height
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -67,7 +68,11 @@ class Noise:
 
 
 def shrunk_noise(
-    residuals: Noisy, shrinkage: str = "diagonal", *, freedom: int | None = None
+    residuals: Noisy,
+    shrinkage: str = "diagonal",
+    *,
+    freedom: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> Noise:
     """Return the noise of units from (n, units) residuals.
 
@@ -75,6 +80,7 @@ def shrunk_noise(
         residuals: of presentations from the mean of their condition, an array or `Residuals`.
         shrinkage: one of `SHRINKAGES`.
         freedom: degrees of freedom, n less the number of conditions; None: n - 1.
+        names: (units,) for messages.
 
     Raises:
         NeuroferError: there are fewer than two residuals or degrees of freedom, or one is not
@@ -91,7 +97,7 @@ def shrunk_noise(
             f"{n} residuals with {freedom} degrees of freedom give no noise: conditions must be "
             "presented more than once"
         )
-    mean, squares, fourth, gram = _moments(residuals, shrinkage == "diagonal", freedom)
+    mean, squares, fourth, gram = _moments(residuals, shrinkage == "diagonal", freedom, names)
     variance = squares / freedom
     row = np.diag(gram)
     if shrinkage == "identity":
@@ -157,29 +163,43 @@ def blocks(activity: Patterns | Noisy) -> Iterator[slice]:
 
 
 def _moments(
-    residuals: Noisy, standardise: bool, freedom: int
+    residuals: Noisy, standardise: bool, freedom: int, names: Sequence[str] | None
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Return means, sums of squares, the sum of fourth powers, and the Gram matrix of rows."""
     n, units = residuals.shape
     mean, squares, fourth = np.empty(units), np.empty(units), 0.0
     gram = np.zeros((n, n))
+    unusable: list[int] = []
     for columns in blocks(residuals):
         block = residuals[:, columns].astype(np.float64)
         mean[columns] = block.mean(axis=0)
         block -= mean[columns]
         squares[columns] = np.einsum("ij,ij->j", block, block)
-        _check_units(squares[columns], columns)
+        unusable += (columns.start + _still(residuals, columns, squares[columns])).tolist()
+        if unusable:
+            continue
         if standardise:
             block /= np.sqrt(squares[columns] / freedom)
             fourth += float((block**4).sum())
         gram += block @ block.T
+    _check_units(unusable, names)
     return mean, squares, fourth, gram
 
 
-def _check_units(squares: np.ndarray, columns: slice) -> None:
-    bad = np.flatnonzero(~(squares > 0))
-    if len(bad):
+def _still(residuals: Noisy, columns: slice, squares: np.ndarray) -> np.ndarray:
+    """Return which of some units do not vary, but for rounding, or are not finite."""
+    least: np.ndarray | float = 0.0
+    if isinstance(residuals, Residuals):
+        # The means of equal numbers differ from them by rounding.
+        size = np.abs(residuals.activity[:, columns]).max(axis=0).astype(np.float64)
+        least = len(residuals) * (ROUNDING * size) ** 2
+    return np.flatnonzero(~(squares > least))
+
+
+def _check_units(unusable: list[int], names: Sequence[str] | None) -> None:
+    if unusable:
+        named = [f"number {k + 1}" if names is None else str(names[k]) for k in unusable[:3]]
         raise NeuroferError(
-            f"{len(bad)} units have residuals that do not vary or are not finite (the first is "
-            f"number {columns.start + int(bad[0])}): leave those units out"
+            f"{len(unusable)} units have residuals that do not vary or are not finite "
+            f"({', '.join(named)}{', ...' if len(unusable) > 3 else ''}): leave those units out"
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from neurofer.analyses.noise import Noise, blocks, gram
+from neurofer.analyses.rdm_compare import ROUNDING, tied
 from neurofer.analyses.rdm_patterns import Means, Patterns, Residuals
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -25,6 +26,7 @@ DISTANCES = {
 }
 # Of one pattern a condition; the others need presentations.
 OF_PATTERNS = ("correlation", "centred-correlation", "euclidean", "poisson")
+OF_CORRELATION = ("correlation", "centred-correlation")
 # rsatoolbox's gamma prior of the rates.
 PRIOR_RATE, PRIOR_WEIGHT = 1.0, 0.1
 Pairs = list[tuple[np.ndarray, np.ndarray]]
@@ -67,7 +69,15 @@ def dissimilarities(
     _check_shape(patterns)
     rdm = makers[distance]()
     # Equal patterns differ by rounding, of either sign; as ranks, that would be a geometry.
-    rdm[np.abs(rdm) < 1e-10 * np.abs(rdm).max(initial=0.0)] = 0.0
+    level = 1e-10 * np.abs(rdm).max(initial=0.0)
+    if distance in OF_CORRELATION:
+        # Correlations are rounded as 1 is, however small the distances, which is seen where
+        # patterns are collinear or of two units: all correlations are then equal.
+        level = max(level, ROUNDING)
+        above = np.triu_indices(len(rdm), 1)
+        rdm[above] = tied(rdm[above], ROUNDING)
+        rdm.T[above] = rdm[above]
+    rdm[np.abs(rdm) < level] = 0.0
     return np.maximum(rdm, 0.0)
 
 

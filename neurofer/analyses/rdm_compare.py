@@ -7,7 +7,6 @@ them to. Vectors hold the n (n - 1) / 2 dissimilarities above the diagonal, row 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,10 +22,21 @@ GRAM = ("cosine", "corr")
 WHITENED = ("cosine_cov", "corr_cov")
 PARTIAL = ("corr", "spearman")
 PLAIN = tuple(name for name in COMPARISONS if name not in WHITENED)
+# Dissimilarities that differ by less than this part of the greatest differ by rounding.
+ROUNDING = 1e-12
 
 
-def compare(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndarray:
+def compare(
+    vectors: np.ndarray,
+    others: np.ndarray,
+    comparison: str,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
     """Return (a, b) similarities of (a, pairs) dissimilarities with (b, pairs).
+
+    Dissimilarities that are equal but for rounding are equal, also in rank (`tied`).
 
     Args:
         vectors: (a, pairs).
@@ -34,6 +44,8 @@ def compare(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndar
         comparison: one of `COMPARISONS`; "kendall" is tau-b, "corr" Pearson's r, and "corr_cov"
             and "cosine_cov" are whitened by the covariance of dissimilarities of independent,
             equally noisy patterns.
+        names: (a,) for messages.
+        other_names: (b,) for messages.
 
     Raises:
         NeuroferError: the comparison is unknown, the vectors differ in length or are no RDM's
@@ -47,8 +59,10 @@ def compare(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.ndar
             f"{vectors.shape[1]} dissimilarities cannot be compared with {others.shape[1]}: both "
             "must be of the same conditions"
         )
-    for one in (vectors, others):
-        _check(one, comparison)
+    _check(vectors, comparison, names)
+    _check(others, comparison, other_names)
+    if comparison in RANKED:
+        vectors, others = tied(vectors), tied(others)
     present = None
     if comparison in WHITENED:
         present = np.ones((n_conditions(vectors.shape[1]),) * 2, bool)
@@ -115,18 +129,79 @@ def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
     Lower: the mean similarity of each rater with the mean of the others; upper: with the mean of
     all. For rank comparisons the mean is over ranks. Nili et al. 2014.
     """
+    raters = np.atleast_2d(raters)
     if comparison in GRAM:
         own = compare(raters, raters, comparison)
         low, high = linear_ceilings(own[None], np.ones((1, len(own))))[0]
         return float(low), float(high)
-    from rsatoolbox.inference import boot_noise_ceiling
-    from rsatoolbox.rdm import RDMs
+    _check(raters, comparison)
+    raters = tied(raters) if comparison in RANKED else raters
+    present = None
+    if comparison in WHITENED:
+        present = np.ones((n_conditions(raters.shape[1]),) * 2, bool)
+    return pooled_ceilings(raters, np.ones(len(raters)), comparison, present)
 
-    with warnings.catch_warnings():
-        # rsatoolbox notes that its ceiling of tau is based on mean ranks.
-        warnings.simplefilter("ignore")
-        low, high = boot_noise_ceiling(RDMs(raters), method=comparison)
-    return float(low), float(high)
+
+def pooled_ceilings(
+    vectors: np.ndarray, weight: np.ndarray, comparison: str, present: np.ndarray | None
+) -> tuple[float, float]:
+    """Return the noise ceilings of raters that were drawn so often; copies are left out together.
+
+    Args:
+        vectors: (raters, pairs that are present), tied where they are ranked.
+        weight: (raters,) numbers of draws.
+        comparison: one of `COMPARISONS`.
+        present: (n, n) which pairs are present, of whitened comparisons.
+    """
+    shown = np.flatnonzero(weight)
+    own, places = vectors[shown], np.arange(len(shown))
+    poolable = _poolable(vectors, comparison)
+    pool = weight @ poolable
+    others = np.tile(pool, (len(shown), 1))
+    if len(shown) > 1:
+        others -= weight[shown, None] * poolable[shown]
+    if comparison in TAUS:
+        high = compare_present(pool[None], own, comparison, None)[0]
+        low = np.array(
+            [
+                compare_present(other[None], one[None], comparison, None)[0, 0]
+                for other, one in zip(others, own, strict=True)
+            ]
+        )
+        return float(low.mean()), float(high.mean())
+    if comparison in WHITENED:
+        found = compare_present(np.vstack([pool, others]), own, comparison, present)
+        return float(found[places + 1, places].mean()), float(found[0].mean())
+    a, b, c = (_comparable(one, comparison, present) for one in (others, own, pool[None]))
+    # Ranks of two that are opposite make a pool that is constant: NaN, as in rsatoolbox.
+    with np.errstate(invalid="ignore"):
+        low, high = (np.einsum("ij,ij->i", one, b) / _scale(one, b, comparison) for one in (a, c))
+    return float(low.mean()), float(high.mean())
+
+
+def tied(vectors: np.ndarray, level: float | None = None) -> np.ndarray:
+    """Return vectors in which values that differ by rounding are equal, along the last axis.
+
+    Neighbours in order that differ by `level` or less become the least of them.
+
+    Args:
+        vectors: (..., pairs), finite.
+        level: what counts as rounding; None: `ROUNDING` times the greatest absolute value of each.
+
+    >>> tied(np.array([0.1 + 0.2, 0.3, 1.0])).tolist()
+    [0.3, 0.3, 1.0]
+    """
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim > 1:
+        return np.stack([tied(one, level) for one in vectors]) if len(vectors) else vectors
+    if level is None:
+        level = ROUNDING * float(np.abs(vectors).max(initial=0.0))
+    ordered = np.sort(vectors)
+    gaps = np.diff(ordered)
+    if not ((gaps > 0) & (gaps <= level)).any():
+        return vectors
+    least = ordered[np.r_[True, gaps > level]]
+    return np.asarray(least[np.searchsorted(least, vectors, side="right") - 1])
 
 
 def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -171,7 +246,7 @@ def residuals(
     explained = np.einsum("ij,ij->i", left, left) <= 1e-20 * np.einsum("ij,ij->i", spread, spread)
     if explained.any():
         first = int(np.argmax(explained))
-        who = f"number {first} of {len(vectors)} RDMs" if names is None else repr(names[first])
+        who = f"number {first + 1} of {len(vectors)} RDMs" if names is None else repr(names[first])
         raise NeuroferError(
             f"{who} is a linear function of the nuisance, so that nothing of it is left to "
             "compare: leave it out, or that of the nuisance which is the same"
@@ -214,7 +289,7 @@ def partial_similarities(
     for one in sides:
         _check(one, comparison)
     if comparison == "spearman":
-        sides = [ranks(one) for one in sides]
+        sides = [ranks(tied(one)) for one in sides]
     return compare(residuals(sides[0], sides[2]), residuals(sides[1], sides[2]), "corr")
 
 
@@ -247,10 +322,27 @@ def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None
 
 
 def ranks(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean ranks of every row."""
+    """Return the mean ranks of every row, of values as they are (`tied` makes equal ones equal)."""
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(vectors, axis=1))
+
+
+def _poolable(vectors: np.ndarray, comparison: str) -> np.ndarray:
+    """Return what rsatoolbox averages: ranks, or RDMs of equal size."""
+    if comparison in RANKED:
+        return ranks(vectors)
+    if comparison in ("corr", "corr_cov"):
+        vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    return vectors / np.sqrt((vectors**2).mean(axis=1, keepdims=True))
+
+
+def _scale(a: np.ndarray, b: np.ndarray, comparison: str) -> np.ndarray | float:
+    """Return what a sum of products of comparable vectors is divided by, row by row."""
+    if comparison == "rho-a":
+        n = a.shape[1]
+        return (n**3 - n) / 12
+    return np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))
 
 
 def _whitened(vectors: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -273,19 +365,31 @@ def _whitened(vectors: np.ndarray, present: np.ndarray) -> np.ndarray:
     return moments.reshape(len(vectors), -1)
 
 
-def _check(vectors: np.ndarray, comparison: str) -> None:
-    if not np.isfinite(vectors).all():
-        raise NeuroferError("an RDM holds dissimilarities that are not finite: leave out the pairs")
+def _check(vectors: np.ndarray, comparison: str, names: Sequence[str] | None = None) -> None:
+    def name(which: np.ndarray) -> str:
+        first = int(np.argmax(which))
+        number = f"number {first + 1} of {len(vectors)} RDMs"
+        return number if names is None else f"{str(names[first])!r}, {number},"
+
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise NeuroferError(
+            f"{name(~finite)} holds dissimilarities that are not finite: leave out the pairs"
+        )
     if vectors.shape[1] < 2:
         raise NeuroferError(
             f"{vectors.shape[1]} dissimilarities are too few to be compared: give 4 conditions"
         )
-    if comparison in ("cosine", "cosine_cov"):
-        flat = ~vectors.any(axis=1)
-    else:
-        flat = np.ptp(vectors, axis=1) == 0
+    flat = constant(vectors, comparison)
     if flat.any():
         raise NeuroferError(
-            f"number {int(np.argmax(flat))} of {len(vectors)} RDMs is constant, so that nothing "
-            "can be similar to it: leave it out"
+            f"{name(flat)} is constant, so that nothing can be similar to it: leave it out"
         )
+
+
+def constant(vectors: np.ndarray, comparison: str = "corr") -> np.ndarray:
+    """Return (a,) whether (a, pairs) dissimilarities do not vary, or are all 0 for a cosine."""
+    vectors = np.atleast_2d(vectors)
+    if comparison in ("cosine", "cosine_cov"):
+        return np.asarray(~vectors.any(axis=1))
+    return np.asarray(np.ptp(vectors, axis=1) <= ROUNDING * np.abs(vectors).max(axis=1))

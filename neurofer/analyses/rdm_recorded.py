@@ -50,7 +50,7 @@ def recorded_rdm(
         return dissimilarities(patterns, distance, names), None
     index = condition_index(responses, average, conditions)
     trials, freedom = condition_residuals(responses.activity, index)
-    noise = shrunk_noise(trials, freedom=freedom)
+    noise = shrunk_noise(trials, freedom=freedom, names=responses.neuroid.tolist())
     if folds is None:
         return dissimilarities(patterns, distance, names, noise=noise), noise
     if folds not in responses.stimuli:

@@ -33,9 +33,17 @@ from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.noise import Noise
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, dissimilarities
-from neurofer.analyses.rdm_compare import PLAIN, noise_ceiling, residuals, similarities
+from neurofer.analyses.rdm_compare import (
+    PLAIN,
+    constant,
+    noise_ceiling,
+    residuals,
+    similarities,
+    tied,
+)
 from neurofer.analyses.rdm_recorded import recorded_rdm
 from neurofer.analyses.registry import Analysis
+from neurofer.analyses.rsa_inference import without_constant
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
     can_resample,
@@ -98,7 +106,8 @@ def run(
 
     Raises:
         NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
-            are fewer than four conditions, or a model or the RDM is constant.
+            are fewer than four conditions, or every model or the RDM is constant. Models that are
+            constant beside others are left out: `attrs["left_out"]` names them.
     """
     for name, value, choices in (
         ("distance", distance, DISTANCES),
@@ -109,7 +118,8 @@ def run(
     responses = read_responses(recording, site)
     patterns, conditions = make_conditions(responses, average)
     rdm, noise = recorded_rdm(responses, patterns, conditions, distance, average, folds)
-    vectors = _controlled(_model_vectors(conditions, models, rdm), conditions, control)
+    vectors, left_out = _model_vectors(conditions, models, rdm)
+    vectors = _controlled(vectors, conditions, control)
     found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
     intervals, method = _similarity_intervals(
         found, rdm, conditions, vectors, comparison, n_bootstrap, seed
@@ -122,7 +132,7 @@ def run(
             "similarity_high": ("model", intervals[:, 1]),
             "n": len(conditions),
         },
-        coords=_condition_coordinates(conditions, models),
+        coords=_condition_coordinates(conditions, list(vectors)),
     )
     within = _within_identities(
         responses, distance, noise, models, control, comparison, n_bootstrap=n_bootstrap, seed=seed
@@ -134,6 +144,7 @@ def run(
         comparison=comparison,
         interval=method,
         equal_models=_equal_models(vectors),
+        left_out=left_out or "none",
         control=", ".join(control) or "none",
     )
     options = {
@@ -210,25 +221,19 @@ def _numbers(cell: xr.Dataset, name: str) -> dict[str, Any]:
 
 def _model_vectors(
     conditions: pd.DataFrame, models: Sequence[str], rdm: np.ndarray
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the models that vary over the conditions, and which do not."""
     if len(conditions) < FEWEST_CONDITIONS:
         raise NeuroferError(
             f"{len(conditions)} conditions make too few dissimilarities to be compared: at least "
             f"{FEWEST_CONDITIONS} are needed"
         )
-    if np.ptp(upper(rdm)) == 0:
+    if constant(upper(rdm))[0]:
         raise NeuroferError("all dissimilarities are equal: the site tells no stimuli apart")
     if not models:
         raise NeuroferError("models=() leaves nothing to compare with: name at least one column")
-    vectors = {}
-    for model in models:
-        vectors[model] = upper(column_model(conditions, model))
-        if np.ptp(vectors[model]) == 0:
-            raise NeuroferError(
-                f"model {model!r} is constant over the {len(conditions)} conditions, so that "
-                "nothing can be similar to it: leave it out of 'models'"
-            )
-    return vectors
+    vectors = {model: upper(column_model(conditions, model)) for model in models}
+    return without_constant(vectors, f"the {len(conditions)} conditions")
 
 
 def _controlled(
@@ -253,7 +258,7 @@ def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
         f"{a} = {b}"
         for i, a in enumerate(names)
         for b in names[i + 1 :]
-        if np.array_equal(vectors[a], vectors[b])
+        if np.array_equal(tied(vectors[a]), tied(vectors[b]))
     )
 
 
@@ -329,8 +334,8 @@ def _within_identities(
         )
     names = identities["identity"].tolist()
     raters = np.stack([upper(dissimilarities(own, distance, noise=noise)) for own in patterns])
-    if (np.ptp(raters, axis=1) == 0).any():
-        flat = names[int(np.argmin(np.ptp(raters, axis=1)))]
+    if constant(raters).any():
+        flat = names[int(np.argmax(constant(raters)))]
         reason = f"not computed: all dissimilarities within identity {flat} are equal"
         return xr.Dataset(attrs={"noise_ceiling": reason})
     low, high = noise_ceiling(raters, comparison)
@@ -342,7 +347,7 @@ def _within_identities(
     vectors = {
         model: upper(column_model(conditions, model)) for model in models if model in conditions
     }
-    vectors = {model: vector for model, vector in vectors.items() if np.ptp(vector) > 0}
+    vectors = {model: vector for model, vector in vectors.items() if not constant(vector)[0]}
     if vectors:
         stacked = np.stack(list(vectors.values()))
         each = np.stack([similarities(rater, stacked, comparison) for rater in raters])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -288,7 +289,14 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     second = (
         f"error bars: 95 %, {' or '.join(intervals)}; grey band: noise ceiling across identities"
     )
-    return "<br>".join([first, second, data_of(results)])
+    return "<br>".join([first, second, *left_out(results), data_of(results)])
+
+
+def left_out(results: Mapping[str, xr.Dataset]) -> list[str]:
+    """Return a line on the models that are constant on the stimuli, if there are any."""
+    said = dict.fromkeys(str(one.attrs.get("left_out", "none")) for one in results.values())
+    left = [escape(one) for one in said if one not in ("", "none")]
+    return [f"models left out: {'; '.join(left)}"] if left else []
 
 
 VIEWS: dict[str, Callable[[Mapping[str, xr.Dataset]], Figure]] = {

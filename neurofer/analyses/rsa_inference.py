@@ -6,12 +6,20 @@ Tests are t tests, as those of Schuett et al. 2023 (eLife 12:e82566), with the v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, compare, noise_ceiling
+from neurofer.analyses.rdm_compare import (
+    COMPARISONS,
+    RANKED,
+    TAUS,
+    compare,
+    constant,
+    noise_ceiling,
+    tied,
+)
 from neurofer.analyses.rsa_resamples import bootstrap, draws
 from neurofer.analyses.rsa_variance import Spread, bootstrap_spread, corrected_spread
 from neurofer.analyses.statistics import CONFIDENCE
@@ -26,6 +34,8 @@ CORRECTIONS = {
     "none": None,
 }
 FEWEST_CONDITIONS = 4
+# Below, 95 % of t is more than 4.3 standard errors wide on either side.
+FEW_FREEDOM = 2
 
 
 def evaluate_models(
@@ -38,6 +48,7 @@ def evaluate_models(
     correction: str = "holm",
     variance: str = "corrected",
     seed: int = 0,
+    subjects: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Evaluate fixed models on the RDMs of subjects, for other subjects, stimuli or both.
 
@@ -55,42 +66,44 @@ def evaluate_models(
             conservative: under the null they reject in 0 to 2 % instead of 5 %. Taus have the
             bootstrap's only, and over subjects alone nothing is to be corrected.
         seed: of the resampling.
+        subjects: (subjects,) names, for messages.
 
     Returns:
         similarity (model), the mean over subjects, with `_low` and `_high` (95 %, t with the
-        standard error) and `_se`, and freedom (model); similarity_each (subject, model); p_zero
-        (model), one-sided, and p_difference (model, other), two-sided, by t tests, each with
+        standard error, cut off at -1 and 1) and `_se`, and freedom (model); similarity_each
+        (subject, model); p_zero (model), one-sided, and p_difference (model, other), two-sided, by t tests, each with
         `_corrected`; noise_ceiling_low and _high; n_subjects and n_stimuli. Not for cosines, which
         are above zero without any likeness: p_zero, and `attrs["p_zero"]` says so. With one
-        subject there is no noise ceiling, and `attrs["noise_ceiling"]` says so.
+        subject there is no noise ceiling, and `attrs["noise_ceiling"]` says so. Models that are
+        constant are left out: `attrs["left_out"]` names them, and `attrs["few"]` says where
+        intervals rest on fewer than two degrees of freedom.
 
     Raises:
         NeuroferError: a choice is unknown, shapes do not fit, there are fewer than four
-            conditions, an RDM or model is constant or not finite, there is one subject for a
-            resampling of subjects, or a model is constant in more than half of the resamples.
+            conditions, an RDM or every model is constant, one is not finite, there is one subject
+            for a resampling of subjects, or a model is constant in more than half of the
+            resamples.
     """
     _check_choices(comparison, resample, correction, variance)
-    names, subjects, predictions = _vectors(rdms, models)
-    n = np.shape(rdms)[1]
-    if resample == "subjects" and len(subjects) < 2:
+    data, predictions, left_out = _vectors(rdms, models, comparison)
+    n, names, vectors = np.shape(rdms)[1], list(predictions), np.stack([*predictions.values()])
+    if resample == "subjects" and len(data) < 2:
         raise NeuroferError("resample='subjects' needs two subjects at least: use 'stimuli'")
-    kinds = RESAMPLED if resample == "both" and len(subjects) > 1 else (resample,)
-    if len(subjects) == 1:
+    kinds = RESAMPLED if resample == "both" and len(data) > 1 else (resample,)
+    if len(data) == 1:
         kinds = ("stimuli",)
-    each = compare(subjects, predictions, comparison)
-    found = bootstrap(
-        subjects, predictions, comparison, kinds, *draws(n, len(subjects), n_bootstrap, seed)
-    )
+    each = compare(data, vectors, comparison, names=subjects, other_names=names)
+    found = bootstrap(data, vectors, comparison, kinds, *draws(n, len(data), n_bootstrap, seed))
     short = len(found[kinds[0]].evaluations)
     _check_valid(short, n_bootstrap, n)
     if kinds == ("subjects",) or comparison in TAUS:
         variance = "bootstrap"
     if variance == "corrected":
-        spread = corrected_spread(found, subjects, predictions, comparison)
+        spread = corrected_spread(found, data, vectors, comparison)
     else:
-        spread = bootstrap_spread(found, n, len(subjects))
+        spread = bootstrap_spread(found, n, len(data))
     result = evaluated(names, each, spread, comparison, correction)
-    result = result.assign(n_subjects=len(subjects), n_stimuli=n)
+    result = result.assign(n_subjects=len(data), n_stimuli=n)
     result.attrs.update(
         comparison=comparison,
         resampled="stimuli and subjects" if kinds[0] == "both" else kinds[0],
@@ -99,11 +112,12 @@ def evaluate_models(
         n_bootstrap=n_bootstrap,
         n_valid=short,
         seed=seed,
-        noise_ceiling=f"over {len(subjects)} subjects",
+        left_out=left_out,
+        noise_ceiling=f"over {len(data)} subjects",
     )
-    if len(subjects) == 1:
+    if len(data) == 1:
         return result.assign_attrs(noise_ceiling="not computed: one subject")
-    low, high = noise_ceiling(subjects, comparison)
+    low, high = noise_ceiling(data, comparison)
     return result.assign(noise_ceiling_low=low, noise_ceiling_high=high)
 
 
@@ -142,8 +156,9 @@ def _check_choices(comparison: str, resample: str, correction: str, variance: st
 
 
 def _vectors(
-    rdms: np.ndarray, models: Mapping[str, np.ndarray]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
+    rdms: np.ndarray, models: Mapping[str, np.ndarray], comparison: str
+) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    """Return the vectors of the data and of the models, and which models are left out and why."""
     rdms = np.asarray(rdms, np.float64)
     if rdms.ndim != 3 or rdms.shape[1] != rdms.shape[2] or len(rdms) == 0:
         raise NeuroferError(f"rdms are (subjects, n, n), and these are {rdms.shape}")
@@ -155,17 +170,46 @@ def _vectors(
         )
     if not models:
         raise NeuroferError("models={} leaves nothing to evaluate: name at least one")
+    pairs = np.triu_indices(n, 1)
+    vectors = {}
     for name, model in models.items():
         if np.shape(model) != (n, n):
             raise NeuroferError(
                 f"model {name!r} has the shape {np.shape(model)}, and the data are of {n} "
                 f"conditions: give the model of the same ones, ({n}, {n})"
             )
-        if not np.isfinite(np.asarray(model, float)[np.triu_indices(n, 1)]).all():
+        vectors[name] = np.asarray(model, np.float64)[pairs]
+        if not np.isfinite(vectors[name]).all():
             raise NeuroferError(f"model {name!r} holds dissimilarities that are not finite")
-    pairs = np.triu_indices(n, 1)
-    predictions = np.stack([np.asarray(model, np.float64)[pairs] for model in models.values()])
-    return list(models), rdms[:, pairs[0], pairs[1]], predictions
+    kept, left_out = without_constant(vectors, f"the {n} conditions", comparison)
+    data = rdms[:, pairs[0], pairs[1]]
+    if comparison in RANKED and np.isfinite(data).all():
+        data, kept = tied(data), {name: tied(vector) for name, vector in kept.items()}
+    return data, kept, left_out
+
+
+def without_constant(
+    vectors: Mapping[str, np.ndarray], over: str, comparison: str = "corr"
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the models that vary, and in words which do not.
+
+    Args:
+        vectors: name -> (pairs,) dissimilarities of a model.
+        over: what they are constant over, for the words.
+        comparison: one of `COMPARISONS`.
+
+    Raises:
+        NeuroferError: all of them are constant.
+    """
+    flat = [name for name, one in vectors.items() if constant(one, comparison)[0]]
+    kept = {name: one for name, one in vectors.items() if name not in flat}
+    if not kept:
+        raise NeuroferError(
+            f"model {', '.join(map(repr, flat))} is constant over {over}, so that nothing can be "
+            "similar to it: name a model that varies"
+        )
+    said = f"{', '.join(flat)}: constant over {over}" if flat else ""
+    return kept, said
 
 
 def evaluated(
@@ -188,13 +232,15 @@ def evaluated(
     freedom = spread.freedom[:n]
     found = each.mean(axis=0)
     half = t.ppf(0.5 + CONFIDENCE / 2, freedom) * error[:n]
+    # No similarity is beyond -1 or 1; of few subjects or stimuli, t reaches there.
+    ends = np.clip([found - half, found + half], -1, 1)
     first, second = np.triu_indices(n, 1)
     p_pairs = 2 * t.sf(np.abs(found[first] - found[second]) / error[n:], spread.freedom[n:])
     result = xr.Dataset(
         {
             "similarity": ("model", found),
-            "similarity_low": ("model", found - half),
-            "similarity_high": ("model", found + half),
+            "similarity_low": ("model", np.minimum(ends[0], found)),
+            "similarity_high": ("model", np.maximum(ends[1], found)),
             "similarity_se": ("model", error[:n]),
             "similarity_each": (("subject", "model"), each),
             "freedom": ("model", freedom.astype(float)),
@@ -205,7 +251,7 @@ def evaluated(
             ),
         },
         coords={"model": names, "other": names},
-        attrs={"p_zero": "t test, one-sided"},
+        attrs={"p_zero": "t test, one-sided", "few": _few(freedom)},
     )
     if comparison in ("cosine", "cosine_cov"):
         note = "not computed: a cosine of distances is above zero without any likeness"
@@ -214,6 +260,16 @@ def evaluated(
     p_zero = t.sf(found / error[:n], zero)
     return result.assign(
         p_zero=("model", p_zero), p_zero_corrected=("model", correct(p_zero, correction))
+    )
+
+
+def _few(freedom: np.ndarray) -> str:
+    """Say where intervals rest on next to nothing."""
+    if freedom.min() >= FEW_FREEDOM:
+        return ""
+    return (
+        f"too few subjects or stimuli: intervals have {freedom.min():.2g} degrees of freedom "
+        "and say next to nothing"
     )
 
 

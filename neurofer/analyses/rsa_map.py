@@ -15,6 +15,7 @@ from neurofer.analyses.inputs import read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS, dissimilarities
 from neurofer.analyses.rdm_compare import compare
+from neurofer.analyses.rsa_inference import without_constant
 from neurofer.errors import NeuroferError, unknown_choice
 
 
@@ -38,7 +39,8 @@ def similarity_map(
     Returns:
         similarity (model, site, time_bin), and n conditions. A site whose patterns have no RDM at
         a time (all equal, or constant over units) is NaN there and `reason` (site, time_bin) says
-        why; elsewhere `reason` is "".
+        why; elsewhere `reason` is "". Models that are constant over the conditions are left out,
+        and `attrs["left_out"]` names them.
     """
     if distance not in OF_PATTERNS:
         raise unknown_choice("distance", distance, OF_PATTERNS, "a map")
@@ -54,14 +56,15 @@ def similarity_map(
         for k in range(bins):
             responses = read_responses(recording.isel(time_bin=k), site)
             patterns, conditions = make_conditions(responses, average)
-            vectors = _map_models(models, conditions)
+            vectors, left_out = _map_models(models, conditions, comparison)
             if found is None:
                 found = np.full((len(vectors), len(sites), bins), np.nan)
             try:
                 rdm = dissimilarities(patterns, distance, conditions["name"].tolist())
-                found[:, i, k] = compare(upper(rdm), np.stack(list(vectors.values())), comparison)[
-                    0
-                ]
+                stacked = np.stack(list(vectors.values()))
+                found[:, i, k] = compare(
+                    upper(rdm), stacked, comparison, names=[f"site {site or 'all'}"]
+                )[0]
             except NeuroferError as error:
                 reason[i, k] = str(error)
     if found is None or (reason != "").all():
@@ -77,15 +80,22 @@ def similarity_map(
             "n": len(conditions),
         },
         coords=coords,
-        attrs={"distance": DISTANCES[distance], "comparison": comparison},
+        attrs={
+            "distance": DISTANCES[distance],
+            "comparison": comparison,
+            "left_out": left_out or "none",
+        },
     )
     options = {"distance": distance, "comparison": comparison}
     return with_provenance(result, "rsa-map", recording, responses, options)
 
 
 def _map_models(
-    models: Mapping[str, np.ndarray] | Sequence[str], conditions: pd.DataFrame
-) -> dict[str, np.ndarray]:
+    models: Mapping[str, np.ndarray] | Sequence[str], conditions: pd.DataFrame, comparison: str
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the models that vary over the conditions, and which do not."""
     if isinstance(models, Mapping):
-        return {name: upper(np.asarray(model)) for name, model in models.items()}
-    return {name: upper(column_model(conditions, name)) for name in models}
+        vectors = {name: upper(np.asarray(model)) for name, model in models.items()}
+    else:
+        vectors = {name: upper(column_model(conditions, name)) for name in models}
+    return without_constant(vectors, f"the {len(conditions)} conditions", comparison)

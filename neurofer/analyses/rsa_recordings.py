@@ -22,10 +22,10 @@ from neurofer.analyses.dissimilarity import square, upper
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS
-from neurofer.analyses.rdm_compare import PARTIAL, ranks, residuals
+from neurofer.analyses.rdm_compare import PARTIAL, ranks, residuals, tied
 from neurofer.analyses.rdm_recorded import OF_TRIALS, recorded_rdm
 from neurofer.analyses.rsa_exchange import rdms_from_rsatoolbox, rdms_to_rsatoolbox
-from neurofer.analyses.rsa_inference import evaluate_models, evaluated
+from neurofer.analyses.rsa_inference import evaluate_models, evaluated, without_constant
 from neurofer.analyses.rsa_map import similarity_map
 from neurofer.analyses.rsa_models import crossvalidated_weighted
 from neurofer.analyses.rsa_variance import subjects_spread
@@ -105,11 +105,12 @@ def compare_recordings(
         correction=correction,
         variance=variance,
         seed=seed,
+        subjects=read.names,
     )
     result["rdm"] = (("subject", "stimulus", "other_stimulus"), rdms)
     result["model_rdm"] = (
         ("model", "stimulus", "other_stimulus"),
-        np.stack(list(matrices.values())),
+        np.stack([matrices[name] for name in result["model"].to_numpy().tolist()]),
     )
     options = {"comparison": comparison, "n_bootstrap": n_bootstrap, "seed": seed}
     options |= {"distance": distance, "resample": resample, "correction": correction}
@@ -163,7 +164,12 @@ def compare_weighted(
     if WEIGHTED in models:
         raise NeuroferError(f"{WEIGHTED!r} is the name of the mixture: rename that model")
     data = np.stack([upper(one) for one in read.rdms])
-    components = np.stack([upper(one) for one in read.models.values()])
+    vectors, left_out = without_constant(
+        {name: upper(one) for name, one in read.models.items()},
+        f"the {len(read.conditions)} conditions",
+        comparison,
+    )
+    components = np.stack(list(vectors.values()))
     each, weights = crossvalidated_weighted(
         data, components, comparison, n_folds=n_folds, seed=seed
     )
@@ -172,16 +178,15 @@ def compare_weighted(
         for one in components
     ]
     each = np.stack([each, *(found for found, _ in alone)], axis=1)
-    result = evaluated(
-        [WEIGHTED, *read.models], each, subjects_spread(each), comparison, correction
-    )
+    result = evaluated([WEIGHTED, *vectors], each, subjects_spread(each), comparison, correction)
     result["weight"] = (("fold", "component"), weights)
     result = result.assign(n_subjects=len(data), n_stimuli=len(read.conditions))
-    result = result.assign_coords(component=list(read.models))
+    result = result.assign_coords(component=list(vectors))
     result.attrs.update(
         comparison=f"cross-validated {comparison}",
         resampled="subjects",
         correction=correction,
+        left_out=left_out,
         noise_ceiling="not computed: the stimuli are in folds",
     )
     options = {"comparison": comparison, "n_folds": n_folds, "seed": seed, "folds": folds}
@@ -286,7 +291,7 @@ def _less_nuisance(
         if comparison not in PARTIAL:
             raise unknown_choice("comparison", comparison, PARTIAL, "partial similarity")
         if comparison == "spearman":
-            sides = [ranks(side) for side in sides]
+            sides = [ranks(tied(side)) for side in sides]
         data = np.stack([square(one) for one in residuals(sides[0], sides[2])])
         comparison = "corr"
     else:

@@ -22,6 +22,7 @@ from neurofer.analyses.figures import (
     span,
     style,
 )
+from neurofer.analyses.rsa_figures import left_out
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -238,6 +239,8 @@ def _note(results: Mapping[str, xr.Dataset], *, hidden: bool) -> str:
         + (f"; the {MOST_BRACKETS} clearest" if hidden else ""),
         data_of(results),
     ]
+    few = [str(one.attrs.get("few", "")) for one in results.values()]
+    lines[-1:-1] = [*left_out(results), *dict.fromkeys(one for one in few if one)]
     return "<br>".join(lines)
 
 

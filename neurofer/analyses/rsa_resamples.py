@@ -17,10 +17,12 @@ import numpy as np
 from neurofer.analyses.rdm_compare import (
     GRAM,
     RANKED,
-    TAUS,
     WHITENED,
     compare_present,
+    constant,
     linear_ceilings,
+    pooled_ceilings,
+    tied,
 )
 
 # As in rsatoolbox, a resample with fewer distinct stimuli is left out.
@@ -84,6 +86,8 @@ def bootstrap(
     weights = _numbers_of_draws(subject_draws, len(subjects)).astype(float)
     if set(kinds) == {"subjects"}:
         times = np.ones_like(times[:1])
+    if comparison in RANKED:
+        subjects, models = tied(subjects), tied(models)
     make = _gram_replicates if comparison in GRAM else _pair_replicates
     return make(subjects, models, comparison, kinds, times, weights)
 
@@ -177,38 +181,7 @@ class _Cell:
 
     def ceiling(self, weight: np.ndarray) -> tuple[float, float]:
         """Return the noise ceilings of (subjects,) numbers of draws; copies are left out with."""
-        shown = np.flatnonzero(weight)
-        pools = np.tile(weight, (len(shown) + 1, 1))
-        if len(shown) > 1:
-            pools[np.arange(len(shown)) + 1, shown] = 0
-        with_all, with_others = self._with_pools(pools, shown)
-        return float(with_others.mean()), float(with_all.mean())
-
-    def _with_pools(self, pools: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the similarity of each subject with the pool of all, and of the others."""
-        places = np.arange(len(shown))
-        pooled = pools @ _poolable(self.vectors, self.comparison)
-        own = self.vectors[shown]
-        if self.comparison not in TAUS:
-            found = compare_present(pooled, own, self.comparison, self.present)
-            return found[0], found[places + 1, places]
-        with_all = compare_present(pooled[:1], own, self.comparison, None)[0]
-        others = [
-            compare_present(pool[None], one[None], self.comparison, None)[0, 0]
-            for pool, one in zip(pooled[1:], own, strict=True)
-        ]
-        return with_all, np.array(others)
-
-
-def _poolable(vectors: np.ndarray, comparison: str) -> np.ndarray:
-    """Return what rsatoolbox averages: ranks, or RDMs of equal size."""
-    if comparison in RANKED:
-        from scipy.stats import rankdata
-
-        return np.asarray(rankdata(vectors, axis=1))
-    if comparison == "corr_cov":
-        vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    return vectors / np.sqrt((vectors**2).mean(axis=1, keepdims=True))
+        return pooled_ceilings(self.vectors, weight, self.comparison, self.present)
 
 
 def _pair_cells(
@@ -227,8 +200,7 @@ def _pair_cells(
         drawn = np.repeat(np.arange(n), row)
         present = drawn[:, None] != drawn
         own = vectors[:, place[np.ix_(drawn, drawn)][np.triu(present)]]
-        flat = ~own.any(axis=1) if comparison == "cosine_cov" else np.ptp(own, axis=1) == 0
-        if flat.any():
+        if constant(own, comparison).any():
             yield None
             continue
         shown = present if comparison in WHITENED else None

@@ -107,8 +107,13 @@ def corrected_spread(
 
 
 def _satterthwaite(total: np.ndarray, part: np.ndarray, first: int, second: int) -> np.ndarray:
-    """Return the freedom of sums of variances of which a part has `first` and the rest `second`."""
-    rest = np.maximum(total - part, 0)
+    """Return the freedom of sums of variances of which a part has `first` and the rest `second`.
+
+    Between the lesser of both and their sum: a part that was estimated greater than the whole is
+    the whole, and not less than one degree of freedom.
+    """
+    part = np.minimum(part, total)
+    rest = total - part
     squares = part**2 / first + rest**2 / second
     return np.divide(total**2, squares, out=np.full(len(total), float(second)), where=squares > 0)
 

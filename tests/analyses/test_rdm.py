@@ -181,13 +181,49 @@ def test_folds_that_do_not_cross_are_named(condition, fold, message):
     ("residuals", "message"),
     [
         (np.where(np.arange(40) == 3, 0, RESIDUALS), "1 units have residuals that do not vary"),
-        (np.where(np.arange(40) == 3, np.nan, RESIDUALS), "not finite .the first is number 3"),
+        (np.where(np.arange(40) == 3, np.nan, RESIDUALS), r"1 units .* not finite \(number 4\)"),
         (RESIDUALS[:1], "1 residuals with 0 degrees"),
     ],
 )
 def test_bad_residuals_are_named(residuals, message):
     with pytest.raises(NeuroferError, match=message):
         shrunk_noise(residuals)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6 / 3])
+def test_units_that_are_constant_but_for_rounding_are_named(value):
+    activity = np.random.default_rng(4).normal(size=(30, 6))
+    activity[:, [1, 4]] = value
+    residuals, freedom = condition_residuals(activity, np.repeat(np.arange(10), 3))
+    with pytest.raises(NeuroferError, match=r"2 units .* \(b, e\): leave those units out"):
+        shrunk_noise(residuals, freedom=freedom, names="abcdef")
+
+
+def _plane(generator):
+    return 1e3 * generator.normal(size=(40, 2))
+
+
+def _collinear(generator):
+    return generator.uniform(1, 3, (40, 1)) * generator.normal(size=9)
+
+
+def _of_two_kinds(generator):
+    kinds = generator.normal(size=(2, 30))
+    return kinds[0] + 1e-5 * kinds[generator.integers(0, 2, 40)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "distance", "levels"),
+    [
+        (_plane, "correlation", [0, 2]),
+        (_collinear, "correlation", [0]),
+        (_collinear, "centred-correlation", [0, 2]),
+        (_of_two_kinds, "correlation", [0, 0]),  # of which one is about 1e-10
+    ],
+)
+def test_correlations_that_are_equal_but_for_rounding_are_equal(patterns, distance, levels):
+    found = np.unique(dissimilarities(patterns(np.random.default_rng(3)), distance))
+    np.testing.assert_allclose(found, levels, atol=1e-9)
 
 
 def test_once_is_no_noise():

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm import compare as reference
 
@@ -20,6 +21,7 @@ from neurofer.analyses.rdm_compare import (
     partial_similarities,
     residuals,
     semipartial_similarities,
+    tied,
 )
 from neurofer.errors import NeuroferError
 
@@ -69,6 +71,52 @@ def test_similarity_is_symmetric_bounded_and_blind_to_scale(seed, comparison):
     np.testing.assert_allclose(found, compare(5 * a, b, comparison), atol=1e-12)
     assert (np.abs(found) <= 1 + 1e-12).all()
     np.testing.assert_allclose(np.diag(compare(a, a, comparison)), 1)
+
+
+@pytest.mark.parametrize("times", [1, 5, 10, 100, 1e-7, 3e9])
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_levels_in_another_unit_give_the_same(comparison, times):
+    """Of 0, 0.2, ... 1 some differences are equal but for rounding; of 0, 1, ... 5 they are."""
+    level = np.tile(np.arange(6), 2)
+    row, column = np.triu_indices(12, 1)
+    whole = np.abs(level[row] - level[column]).astype(float)
+    model = np.abs((level / 5 * times)[row] - (level / 5 * times)[column])
+    for sides in ((VECTORS, model), (model, OTHERS)):
+        exact = tuple(whole if one is model else one for one in sides)
+        np.testing.assert_allclose(
+            compare(*sides, comparison), compare(*exact, comparison), atol=1e-11
+        )
+    raters = np.stack([model, *VECTORS]), np.stack([whole, *VECTORS])
+    low_and_high = [noise_ceiling(one, comparison) for one in raters]
+    np.testing.assert_allclose(*low_and_high, atol=1e-11)
+
+
+def test_what_is_left_of_equal_dissimilarities_is_equal():
+    """Residuals of categories are of few values, which rounding parts."""
+    category, other = GENERATOR.integers(0, 2, (2, 66)).astype(float)
+    left = residuals(category, other)
+    exact = left.round(9)
+    assert len(np.unique(exact)) == 4
+    for comparison in ("spearman", "kendall", "tau-a"):
+        found, expected = (compare(VECTORS, one, comparison) for one in (left, exact))
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_ties_are_of_neighbours_only():
+    values = GENERATOR.random((2, 500))
+    np.testing.assert_array_equal(tied(values), values)
+    near = values + 1e-14 * GENERATOR.random((2, 500))
+    doubled = tied(np.hstack([values, near]))
+    np.testing.assert_array_equal(doubled[:, :500], doubled[:, 500:])
+    assert [len(np.unique(one)) for one in doubled] == [500, 500]
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_the_ceiling_is_that_of_rsatoolbox(comparison):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = boot_noise_ceiling(RDMs(OTHERS), method=comparison)
+    np.testing.assert_allclose(noise_ceiling(OTHERS, comparison), expected, atol=1e-12)
 
 
 def test_a_partial_correlation_is_that_of_the_precision_matrix():
@@ -125,12 +173,20 @@ def test_the_conditions_of_a_vector_are_counted():
     [
         (lambda: compare(VECTORS, OTHERS, "pearson"), "comparison='pearson' is unknown"),
         (lambda: compare(VECTORS, OTHERS[:, :3], "corr"), "66 dissimilarities cannot"),
-        (lambda: compare(VECTORS, np.ones((1, 66)), "tau-a"), "number 0 of 1 RDMs is constant"),
+        (lambda: compare(VECTORS, np.ones((1, 66)), "tau-a"), "number 1 of 1 RDMs is constant"),
         (lambda: compare(VECTORS, np.zeros((1, 66)), "cosine"), "is constant"),
+        (
+            lambda: compare(VECTORS, np.ones((2, 66)), "corr", other_names=["view", "age"]),
+            "'view', number 1 of 2 RDMs, is constant",
+        ),
+        (
+            lambda: compare([VECTORS[0], 0.1 + np.eye(66)[0] * 1e-17], OTHERS, "corr", names="ab"),
+            "'b', number 2 of 2 RDMs, is constant",
+        ),
         (lambda: compare(VECTORS * np.nan, OTHERS, "corr"), "not finite"),
         (lambda: compare(VECTORS[:, :65], OTHERS[:, :65], "corr_cov"), "those of no RDM"),
         (lambda: compare(VECTORS[:, :1], OTHERS[:, :1], "corr"), "too few to be compared"),
-        (lambda: residuals(NUISANCE, 2 * NUISANCE - 1), "number 0 of 2 RDMs is a linear"),
+        (lambda: residuals(NUISANCE, 2 * NUISANCE - 1), "number 1 of 2 RDMs is a linear"),
         (lambda: partial_similarities(VECTORS, OTHERS, NUISANCE, "tau-a"), "it has corr, spearman"),
     ],
 )

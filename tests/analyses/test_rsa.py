@@ -328,6 +328,40 @@ def test_the_table_has_a_row_a_model_and_the_ceiling(faces):
     assert table["n"].tolist() == [375] * 3 + [15] * 2
 
 
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_strengths_in_another_unit_give_the_same(comparison):
+    """0.6 - 0.4 is not 0.4 - 0.2 in floating point; 3 - 2 is 2 - 1."""
+    faces = simulated_faces(
+        heads=("human",), n_identities=5, expressions=("neutral", "happy"),
+        strengths=(0.2, 0.4, 0.6, 0.8, 1.0),
+    )  # fmt: skip
+    recording = coding_units(faces, "strength", 20, noise=1.0)
+    found = []
+    for times in (1, 5, 10, 100):
+        strength = recording["strength"].to_numpy() * times
+        other = recording.assign_coords(strength=("presentation", strength))
+        found.append(rsa.run(other, models=["strength"], comparison=comparison, n_bootstrap=30))
+    names = [name for name in found[0].data_vars if name.startswith(("similarity", "noise"))]
+    assert {"similarity", "similarity_low", "similarity_within", "noise_ceiling_low"} <= {*names}
+    for other in found[1:]:
+        for name in names:
+            np.testing.assert_allclose(other[name], found[0][name], atol=1e-10)
+
+
+def test_constant_models_are_left_out_and_named(one_identity):
+    """A set of one head has no model of heads, and that is no reason to fail."""
+    recording = coding_units(one_identity, "expression", 30, noise=0.5)
+    recording = recording.isel(presentation=recording["head"].to_numpy() == "human")
+    result = rsa.run(recording, n_bootstrap=20)
+    assert result["model"].to_numpy().tolist() == ["expression"]
+    n = recording.sizes["presentation"]
+    assert result.attrs["left_out"] == f"head, identity: constant over the {n} conditions"
+    assert rsa.table(result)["model"].tolist() == ["expression"]
+    assert "models left out: head, identity" in rsa.figure({"a": result}).layout.title.text
+    with pytest.raises(NeuroferError, match="model 'head', 'identity' is constant over"):
+        rsa.run(recording, models=["head", "identity"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

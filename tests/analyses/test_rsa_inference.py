@@ -11,9 +11,10 @@ from rsatoolbox.rdm import RDMs
 from scipy import stats
 
 from neurofer.analyses.rdm_compare import COMPARISONS, compare
-from neurofer.analyses.rsa_inference import correct, evaluate_models
+from neurofer.analyses.rsa_inference import correct, evaluate_models, evaluated
 from neurofer.analyses.rsa_models import crossvalidated_weighted, fit_weights
 from neurofer.analyses.rsa_resamples import bootstrap
+from neurofer.analyses.rsa_variance import subjects_spread
 from neurofer.errors import NeuroferError
 
 KINDS = ("both", "subjects", "stimuli")  # in rsatoolbox's order
@@ -94,6 +95,49 @@ def test_tests_are_t_tests_of_the_bootstraps_error():
     assert (result["p_difference"].to_numpy() == result["p_difference"].to_numpy().T).all()
     assert (np.diag(result["p_difference"]) == 1).all()
     assert (result["freedom"] == 5).all()
+
+
+def test_tests_over_subjects_are_scipys_t_tests():
+    each = np.random.default_rng(3).normal(0.2, 0.3, size=(7, 3))
+    result = evaluated(["a", "b", "c"], each, subjects_spread(each), "corr", "none")
+    for i in range(3):
+        own = stats.ttest_1samp(each[:, i], 0, alternative="greater")
+        assert float(result["p_zero"][i]) == pytest.approx(own.pvalue)
+        interval = own._standard_error * stats.t.ppf(0.975, 6)
+        assert float(result["similarity_se"][i]) == pytest.approx(own._standard_error)
+        assert float(result["similarity_high"][i] - result["similarity"][i]) == pytest.approx(
+            interval
+        )
+        for j in range(i):
+            pair = stats.ttest_rel(each[:, i], each[:, j])
+            assert float(result["p_difference"][i, j]) == pytest.approx(pair.pvalue)
+
+
+@pytest.mark.parametrize(("subjects", "n"), [(2, 24), (2, 60), (2, 5), (9, 5), (3, 4), (1, 6)])
+@pytest.mark.parametrize("comparison", ["corr", "spearman"])
+def test_intervals_of_few_subjects_or_stimuli_stay_within_the_measure(subjects, n, comparison):
+    for seed in range(3):
+        data, models = _simulated(seed, n=n, subjects=subjects, models=2)
+        result = evaluate_models(data, models, comparison, n_bootstrap=20)
+        low, high = result["similarity_low"], result["similarity_high"]
+        assert (low >= -1).all()
+        assert (high <= 1).all()
+        assert (low <= result["similarity"]).all()
+        assert (result["similarity"] <= high).all()
+        assert (result["freedom"] >= 1).all()
+        few = float(result["freedom"].min()) < 2
+        assert ("too few subjects or stimuli" in result.attrs["few"]) == few
+
+
+def test_constant_models_are_left_out_and_subjects_are_named():
+    data, models = _simulated(3, subjects=3)
+    flat = {"flat": 1 - np.eye(12), "rounded": (1 - np.eye(12)) * (0.1 + 1e-17)}
+    result = evaluate_models(data, {**flat, **models}, n_bootstrap=30)
+    assert result["model"].to_numpy().tolist() == list(models)
+    assert result.attrs["left_out"] == "flat, rounded: constant over the 12 conditions"
+    data[1] = 1 - np.eye(12)
+    with pytest.raises(NeuroferError, match="'bert', number 2 of 3 RDMs, is constant"):
+        evaluate_models(data, models, subjects=["lupo", "bert", "ana"])
 
 
 @pytest.mark.parametrize("resample", ["both", "stimuli", "subjects"])

@@ -54,6 +54,31 @@ def test_a_model_that_the_nuisance_explains_wholly_is_named():
         compare_recordings(_sessions(n=2), models, nuisance={"h": "head"}, n_bootstrap=50)
 
 
+def test_constant_models_are_left_out_of_everything():
+    models = {"view": "view", "expression": "expression", "head": "head"}
+    view = ("presentation", ["front"] * 42)
+    sessions = {name: one.assign_coords(view=view) for name, one in _sessions(n=3).items()}
+    said = "view: constant over the 42 conditions"
+    evaluation = compare_recordings(sessions, models, n_bootstrap=20)
+    assert evaluation.sizes["model"] == len(evaluation["model_rdm"]) == 2
+    expected = compare_recordings(sessions, {"expression": "expression"}, n_bootstrap=20)
+    np.testing.assert_array_equal(evaluation["model_rdm"][0], expected["model_rdm"][0])
+    mixture = compare_weighted(sessions, models, n_folds=3)
+    assert mixture["component"].to_numpy().tolist() == ["expression", "head"]
+    made = similarity_map(sessions["s0"], list(models))
+    assert made["model"].to_numpy().tolist() == ["expression", "head"]
+    assert [one.attrs["left_out"] for one in (evaluation, mixture, made)] == [said] * 3
+    with pytest.raises(NeuroferError, match="model 'view' is constant over the 42 conditions"):
+        similarity_map(sessions["s0"], ["view"])
+
+
+def test_a_subject_without_a_geometry_is_named():
+    sessions = _sessions(n=2)
+    flat = sessions["s1"].copy(data=np.tile(sessions["s1"].to_numpy()[:1], (42, 1)))
+    with pytest.raises(NeuroferError, match="'s1', number 2 of 2 RDMs, is constant"):
+        compare_recordings({**sessions, "s1": flat}, {"e": "expression"}, n_bootstrap=20)
+
+
 def test_recordings_of_other_stimuli_are_named():
     sessions = _sessions(n=2)
     sessions["s1"] = sessions["s1"].isel(presentation=slice(1, None))
@@ -264,7 +289,9 @@ def test_units_that_are_constant_count_where_they_can(repeated):
     constant[:, 4] = 2.0
     found = rsa.run(constant, average=AVERAGE, models=["expression"], n_bootstrap=20)
     assert np.isfinite(found["rdm"]).all()
-    with pytest.raises(NeuroferError, match="1 units have residuals that do not vary"):
+    with pytest.raises(
+        NeuroferError, match=r"1 units have residuals that do not vary .*\(coding.4\)"
+    ):
         rsa.run(constant, average=AVERAGE, models=["expression"], distance="mahalanobis")
 
 

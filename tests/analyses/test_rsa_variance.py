@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from neurofer.analyses.rdm_compare import COMPARISONS, TAUS, compare, influences
-from neurofer.analyses.rsa_resamples import bootstrap, draws
-from neurofer.analyses.rsa_variance import bootstrap_spread, corrected_spread, variance_of_pairs
+from neurofer.analyses.rsa_resamples import Replicates, bootstrap, draws
+from neurofer.analyses.rsa_variance import (
+    _satterthwaite,
+    bootstrap_spread,
+    corrected_spread,
+    variance_of_pairs,
+)
 
 N = 14
 ROW, COLUMN = np.triu_indices(N, 1)
@@ -95,6 +100,47 @@ def test_under_the_null_the_correction_is_right_and_the_bootstrap_too_wide(exper
     truth = each.var()
     assert plain.mean() > 1.4 * truth
     assert less.mean() == pytest.approx(truth, rel=0.3)
+
+
+def _replicates(variances):
+    """Replicates of two models whose variances, over uncorrelated models, are given."""
+    generator = np.random.default_rng(5)
+    values = np.linalg.qr(generator.normal(size=(400, 4)))[0]
+    values -= values.mean(axis=0)
+    values = np.linalg.qr(values)[0] * np.sqrt(399)
+    return Replicates(values[:, :2] * np.sqrt(variances), values[:, 2:])
+
+
+def test_small_samples_widen_the_variance():
+    """Of n stimuli the bootstrap's variance is (n - 1) / n of what it should be; of subjects too.
+
+    The variances are so great that no bound of the analysis of variance is reached.
+    """
+    subjects, models = _vectors(0, 6), _vectors(1, 2)
+    own = influences(subjects, models, "corr")
+    pairs = np.array([variance_of_pairs(one, N) for one in (*own, own[0] - own[1])])
+    in_all, in_common, _ = pairs.T
+    stimuli, people, both = np.array([3.0, 5.0]), np.array([1.0, 2.0]), np.array([4.4, 7.6])
+    found = {
+        kind: _replicates(values)
+        for kind, values in (("stimuli", stimuli), ("subjects", people), ("both", both))
+    }
+    stimuli, people, both = (np.r_[one, one.sum()] for one in (stimuli, people, both))
+    alone = corrected_spread({"stimuli": found["stimuli"]}, subjects, models, "corr")
+    np.testing.assert_allclose(alone.total, N / (N - 1) * (stimuli - 2 * in_all))
+    joint = corrected_spread(found, subjects, models, "corr")
+    of_stimuli, of_people = N / (N - 1), 6 / 5
+    expected = of_people * people + of_stimuli * (stimuli - 2 * in_common)
+    expected -= of_people * of_stimuli * (both - people - stimuli)
+    np.testing.assert_allclose(joint.total, expected)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 1.0, 5.0])
+def test_freedom_is_between_the_lesser_and_the_sum(part):
+    found = _satterthwaite(np.array([1.0]), np.array([part]), 1, 6)[0]
+    assert 1 <= found <= 7
+    if part in (0.0, 1.0):
+        assert found == (6 if part == 0 else 1)
 
 
 def test_degrees_of_freedom_are_between_those_of_stimuli_and_of_both():
