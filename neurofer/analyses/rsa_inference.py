@@ -71,10 +71,11 @@ def evaluate_models(
     Returns:
         similarity (model), the mean over subjects, with `_low` and `_high` (95 %, t with the
         standard error, cut off at -1 and 1) and `_se`, and freedom (model); similarity_each
-        (subject, model); p_zero (model), one-sided, and p_difference (model, other), two-sided, by t tests, each with
-        `_corrected`; noise_ceiling_low and _high; n_subjects and n_stimuli. Not for cosines, which
-        are above zero without any likeness: p_zero, and `attrs["p_zero"]` says so. With one
-        subject there is no noise ceiling, and `attrs["noise_ceiling"]` says so. Models that are
+        (subject, model); p_zero (model), one-sided, and p_difference (model, other), two-sided,
+        by t tests, each with `_corrected`; noise_ceiling_low and _high; n_subjects, n_stimuli.
+        Not for cosines, which are above zero without any likeness: p_zero, and
+        `attrs["p_zero"]` says so. With one subject there is no noise ceiling, and
+        `attrs["noise_ceiling"]` says so. Models that are
         constant are left out: `attrs["left_out"]` names them, and `attrs["few"]` says where
         intervals rest on fewer than two degrees of freedom.
 
