@@ -1,7 +1,9 @@
 """What a report is made of, before it is HTML or PDF.
 
-Text is plain; a part between backticks is code, a part between double asterisks is strong. Nothing
-else in it means anything, so that no name or message can break a page.
+Text is plain; a part between backticks is code, a part between double asterisks is strong, and a
+backslash takes the meaning of the mark after it, as in Markdown. Nothing else in it means anything.
+What comes from a study or a file is put into it by `labels.markdown` and `labels.code`, so that no
+name or message can break a page.
 """
 
 from __future__ import annotations
@@ -15,24 +17,37 @@ Span = tuple[Literal["text", "code", "strong"], str]
 Align = Literal["left", "right", "center"]
 Tone = Literal["plain", "good", "bad", "muted"]
 
-_MARKED = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
+_MARKED = re.compile(
+    r"(?P<escaped>\\[\\`*_\[\]<>|#~])|`(?P<code>[^`]+)`"
+    r"|\*\*(?P<strong>(?:\\[\\`*_\[\]<>|#~]|[^*])+)\*\*"
+)
+_ESCAPED = re.compile(r"\\([\\`*_\[\]<>|#~])")
 
 
 def spans(text: str) -> list[Span]:
-    """Split a text into plain, code and strong parts.
+    r"""Split a text into plain, code and strong parts.
 
     >>> spans("the set `bfs` is **rendered**")
     [('text', 'the set '), ('code', 'bfs'), ('text', ' is '), ('strong', 'rendered')]
+    >>> spans(r"2\*\*3")
+    [('text', '2**3')]
     """
     found: list[Span] = []
-    end = 0
+    plain, end = "", 0
     for match in _MARKED.finditer(text):
-        if match.start() > end:
-            found.append(("text", text[end : match.start()]))
-        found.append(("code", match[1]) if match[1] else ("strong", match[2]))
+        plain += text[end : match.start()]
         end = match.end()
-    if end < len(text):
-        found.append(("text", text[end:]))
+        if match["escaped"]:
+            plain += match["escaped"][1]
+            continue
+        if plain:
+            found.append(("text", plain))
+            plain = ""
+        code, strong = match["code"], match["strong"]
+        found.append(("code", code) if code else ("strong", _ESCAPED.sub(r"\1", strong)))
+    plain += text[end:]
+    if plain:
+        found.append(("text", plain))
     return found
 
 
@@ -61,10 +76,14 @@ class Notice:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; a good or bad tone shows a verdict."""
+    """A cell of a table; a good or bad tone shows a verdict.
+
+    `link` is a file beside the report that the HTML page leads to.
+    """
 
     text: str
     tone: Tone = "plain"
+    link: str = ""
 
 
 @dataclass(frozen=True)

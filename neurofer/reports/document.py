@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurofer.labels import code, markdown
 from neurofer.reports.blocks import (
     Block,
     Bullets,
@@ -25,6 +26,7 @@ from neurofer.reports.blocks import (
 from neurofer.reports.methods import methods_sections
 from neurofer.reports.numbers import counted, interval, listed, measured, published
 from neurofer.reports.tables import claim_table, trace_table
+from neurofer.reports.words import images_words
 from neurofer.studies.cells import Failure, installed, surroundings
 from neurofer.studies.claims import ClaimRow
 from neurofer.studies.descriptions import StimuliDescription
@@ -106,7 +108,7 @@ def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], li
         except Exception as error:
             failures.append(failure_of(f"sheet of {name}", error))
             continue
-        caption = f"Stimuli: {words}`{shown.identifier}`, {shown.kind}."
+        caption = f"Stimuli: {words}{code(shown.identifier)}, {images_words(shown)}."
         pictures.append(Picture(name, path, caption, f"Contact sheet of {shown.identifier}"))
     return pictures, failures
 
@@ -166,14 +168,15 @@ def _not_held(outcome: StudyOutcome) -> tuple[Block, ...]:
         blocks.append(Bullets(tuple(_sentence(row) for row in failed)))
     if unjudged:
         blocks.append(Paragraph("Not judged, because a number is missing:"))
-        blocks.append(Bullets(tuple(f"{row.label}: {row.verdict}." for row in unjudged)))
+        blocks.append(Bullets(tuple(markdown(f"{r.label}: {r.verdict}.") for r in unjudged)))
     return tuple(blocks)
 
 
 def _sentence(row: ClaimRow) -> str:
     bounds = f" (95 % interval {interval(row)})" if row.low is not None else ""
     n = f", n = {row.n}" if row.n is not None else ""
-    return f"**{row.label}**: {measured(row)}{_unit(row)}{bounds}{n}; {row.verdict}."
+    said = f"{measured(row)}{_unit(row)}{bounds}{n}; {markdown(row.verdict)}."
+    return f"**{markdown(row.label)}**: {said}"
 
 
 def _unit(row: ClaimRow) -> str:
@@ -185,7 +188,9 @@ def _failed(failures: Sequence[Failure]) -> list[Block]:
         return []
     verb = "was" if len(failures) == 1 else "were"
     title = f"{counted(len(failures), 'part')} of the study failed and {verb} set aside"
-    return [Notice(title, tuple(f"**{f.place}**: {f.message}" for f in failures))]
+    return [
+        Notice(title, tuple(f"**{markdown(f.place)}**: {markdown(f.message)}" for f in failures))
+    ]
 
 
 def _notes(outcome: StudyOutcome) -> list[Block]:
@@ -193,18 +198,26 @@ def _notes(outcome: StudyOutcome) -> list[Block]:
     items = []
     for key, result in outcome.results.items():
         said = [
-            f"{words} {result.attrs[name]}"
+            f"{words} {markdown(result.attrs[name])}".strip()
             for name, words in (
                 ("n_undefined", "answers undefined (a response is missing):"),
                 ("n_ties", "answers tied, counted as wrong:"),
                 ("never_answered", "shown but never a possible answer:"),
                 ("untested_heads", "heads of which nothing was left to test:"),
+                ("n_set_aside", "set aside:"),
+                ("n_not_finite", "units set aside, because a response is not finite:"),
+                ("n_constant", "units that never change:"),
+                ("n_not_fitted", "units that could not be fitted:"),
+                ("set_aside", "set aside:"),
+                ("left_out", "left out:"),
+                ("note", ""),
+                ("notes", ""),
             )
             if result.attrs.get(name) not in (None, 0, "", "0")
         ]
         if said:
             place = f"{outcome.study.label(key.subject)} on {key.stimuli} ({key.analysis})"
-            items.append(f"**{place}**: {'; '.join(said)}.")
+            items.append(f"**{markdown(place)}**: {'; '.join(said).rstrip('.')}.")
     return [Paragraph("Notes on single results:"), Bullets(tuple(items))] if items else []
 
 
@@ -213,18 +226,18 @@ def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, 
     libraries = listed(f"{k} {v}" for k, v in around.items() if k != "neurofer")
     facts = [
         ("Made with", f"neurofer {installed('neurofer')}, source `{around['neurofer'][:16]}`"),
-        ("Command", f"`{command}`" if command else ""),
+        ("Command", code(command) if command else ""),
         ("Date", date),
         ("Python", f"{platform.python_version()} on {platform.platform()}"),
         ("Libraries", libraries),
         ("Seed", str(outcome.study.seed)),
-        *((f"Stimuli {n}", f"`{s.identifier}`") for n, s in outcome.descriptions.items()),
+        *((f"Stimuli {n}", code(s.identifier)) for n, s in outcome.descriptions.items()),
     ]
     files = Table(
         "files",
         "What lies beside this report.",
         (Column("File", share=1), Column("Holds", share=2)),
-        tuple((Cell(f"`{file}`"), Cell(words)) for file, words in FILES),
+        tuple((Cell(code(f), link="" if "*" in f else f), Cell(words)) for f, words in FILES),
         small=True,
     )
     words = Paragraph(

@@ -11,18 +11,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from neurofer.errors import NeuroferError
-from neurofer.files import cache_folder, content_hash, write_whole
+from neurofer.files import cache_folder, checked_name, content_hash, write_whole
+from neurofer.labels import code, markdown, plot
 from neurofer.reports.blocks import Figure
-from neurofer.reports.numbers import counted, listed
+from neurofer.reports.numbers import listed
+from neurofer.reports.words import identities_words, images_words, recording_words
 from neurofer.studies.cells import Failure, ResultKey, failure_of
-from neurofer.studies.descriptions import SubjectDescription
 from neurofer.studies.recorded import RECORDED
 from neurofer.studies.run import StudyOutcome
 from neurofer.studies.study import FigureSpec
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH, HEIGHT = 900, 520
+MOST_SUBJECTS = 12  # in one figure: a panel each still has legible letters on a page
 NO_BROWSER = (
     "Chromium is missing, which draws the figures of the PDF. Install it (Debian and Ubuntu: "
     "`sudo apt-get install chromium`; macOS: `brew install --cask chromium`; anywhere: "
@@ -35,11 +40,15 @@ class FigureError(NeuroferError):
 
 
 def make_figures(outcome: StudyOutcome) -> tuple[list[Figure], list[Failure]]:
-    """Return the figures of a study, without SVG files, and what could not be made."""
-    figures, failures = [], []
+    """Return the figures of a study, without SVG files, and what could not be made.
+
+    A figure of more subjects than can be read on a page is made as several.
+    """
+    figures: list[Figure] = []
+    failures = []
     for spec in outcome.study.figures:
         try:
-            figures.append(_figure(spec, outcome))
+            figures += _parts(spec, outcome)
         except Exception as error:
             failures.append(failure_of(f"figure {spec.name}", error))
     return figures, failures
@@ -65,29 +74,83 @@ def write_svgs(figures: Sequence[Figure], folder: Path) -> list[Figure]:
     return found
 
 
-def _figure(spec: FigureSpec, outcome: StudyOutcome) -> Figure:
-    from neurofer.analyses import ANALYSES
+def _parts(spec: FigureSpec, outcome: StudyOutcome) -> list[Figure]:
+    """Return a figure, in as many parts as its subjects need."""
+    checked_name(spec.name, "figure")
+    keys = _keys(spec, outcome)
+    found = [key for key in keys if key in outcome.results]
+    if not found:
+        raise NeuroferError(f"none of its results could be computed ({keys[0]} ...)")
+    count = -(-len(found) // MOST_SUBJECTS)
+    size = -(-len(found) // count)
+    parts = []
+    for k in range(count):
+        drawn = found[k * size : (k + 1) * size]
+        lacking = [key for key in keys if key not in found] if k == count - 1 else []
+        part = _figure(spec, outcome, drawn, lacking)
+        if count > 1:
+            title = f"{spec.title} ({k + 1} of {count})"
+            part = replace(part, name=f"{spec.name}-{k + 1}", title=_sentence(title))
+        parts.append(part)
+    return parts
 
+
+def _keys(spec: FigureSpec, outcome: StudyOutcome) -> list[ResultKey]:
+    """Return the results that a figure shows."""
     item = outcome.study.analysis(spec.analysis)
-    subjects = spec.subjects or item.subjects
-    asked = [(item, subject) for subject in subjects]
+    asked = [(item, subject) for subject in spec.subjects or item.subjects]
     for other in map(outcome.study.analysis, spec.beside):
         asked += [(other, subject) for subject in other.subjects]
-    keys = [
+    return [
         ResultKey(one.name, spec.stimuli if spec.stimuli in shown else shown[0], subject)
         for one, subject in asked
         for shown in [outcome.study.shown(one, subject)]
     ]
-    results = {
-        outcome.study.label(key.subject): outcome.results[key]
-        for key in keys
-        if key in outcome.results
+
+
+def _figure(
+    spec: FigureSpec,
+    outcome: StudyOutcome,
+    keys: Sequence[ResultKey],
+    lacking: Sequence[ResultKey],
+) -> Figure:
+    from neurofer.analyses import ANALYSES
+
+    names = _names(keys, outcome)
+    results = {names[key]: _plain(outcome.results[key]) for key in keys}
+    item = outcome.study.analysis(spec.analysis)
+    drawn = ANALYSES[item.analysis].figure(results, **spec.options)
+    drawn.update_layout(font_family=FONT)
+    caption = _caption(spec, keys, outcome)
+    if lacking:
+        caption += f" Not drawn, because it failed: {listed(markdown(str(k)) for k in lacking)}."
+    return Figure(spec.name, _sentence(spec.title), drawn, caption)
+
+
+def _names(keys: Sequence[ResultKey], outcome: StudyOutcome) -> dict[ResultKey, str]:
+    """Return the name of each result in a figure: the subject's, and more where two share it."""
+    labels = {key: outcome.study.label(key.subject) for key in keys}
+    often = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    return {
+        key: plot(f"{label}, {key.subject}, {key.analysis}" if label in often else label)
+        for key, label in labels.items()
     }
-    if not results:
-        raise NeuroferError(f"none of its results could be computed ({keys[0]} ...)")
-    plot = ANALYSES[item.analysis].figure(results, **spec.options)
-    plot.update_layout(font_family=FONT)
-    return Figure(spec.name, _sentence(spec.title), plot, _caption(spec, keys, outcome))
+
+
+def _plain(result: xr.Dataset) -> xr.Dataset:
+    """Return a result whose names plotly draws as they are, instead of reading marks in them."""
+    coords = {
+        name: (coord.dims, np.asarray([plot(word) for word in coord.to_numpy()]))
+        for name, coord in result.coords.items()
+        if coord.dtype.kind == "U" and coord.ndim == 1 and coord.size
+    }
+    attrs = {
+        name: plot(value)
+        if isinstance(value, str) and name not in ("options", "versions")
+        else value
+        for name, value in result.attrs.items()
+    }
+    return result.assign_coords(coords).assign_attrs(attrs)
 
 
 def _caption(spec: FigureSpec, keys: Sequence[ResultKey], outcome: StudyOutcome) -> str:
@@ -95,26 +158,16 @@ def _caption(spec: FigureSpec, keys: Sequence[ResultKey], outcome: StudyOutcome)
     data = []
     for stimuli in dict.fromkeys(key.stimuli for key in keys if key.stimuli != RECORDED):
         shown = outcome.descriptions[stimuli]
-        heads = listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
-        data.append(f"`{shown.identifier}`, {shown.n} {shown.kind} images, identities: {heads}")
+        people = identities_words(shown.identities)
+        data.append(f"{code(shown.identifier)}, {images_words(shown)}, {people}")
     for subject in dict.fromkeys(key.subject for key in keys if key.stimuli == RECORDED):
         if (made := outcome.subjects.get((subject, RECORDED))) is not None:
-            data.append(recording_words(outcome.study.label(subject), made))
-    files = dict.fromkeys(f"`results/{key.analysis}.{key.stimuli}.*.csv`" for key in keys)
+            data.append(recording_words(markdown(outcome.study.label(subject)), made))
+    files = dict.fromkeys(code(f"results/{key.analysis}.{key.stimuli}.*.csv") for key in keys)
     return " ".join(
         part
         for part in (spec.caption, f"Data: {'; '.join(data)}. Results: {listed(files)}.")
         if part
-    )
-
-
-def recording_words(label: str, made: SubjectDescription) -> str:
-    """Return what a recording holds: its neurons, presentations, identities and kind."""
-    said = made.recorded
-    return (
-        f"{label}: {counted(said['neurons'], 'neuron')} ({said['kind']}), "
-        f"{counted(said['presentations'], 'presentation')} of "
-        f"{counted(said['identities'], 'identity', 'identities')}, `{said['stimuli']}`"
     )
 
 
@@ -124,8 +177,8 @@ def _key(figure: Figure) -> str:
     )
 
 
-def _size(plot: Any) -> tuple[int, int]:
-    return int(plot.layout.width or WIDTH), int(plot.layout.height or HEIGHT)
+def _size(drawn: Any) -> tuple[int, int]:
+    return int(drawn.layout.width or WIDTH), int(drawn.layout.height or HEIGHT)
 
 
 def _draw(figures: Mapping[str, Figure], paths: Mapping[str, Path]) -> None:

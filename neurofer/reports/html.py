@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from neurofer.files import content_hash
 from neurofer.reports.blocks import (
     Block,
     Bullets,
@@ -65,10 +68,20 @@ def figure_html(figure: Figure, plotlyjs: bool | str) -> str:
 def _plot(figure: Figure, **options: Any) -> str:
     from plotly.io import to_html
 
-    div = f"figure-{figure.name}"
+    div = f"figure-{safe_id(figure.name)}"
     # As wide as the page: a fixed width is for the SVG.
     plot = figure.plot.__class__(figure.plot).update_layout(width=None, autosize=True)
     return str(to_html(plot, config=PLOT_CONFIG, div_id=div, **options))
+
+
+def safe_id(name: str) -> str:
+    """Return a name as an id in HTML: plotly puts it into a page and into a script as it is.
+
+    >>> safe_id("figure-5")
+    'figure-5'
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return plain if plain == name else f"{plain}-{content_hash(name)[:8]}"
 
 
 def plotly_source() -> str:
@@ -156,13 +169,15 @@ def _table(block: Table, numbers: _Numbers) -> str:
     caption = _caption(f"Table {numbers.tables}.", block.title, block.caption)
     small = " small" if block.small else ""
     return (
-        f'<figure class="table{small}" id="table-{escape(block.name)}">{caption}'
+        f'<figure class="table{small}" id="table-{safe_id(block.name)}">{caption}'
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
         "</div></figure>"
     )
 
 
 def _cell(cell: Cell, align: str) -> str:
+    if cell.link:
+        return f'<td class="{align}"><a href="{_url(cell.link)}">{_inline(cell.text)}</a></td>'
     if cell.tone in ("good", "bad"):
         return (
             f'<td class="{align}"><span class="pill {cell.tone}">{_inline(cell.text)}</span></td>'
@@ -175,7 +190,18 @@ def _figure(block: Figure, numbers: _Numbers) -> str:
     numbers.figures += 1
     plot = _plot(block, include_plotlyjs=False, full_html=False)
     caption = _caption(f"Figure {numbers.figures}.", block.title, block.caption)
-    return f'<figure class="plot">{plot}{caption}</figure>'
+    page = f"figures/{block.name}"
+    links = [f'<a href="{_url(f"{page}.html")}">this figure alone</a>']
+    links += [f'<a href="{_url(f"{page}.svg")}">SVG</a>'] if block.svg is not None else []
+    return (
+        f'<figure class="plot"><div class="scroll">{plot}</div>{caption}'
+        f'<p class="links">{" · ".join(links)}</p></figure>'
+    )
+
+
+def _url(file: str) -> str:
+    """Return the link to a file beside the report."""
+    return escape(quote(file))
 
 
 def _picture(block: Picture, numbers: _Numbers) -> str:

@@ -6,53 +6,102 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from neurofer.labels import code, markdown
 from neurofer.reports.blocks import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from neurofer.reports.figures import recording_words
 from neurofer.reports.numbers import counted, listed
+from neurofer.reports.words import (
+    identities_words,
+    images_words,
+    interval_methods,
+    recording_words,
+    values_words,
+    weights_words,
+)
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription
+from neurofer.studies.names import unused_names
 from neurofer.studies.recorded import RECORDED
 from neurofer.studies.run import StudyOutcome
-from neurofer.studies.study import StimuliSpec, TrainingSpec
+from neurofer.studies.study import AnalysisSpec, StimuliSpec, TrainingSpec
 
-INTERVALS = (
-    "Intervals are 95 % intervals, two-sided, with identities as the independent units: the images "
-    "of one identity share its peculiarities. How each was made stands below the tables and in the "
-    "result files. An interval is about other identities of the same kind of head, not about other "
-    "kinds of heads or images."
+ABOUT_IDENTITIES = (
+    "Where an interval is over identities, these are the independent units, because the images of "
+    "one identity share its peculiarities. It is about other identities of the same kind of head, "
+    "not about other kinds of heads or images."
 )
 COLUMNS = (
     "In the tables **published** is the number of the paper and **measured** is what this run "
-    "measured; the two are never mixed. A letter in the column `Data` says below the table how the "
-    "data measured here differ from the published ones."
+    "measured; the two are never mixed."
+)
+LETTERS = (
+    "A letter in the column `Data` says below the table how the data measured here differ from the "
+    "published ones."
 )
 
 
 def methods_sections(outcome: StudyOutcome) -> list[Section]:
     """Return the sections on stimuli, subjects, analyses and intervals."""
+    overview = [_overview(outcome), _unused(outcome), _columns(outcome)]
     return [
-        Section("Methods", (Paragraph(_overview(outcome)), Paragraph(COLUMNS))),
+        Section("Methods", tuple(Paragraph(text) for text in overview if text)),
         Section("Stimuli", _stimuli(outcome), level=2),
         Section("Subjects", _subjects(outcome), level=2),
         Section("Recordings", _recordings(outcome), level=2),
-        Section("Analyses", (_analyses(outcome), Paragraph(INTERVALS)), level=2),
+        Section("Analyses", (_analyses(outcome), *_intervals(outcome)), level=2),
     ]
 
 
 def _overview(outcome: StudyOutcome) -> str:
     study = outcome.study
-    recorded = sum(one.recording is not None for one in study.subjects.values())
+    subjects = {name for item in study.analyses for name in item.subjects}
+    recorded = sum(study.subjects[name].recording is not None for name in subjects)
+    shown = {name for item in study.analyses for name in item.stimuli}
     does = []
-    if len(study.subjects) > recorded:
-        sets = f"shows {counted(len(outcome.descriptions), 'set')} of stimuli to "
-        does.append(sets + counted(len(study.subjects) - recorded, "subject"))
+    if len(subjects) > recorded:
+        sets = f"shows {counted(len(shown), 'set')} of stimuli to "
+        does.append(sets + counted(len(subjects) - recorded, "subject"))
     if recorded:
         does.append(f"reads {counted(recorded, 'recording')}")
     return (
-        f"The study `{study.name}` {' and '.join(does)} and runs "
+        f"The study {code(study.name)} {' and '.join(does)} and runs "
         f"{counted(len({item.analysis for item in study.analyses}), 'kind')} of analysis on what "
-        f"was recorded: {counted(len(outcome.results), 'result')}. All random numbers come from "
-        f"the seed {study.seed}."
+        f"was recorded: {counted(len(outcome.results), 'result')}. Random numbers come from the "
+        f"seed {study.seed} wherever no option `seed` names another."
     )
+
+
+def _unused(outcome: StudyOutcome) -> str:
+    """Name what the study declares and no analysis uses: nothing was measured of it."""
+    subjects, stimuli = unused_names(outcome.study)
+    if not subjects and not stimuli:
+        return ""
+    parts = []
+    for kind, names in (("subjects", subjects), ("stimuli", stimuli)):
+        parts += [f"{kind} {listed(map(code, names))}"] if names else []
+    return f"Named in the study, but used by no analysis: {' and '.join(parts)}."
+
+
+def _columns(outcome: StudyOutcome) -> str:
+    rows = outcome.claims.values()
+    if not any(row.published is not None for row in rows):
+        return ""
+    marked = any(row.data and row.measured is not None for row in rows)
+    return f"{COLUMNS} {LETTERS}" if marked else COLUMNS
+
+
+def _intervals(outcome: StudyOutcome) -> tuple[Block, ...]:
+    """Say how the intervals of every analysis were made, and what they are about."""
+    used: dict[str, dict[str, None]] = {}
+    for key, result in outcome.results.items():
+        for method in interval_methods(result):
+            used.setdefault(method, {})[key.analysis] = None
+    if not used:
+        return (Paragraph("None of these results has an interval."),)
+    first = "Intervals are 95 % intervals, two-sided, made in these ways:"
+    items = tuple(f"{markdown(how)}: {listed(map(code, names))}" for how, names in used.items())
+    blocks: tuple[Block, ...] = (Paragraph(first), Bullets(items))
+    if any("identit" in how or "people" in how for how in used):
+        blocks += (Paragraph(ABOUT_IDENTITIES),)
+    return blocks
 
 
 def _stimuli(outcome: StudyOutcome) -> tuple[Block, ...]:
@@ -80,18 +129,19 @@ def _recordings(outcome: StudyOutcome) -> tuple[Block, ...]:
 
 def _recording_words(label: str, made: SubjectDescription) -> str:
     said = made.recorded
-    aside = f"Rows, trials and stimuli set aside: {said['n_set_aside']}"
-    aside += f" ({said['set_aside']})." if said["set_aside"] else "."
+    aside = f"Rows, trials and stimuli set aside: {markdown(said['n_set_aside'])}"
+    aside += f" ({markdown(said['set_aside'])})." if said["set_aside"] else "."
     parts = [
-        f"{recording_words(f'**{label}**', made)}; file `{said['file']}`"
-        + (f" with stimulus table `{said['table']}`" if said["table"] else "")
-        + f" (`{made.identifier}`); trials: {said['n_trials']}; sites {listed(made.sites)}; "
-        f"heads {listed(map(str, said['heads']))}; {listed(map(str, said['expressions']))}; "
-        f"strengths {listed(f'{s:g}' for s in said['strengths'])}.",
+        f"{recording_words(f'**{markdown(label)}**', made)}; file {code(said['file'])}"
+        + (f" with stimulus table {code(said['table'])}" if said["table"] else "")
+        + f" ({code(made.identifier)}); trials: {markdown(said['n_trials'])}; "
+        f"sites {values_words(made.sites)}; heads {values_words(said['heads'])}; "
+        f"expressions {values_words(said['expressions'])}; "
+        f"strengths {values_words(said['strengths'])}.",
         f"Options: {_written(made.options)}." if made.options else "",
         aside,
-        f"Neurons dropped: {said['n_neurons_dropped']}; presentations with a missing response: "
-        f"{said['missing']}.",
+        f"Neurons dropped: {markdown(said['n_neurons_dropped'])}; presentations with a missing "
+        f"response: {markdown(said['missing'])}.",
     ]
     return " ".join(part for part in parts if part)
 
@@ -99,26 +149,29 @@ def _recording_words(label: str, made: SubjectDescription) -> str:
 def _strengths(shown: StimuliDescription) -> str:
     if len(shown.strengths) > 1 and not shown.graded:
         return f"strengths from {shown.strengths[0]:.2g} to {shown.strengths[-1]:.2g}, neutral 0"
-    return f"strengths {listed(f'{s:g}' for s in shown.columns['strength'])}"
+    return f"strengths {values_words(shown.columns['strength'])}"
 
 
 def _stimuli_words(name: str, spec: StimuliSpec, shown: StimuliDescription) -> str:
     columns = shown.columns
-    per_head = {len(names) for names in shown.identities.values()}
-    identities = (
-        f"{counted(per_head.pop(), 'identity', 'identities')} a head"
-        if len(per_head) == 1
-        else listed(f"{len(names)} of {head}" for head, names in shown.identities.items())
+    sizes = {len(names) for names in shown.identities.values()}
+    each = len(sizes) == 1 and len(shown.identities) > 1 and all(shown.identities)
+    people = (
+        f"{counted(sizes.pop(), 'identity', 'identities')} a head"
+        if each
+        else identities_words(shown.identities)
     )
     height, width = shown.size
+    made_here = set(shown.kind.split(", ")) <= {"rendered", "simulated"}
+    size = f"{width} × {height} pixels"
     parts = [
-        f"**{name}** (`{shown.identifier}`): {counted(shown.n, shown.kind + ' image')} "
-        f"of {width} × {height} pixels; heads {listed(map(str, columns['head']))}; {identities}; "
-        f"{listed(map(str, columns['expression']))}; "
-        f"{_strengths(shown)}.",
+        f"**{markdown(name)}** ({code(shown.identifier)}): {images_words(shown)}"
+        + (f" of {size}" if made_here else f", the first of {size}")
+        + f"; heads {values_words(columns['head'])}; {people}; "
+        f"expressions {values_words(columns['expression'])}; {_strengths(shown)}.",
         f"Parameters: {_written(spec.parameters)}." if spec.parameters else "",
         f"Selected: {_written(spec.select)}." if spec.select else "",
-        f"A gray box covers the {spec.occluder}." if spec.occluder else "",
+        f"A gray box covers the {markdown(spec.occluder)}." if spec.occluder else "",
         spec.about,
         f"How it differs from the published data: {spec.differs}." if spec.differs else "",
     ]
@@ -142,7 +195,7 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
         for s in outcome.study.subjects.values()
         if s.training is not None and not s.training.images
     )
-    protocols = Bullets(tuple(f"**{name}**: {PROTOCOLS.get(name, '')}." for name in used))
+    protocols = Bullets(tuple(f"**{markdown(name)}**: {PROTOCOLS.get(name, '')}." for name in used))
     words = Paragraph(
         "Every subject sees images alone; it is told a landmark or a head only where its options "
         "say so (`ground-truth`, `oracle`). Subjects are trained on the images of a protocol:"
@@ -159,7 +212,7 @@ def _subjects(outcome: StudyOutcome) -> tuple[Block, ...]:
         some, label = next(iter(made.values())), outcome.study.label(subject)
         rows.append(
             (
-                Cell(label),
+                Cell(markdown(label)),
                 Cell("; ".join(_training(outcome, subject, made))),
                 Cell(_options(some, *first.setdefault(some.name, (label, some)))),
             )
@@ -182,11 +235,16 @@ def _training(
         said = sources.setdefault(one.identifier, [])
         said += [where] if where and where not in said else []
     some = next(iter(made.values()))
-    images = "untrained"
-    if spec is not None:
+    weights = weights_words(outcome.study.subjects[subject].subject, some)
+    if spec is None:
+        training = "no training images in this study"
+    else:
         chosen = "chosen by name from" if spec.images else f"{_protocol(spec)} of"
-        images = f"{counted(some.n_training, 'image')}, {chosen} "
-    return [f"`{name}`: {images}{listed(where)}" for name, where in sources.items()]
+        training = f"{counted(some.n_training, 'image')}, {chosen} "
+    about = f"{weights}; {training}" if weights else training
+    return [
+        f"{code(name)}: {about}{listed(map(markdown, where))}" for name, where in sources.items()
+    ]
 
 
 def _protocol(spec: TrainingSpec) -> str:
@@ -197,13 +255,15 @@ def _protocol(spec: TrainingSpec) -> str:
 
 def _options(made: SubjectDescription, label: str, like: SubjectDescription) -> str:
     """Return all options; of a further subject of a kind, those that differ from the first."""
-    if made is like:
+    if made is like or set(made.options) != set(like.options):
         return _written(made.options)
     other = {name: value for name, value in made.options.items() if like.options[name] != value}
-    return f"as {label}, but {_written(other)}" if other else f"as {label}"
+    as_first = f"as {markdown(label)}"
+    return f"{as_first}, but {_written(other)}" if other else as_first
 
 
 def _analyses(outcome: StudyOutcome) -> Table:
+    """Return a row an analysis, or one for each set of options where its subjects differ."""
     from neurofer.analyses import ANALYSES
 
     columns = (
@@ -215,25 +275,40 @@ def _analyses(outcome: StudyOutcome) -> Table:
     )
     rows = []
     for item in outcome.study.analyses:
-        made = [result for key, result in outcome.results.items() if key.analysis == item.name]
-        options = made[0].attrs.get("options", "") if made else ""
-        written = _written(json.loads(options)) if options else _written(item.options)
         chosen = f" Presentations: {_written(item.select)}." if item.select else ""
-        rows.append(
-            (
-                Cell(item.name),
-                Cell(f"{item.analysis}: {ANALYSES[item.analysis].summary}"),
-                Cell(", ".join(outcome.study.label(name) for name in item.subjects)),
-                Cell(", ".join(item.stimuli or (RECORDED,))),
-                Cell(written + chosen),
-            )
-        )
+        names = [
+            Cell(markdown(item.name)),
+            Cell(f"{item.analysis}: {ANALYSES[item.analysis].summary}"),
+        ]
+        for options, subjects, stimuli in _asked(item, outcome):
+            of = ", ".join(markdown(outcome.study.label(name)) for name in subjects)
+            rows.append((*names, Cell(of), Cell(", ".join(stimuli)), Cell(options + chosen)))
+            names = [Cell(""), Cell("")]
     return Table("analyses", "The analyses.", columns, tuple(rows), small=True)
+
+
+def _asked(item: AnalysisSpec, outcome: StudyOutcome) -> list[tuple[str, list[str], list[str]]]:
+    """Return (options as they were taken, subjects, stimuli) of an analysis, equal ones together.
+
+    The default site is the subject's own, so that the options can differ between subjects.
+    """
+    groups: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for key, result in outcome.results.items():
+        if key.analysis == item.name:
+            stated = result.attrs.get("options", "")
+            options = _written(json.loads(stated)) if stated else _written(item.options)
+            subjects, stimuli = groups.setdefault(options, ({}, {}))
+            subjects[key.subject] = None
+            stimuli[key.stimuli] = None
+    if not groups:
+        said = f"{_written(item.options)}; there is no result"
+        return [(said, list(item.subjects), list(item.stimuli or (RECORDED,)))]
+    return [(options, list(of), list(on)) for options, (of, on) in groups.items()]
 
 
 def _written(options: Any) -> str:
     """Write options as code: `seed=0` `held_out=True`."""
-    return ", ".join(f"`{name}={_value(value)}`" for name, value in options.items()) or "none"
+    return ", ".join(code(f"{name}={_value(value)}") for name, value in options.items()) or "none"
 
 
 def _value(value: Any) -> str:

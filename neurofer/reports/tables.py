@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neurofer.labels import code, markdown
 from neurofer.reports.blocks import Cell, Column, Table
 from neurofer.reports.numbers import DASH, interval, listed, measured, published
 from neurofer.studies.claims import NOT_MEASURED, ClaimRow
@@ -30,8 +31,8 @@ def _list(spec: TableSpec, outcome: StudyOutcome) -> Table:
     columns += [Column("Criterion", share=1.6)] if any_criterion else []
     cells = []
     for row in rows:
-        line = [Cell(row.label)]
-        line += [Cell(published(row))] if any_published else []
+        line = [Cell(markdown(row.label))]
+        line += [_published_cell(row, unit)] if any_published else []
         line += [_measured_cell(row, unit), Cell(interval(row)), Cell(_count(row))]
         line += [Cell(marks[row.data])] if any(marks.values()) else []
         line += [_verdict(row)] if any_criterion else []
@@ -52,26 +53,24 @@ def _grid(spec: TableSpec, outcome: StudyOutcome) -> Table:
     cells: list[tuple[Cell, ...]] = []
     for line in spec.rows:
         claims = [outcome.claims[claim] for claim in line.claims]
-        label = Cell(line.label)
+        label = Cell(markdown(line.label))
         if any(row.published is not None for row in claims):
             head = (label, Cell("published", "muted"))
-            cells.append((*head, *(Cell(published(row)) for row in claims)))
+            cells.append((*head, *(_published_cell(row, unit) for row in claims)))
             label = Cell("")
         if all(row.measured is None for row in claims):
             empty = [Cell(DASH, "muted") for _ in claims]
             cells.append((label, Cell(NOT_MEASURED, "muted"), *empty))
             continue
         cells.append((label, Cell("measured"), *(_grid_cell(row, unit) for row in claims)))
-        bounds = [Cell(interval(row), "muted") for row in claims]
-        cells.append((Cell(""), Cell("95 % interval", "muted"), *bounds))
+        if any(row.low is not None for row in claims):
+            bounds = [Cell(interval(row), "muted") for row in claims]
+            cells.append((Cell(""), Cell("95 % interval", "muted"), *bounds))
+        if any(row.n is not None for row in claims):
+            cells.append(
+                (Cell(""), Cell("n", "muted"), *(Cell(_count(r), "muted") for r in claims))
+            )
     caption = _caption(spec.caption, rows, marks, unit)
-    counts = dict.fromkeys(
-        f"{column} n = {row.n}"
-        for line in spec.rows
-        for column, row in zip(spec.columns, (outcome.claims[c] for c in line.claims), strict=True)
-        if row.n is not None
-    )
-    caption = " ".join([caption, f"Images: {', '.join(counts)}." if counts else ""]).strip()
     return Table(spec.name, _sentence(spec.title), columns, tuple(cells), caption)
 
 
@@ -85,9 +84,9 @@ def trace_table(outcome: StudyOutcome) -> Table:
     )
     rows = tuple(
         (
-            Cell(f"`{row.id}`"),
-            Cell(measured(row) if row.measured is not None else DASH),
-            Cell(f"`{row.file}`"),
+            Cell(code(row.id)),
+            Cell(measured(row) + (f" {row.unit}" if row.unit else "")),
+            Cell(code(row.file), link=row.file),
             Cell(_place(row)),
         )
         for row in outcome.claims.values()
@@ -102,13 +101,22 @@ def trace_table(outcome: StudyOutcome) -> Table:
 
 def _place(row: ClaimRow) -> str:
     chosen = [f"{name}={value}" for name, value in (row.select or {}).items()]
-    return f"`{row.value}`" + (f" at `{', '.join(chosen)}`" if chosen else "")
+    return code(row.value) + (f" at {code(', '.join(chosen))}" if chosen else "")
+
+
+def _published_cell(row: ClaimRow, unit: str) -> Cell:
+    return Cell(_with_unit(published(row), row, unit))
+
+
+def _with_unit(number: str, row: ClaimRow, unit: str) -> str:
+    """Return a number with its unit, unless that of all stands in the caption."""
+    return f"{number} {row.unit}" if row.unit and not unit and number != DASH else number
 
 
 def _measured_cell(row: ClaimRow, unit: str) -> Cell:
     if row.measured is None:
-        return Cell(row.verdict or NOT_MEASURED, "muted")
-    return Cell(measured(row) + (f" {row.unit}" if row.unit and not unit else ""))
+        return Cell(markdown(row.verdict or NOT_MEASURED), "muted")
+    return Cell(_with_unit(measured(row), row, unit))
 
 
 def _grid_cell(row: ClaimRow, unit: str) -> Cell:
@@ -120,8 +128,8 @@ def _verdict(row: ClaimRow) -> Cell:
     if row.holds is None:
         return Cell(DASH, "muted")
     if row.holds:
-        return Cell(f"holds ({_short(row)})", "good")
-    return Cell(row.verdict, "bad")
+        return Cell(markdown(f"holds ({_short(row)})"), "good")
+    return Cell(markdown(row.verdict), "bad")
 
 
 def _short(row: ClaimRow) -> str:
@@ -146,18 +154,25 @@ def _marks(rows: Sequence[ClaimRow]) -> dict[str, str]:
 
 
 def _common_unit(rows: Sequence[ClaimRow]) -> str:
-    units = {row.unit for row in rows if row.unit}
+    """Return the unit of every number that is shown; none where one differs or has none."""
+    units = {row.unit for row in rows if row.measured is not None or row.published is not None}
     return units.pop() if len(units) == 1 else ""
 
 
 def _caption(text: str, rows: Sequence[ClaimRow], marks: dict[str, str], unit: str) -> str:
     parts = [text, f"Values in {unit}." if unit else ""]
     sources = dict.fromkeys(row.source for row in rows if row.source and row.published is not None)
-    parts.append(f"Published: {listed(sources)}." if sources else "")
+    parts.append(f"Published: {listed(map(_source, sources))}." if sources else "")
     methods = dict.fromkeys(row.interval for row in rows if row.interval and row.low is not None)
     parts.append(f"95 % intervals: {'; '.join(methods)}." if methods else "")
     parts += [f"Data {mark}: {_sentence(note)}" for note, mark in marks.items() if mark]
     return " ".join(part for part in parts if part)
+
+
+def _source(source: str) -> str:
+    """Return where a number was published; tables here have numbers of their own."""
+    own = source.startswith(("Table ", "Figure ", "Fig. "))
+    return f"{source} of the paper" if own and "paper" not in source else source
 
 
 def _sentence(text: str) -> str:

@@ -41,3 +41,19 @@ def check_names(study: Study) -> None:
     for claim in study.claims:
         if claim.minus and study.analysis(str(claim.analysis)).analysis not in pairing:
             raise NeuroferError(f"claim {claim.id!r}: 'minus' is for {', '.join(pairing)} only")
+
+
+def unused_names(study: Study) -> tuple[list[str], list[str]]:
+    """Return the subjects and the stimuli of a study that no analysis uses.
+
+    Stimuli are used where they are shown, or where a subject that is used is trained on them.
+    """
+    subjects = {name for item in study.analyses for name in item.subjects}
+    stimuli = {name for item in study.analyses for name in item.stimuli}
+    for name in subjects:
+        training = study.subjects[name].training
+        stimuli |= {training.stimuli} if training and training.stimuli else set()
+    return (
+        [name for name in study.subjects if name not in subjects],
+        [name for name in study.stimuli if name not in stimuli],
+    )
