@@ -289,7 +289,7 @@ def _points(series: list[Series], unit: np.ndarray) -> pd.DataFrame:
 
 ANALYSIS = Analysis(
     name="linearity",
-    summary="activity against expression strength, for every unit and head (Figure 5)",
+    summary="activity against expression strength, for every unit and head",
     run=run,
     table=table,
     figure=figure,

@@ -177,7 +177,7 @@ def _panel_title(name: str, result: xr.Dataset, head: str, *, many: bool) -> str
 def _note(results: Mapping[str, xr.Dataset], left_out: Sequence[str]) -> str:
     by_head = [one.drop_sel(head=ALL) for one in results.values()]
     n = span([int(k) for one in by_head for k in one["readout_n"].max(["expression", "strength"])])
-    bars = "no error bars, because intervals need five identities"
+    bars = "means without error bars, because their intervals need five identities"
     if any(bool(np.isfinite(one["readout_low"]).any()) for one in by_head):
         bars = "error bars: 95 %, bootstrap over identities"
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
@@ -185,7 +185,7 @@ def _note(results: Mapping[str, xr.Dataset], left_out: Sequence[str]) -> str:
     who = f"{next(iter(results))}; " if len(results) == 1 else ""
     lines = [
         f"{who}means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
-        f"in brackets: 95 % interval, {' or '.join(sorted(methods))}",
+        f"in brackets: 95 % interval of the median, {' or '.join(sorted(methods))}",
         data_of(results),
     ]
     if left_out:

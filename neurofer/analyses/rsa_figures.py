@@ -112,8 +112,11 @@ def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int)
     # The rows' height and place, as parts of the whole.
     gap = SPACING / rows if rows > 1 else 0
     height = (1 - gap * (rows - 1)) / rows
+    names = _conditions(result)
     figure.add_heatmap(
         z=rdm,
+        x=names,
+        y=names,
         colorscale=SEQUENTIAL,
         colorbar={
             "title": {"text": "dissimilarity", "side": "right", "font": {"size": SMALL}},
@@ -131,7 +134,9 @@ def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int)
         line = {"color": "white", "width": 1.5}
         figure.add_vline(x=edge, line=line, row=row, col=1)
         figure.add_hline(y=edge, line=line, row=row, col=1)
-    ticks = {"tickvals": centres, "ticktext": labels}
+    ticks: dict[str, object] = {"tickvals": centres, "ticktext": labels}
+    # Names on the axes, for the text under the pointer; ticks and edges stand at positions.
+    ticks |= {"type": "category"} if names else {}
     figure.update_xaxes(**ticks, constrain="domain", row=row, col=1)
     figure.update_yaxes(
         **ticks,
@@ -142,6 +147,12 @@ def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int)
         row=row,
         col=1,
     )
+
+
+def _conditions(result: xr.Dataset) -> list[str] | None:
+    """Return the names of an RDM's rows, none of them a number; None where one is twice."""
+    names = [f"{name}\u200b" for name in result["stimulus"].to_numpy().astype(str).tolist()]
+    return names if len(set(names)) == len(names) else None
 
 
 def _blocks(result: xr.Dataset) -> tuple[list[float], list[str], list[float]]:
@@ -191,8 +202,9 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
             y0=float(result["noise_ceiling_low"]),
             y1=float(result["noise_ceiling_high"]),
             fillcolor=GREY,
-            opacity=0.4,
-            line={"width": 0},
+            # Of two bounds that meet, the line is left.
+            opacity=0.6,
+            line={"width": 2, "color": GREY},
             layer="above",
             row=row,
             col=2,

@@ -362,7 +362,7 @@ def _row(cell: xr.Dataset) -> dict[str, Any]:
 
 ANALYSIS = Analysis(
     name="transfer",
-    summary="accuracy on heads that were not trained, by head and strength (Tables 2 and 3)",
+    summary="accuracy on heads that were not trained, by head and strength",
     run=run,
     table=table,
     figure=figure,

@@ -33,8 +33,25 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Pat
     check_recording(recording)
     path = Path(path)
     with write_whole(path) as partial:
-        recording.to_dataset(name="activity").to_netcdf(partial, engine=_engine())
+        steady_order(recording.to_dataset(name="activity")).to_netcdf(partial, engine=_engine())
     return path
+
+
+def steady_order(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a dataset whose netCDF file has the same bytes in every run.
+
+    xarray lists the coordinates of a variable in the order of a set, which differs between runs.
+    """
+    ordered = dataset.copy()
+    for variable in ordered.data_vars.values():
+        beside = [
+            str(name)
+            for name, coord in ordered.coords.items()
+            if name not in ordered.dims and set(coord.dims) <= set(variable.dims)
+        ]
+        if beside and not any(" " in name for name in beside):
+            variable.encoding["coordinates"] = " ".join(sorted(beside))
+    return ordered
 
 
 def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:

@@ -35,8 +35,8 @@ from neurofer.studies.run import StudyOutcome
 if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
 
-SHEET_CELL = 72  # pixels; a sheet of 15 rows stays below half a megabyte
-_SHEET_ROWS = 15
+SHEET_CELL = 96  # pixels; with few rows, the labels can be read on half a page
+_SHEET_ROWS = 6
 
 
 def make_document(
@@ -123,9 +123,13 @@ def _sheet_part(stimuli: StimulusSet, shown: StimuliDescription) -> tuple[Stimul
     part, words = stimuli, ""
     if len(shown.columns["view"]) > 1 and "frontal" in shown.columns["view"]:
         part, words = part.select(view="frontal"), "frontal views of "
-    if len(shown.identities) == 1 and len(shown.identities[head]) > _SHEET_ROWS:
-        part = part.select(identity=list(shown.identities[head][:_SHEET_ROWS]))
-        words += f"{_SHEET_ROWS} identities of "
+    each = max(1, _SHEET_ROWS // len(shown.identities))
+    if any(len(names) > each for names in shown.identities.values()):
+        first = {head: names[:each] for head, names in shown.identities.items()}
+        pairs = zip(part.table["head"], part.table["identity"], strict=True)
+        part = part.take([k for k, (h, i) in enumerate(pairs) if str(i) in first[str(h)]])
+        words += f"the first {counted(each, 'identity', 'identities')} of "
+        words += "each head of " if len(first) > 1 else ""
     return part, "identity", words
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_whole
 from neurofer.hdf5 import check_hdf5
+from neurofer.recording.store import steady_order
 
 # Larger variables (dissimilarity matrices, raw activity) stand in the netCDF file only.
 MOST_CSV_ROWS = 20_000
@@ -132,7 +133,7 @@ def _method(dataset: xr.Dataset, value: str, position: Mapping[str, int]) -> str
 def write_result(result: xr.Dataset, path: Path) -> None:
     """Write a result as netCDF, whole or not at all."""
     with write_whole(path) as partial:
-        result.to_netcdf(partial, engine="netcdf4")
+        steady_order(result).to_netcdf(partial, engine="netcdf4")
 
 
 def read_result(path: Path) -> xr.Dataset:
