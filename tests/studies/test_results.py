@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,3 +106,19 @@ def test_csv_keeps_every_digit(tmp_path: object) -> None:
 
     read = pd.read_csv(StringIO(text), float_precision="round_trip")
     assert read["value"].tolist() == [0.1 + 0.2, 1 / 3]
+
+
+def test_a_result_has_the_same_bytes_in_every_run(tmp_path: Path) -> None:
+    code = (
+        "import sys, xarray as xr\n"
+        "from pathlib import Path\n"
+        "from neurofer.studies.results import write_result\n"
+        "names = ('head', 'identity', 'expression', 'strength', 'view', 'session')\n"
+        "coords = {name: ('k', ['a', 'b']) for name in names}\n"
+        "write_result(xr.Dataset({'value': ('k', [1.0, 2.0])}, coords), Path(sys.argv[1]))\n"
+    )
+    files = [tmp_path / f"{seed}.nc" for seed in "01"]
+    for seed, file in zip("01", files, strict=True):
+        around = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", code, str(file)], env=around, check=True)
+    assert files[0].read_bytes() == files[1].read_bytes()
