@@ -57,7 +57,8 @@ def make_folds(
     """Return folds that keep the groups of one column apart, in training, tuning and testing.
 
     Where only one group is left to train with, its penalty is tuned between identities, or between
-    images where it shows one identity.
+    images where it shows one identity; likewise where a picture stands in two groups (sessions),
+    as it must not be both fitted to and tuned on.
 
     Args:
         groups: "identity", "image" and `by` -> (n,) names.
@@ -85,7 +86,7 @@ def make_folds(
         if images is not None:
             training &= ~np.isin(images, images[tested])
         name = str(k + 1) if dealt else str(values[k])
-        made.append(_fold(name, np.flatnonzero(training), tested, groups, by, seed))
+        made.append(_fold(name, np.flatnonzero(training), tested, groups, by, seed, images))
     return made
 
 
@@ -96,13 +97,28 @@ def _fold(
     groups: dict[str, np.ndarray],
     by: str,
     seed: int,
+    images: np.ndarray | None,
 ) -> Fold:
     if not len(training):
         raise NeuroferError(f"fold {name!r} of {by!r} has no image that is not tested to train on")
-    tuned_by = next(
-        (one for one in (by, IDENTITY) if len(np.unique(groups[one][training])) > 1), IMAGE
-    )
-    return Fold(name, training, tested, inner_parts(groups[tuned_by][training], seed + 1), tuned_by)
+    pictures = None if images is None else images[training]
+    tuned_by, apart = IMAGE, groups[IMAGE][training] if pictures is None else pictures
+    for one in (by, IDENTITY):
+        if _keeps_apart(groups[one][training], pictures):
+            tuned_by, apart = one, groups[one][training]
+            break
+    return Fold(name, training, tested, inner_parts(apart, seed + 1), tuned_by)
+
+
+def _keeps_apart(groups: np.ndarray, images: np.ndarray | None) -> bool:
+    """Return whether there are several groups, and no picture is in two of them."""
+    if len(np.unique(groups)) < 2:
+        return False
+    if images is None:
+        return True
+    shown = np.unique(images, return_inverse=True)[1].ravel()
+    pairs = np.unique(np.stack([shown, np.unique(groups, return_inverse=True)[1].ravel()]), axis=1)
+    return pairs.shape[1] == shown.max() + 1
 
 
 def inner_parts(groups: np.ndarray, seed: int) -> np.ndarray:
@@ -135,6 +151,11 @@ def groups_of(responses: Responses, by: str) -> dict[str, np.ndarray]:
     """
     groups = {IDENTITY: responses.identity, IMAGE: images_of(responses)}
     if by not in groups:
+        if by in responses.mixed:
+            raise NeuroferError(
+                f"by={by!r} differs between trials of one stimulus, which are averaged here: use "
+                "trials='keep', or another column"
+            )
         if by not in responses.stimuli:
             raise unknown_choice("by", by, [*groups, *responses.stimuli.columns], "the recording")
         groups[by] = responses.column(by).astype(str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from numpy.random import Generator
 
 from neurofer.analyses.decoders import DECODERS
 from neurofer.analyses.folds import Fold
@@ -119,7 +120,12 @@ def nested_answers(
 
 
 def permuted(
-    labels: np.ndarray, identity: np.ndarray, domain: np.ndarray, n: int, seed: int
+    labels: np.ndarray,
+    identity: np.ndarray,
+    domain: np.ndarray,
+    n: int,
+    seed: int,
+    images: np.ndarray | None = None,
 ) -> tuple[np.ndarray, str]:
     """Return (n, len(labels)) permutations that keep what is not asked, and in words which.
 
@@ -128,10 +134,14 @@ def permuted(
     - Labels that vary within identities are shuffled there. Where the split keeps identities
       apart, the images of an identity that share a label (its views, its strengths) go together:
       a pattern of one person's own, alike in all of them, makes errors come in series, and more
-      often than single images would tell it looks like a code. Only labels of as many images
-      change places; single images do where most images have none to change with.
-    - Identities themselves are shuffled within the values of the column that splits.
+      images make more of one error. Labels change places with those that as many images share;
+      single images do where most images have none to change with.
+    - Identities themselves are shuffled within the values of the column that splits; where each of
+      those shows one identity alone (a split by image), between them.
     - Labels that belong to an identity as a whole (its head) are shuffled between identities.
+
+    Trials of one image keep one label. Where all of that leaves every label in its place (one
+    identity, say), the permutations equal the labels: `p` must then not be read from them.
 
     Args:
         labels: (n,) whole numbers.
@@ -139,20 +149,40 @@ def permuted(
         domain: (n,) values of the column that splits.
         n: number of permutations.
         seed: of the shuffling.
+        images: (n,) names of the pictures, where some are there more than once.
     """
-    generator = np.random.default_rng(seed)
-    people, person = np.unique(identity, return_inverse=True)
-    person, blocks = person.ravel(), np.unique(domain, return_inverse=True)[1].ravel()
-    if _pairs(person, labels) > len(people):
+    columns = [np.unique(one, return_inverse=True)[1].ravel() for one in (identity, domain)]
+    first = back = np.arange(len(labels))
+    if images is not None and len(np.unique(images)) < len(images):
+        shown = np.unique(images, return_inverse=True)[1].ravel()
+        _, first, back = np.unique(
+            np.stack([shown, labels, *columns]), axis=1, return_index=True, return_inverse=True
+        )
+    person, blocks = (np.unique(one[first], return_inverse=True)[1].ravel() for one in columns)
+    shuffled, how = _shuffled(labels[first], person, blocks, n, np.random.default_rng(seed))
+    return shuffled[:, back.ravel()], how
+
+
+def _shuffled(
+    labels: np.ndarray, person: np.ndarray, blocks: np.ndarray, n: int, generator: Generator
+) -> tuple[np.ndarray, str]:
+    people = person.max() + 1
+    if _pairs(person, labels) > people:
         names, rows = _together(labels, person, n, generator)
-        if _pairs(person, blocks) == len(people) and rows.mean() > 0.5:
+        if _pairs(person, blocks) == people and rows.mean() > 0.5:
             return names[:, person, labels], "within identities, images of a value together"
         return _within(labels, person, n, generator), "within identities"
-    if len(np.unique(labels)) == len(people):
-        return _within(labels, blocks, n, generator), "within the values of the split"
-    first = np.unique(person, return_index=True)[1]
-    shuffled = generator.permuted(np.tile(labels[first], (n, 1)), axis=1)
-    return shuffled[:, person], "between identities"
+    if len(np.unique(labels)) == people:
+        if _pairs(blocks, labels) > blocks.max() + 1:
+            return _within(labels, blocks, n, generator), "within the values of the split"
+        return _between(labels, blocks, n, generator), "between the values of the split"
+    return _between(labels, person, n, generator), "between identities"
+
+
+def _between(labels: np.ndarray, groups: np.ndarray, n: int, generator: Generator) -> np.ndarray:
+    """Return (n, len(labels)): each group, which has one label, gets that of another."""
+    first = np.unique(groups, return_index=True)[1]
+    return generator.permuted(np.tile(labels[first], (n, 1)), axis=1)[:, groups]
 
 
 def _pairs(one: np.ndarray, other: np.ndarray) -> int:
@@ -160,7 +190,7 @@ def _pairs(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def _together(
-    labels: np.ndarray, person: np.ndarray, n: int, generator: np.random.Generator
+    labels: np.ndarray, person: np.ndarray, n: int, generator: Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, people, labels) new names of each person's labels, and (rows,) which can change.
 
@@ -178,9 +208,7 @@ def _together(
     return names, change[person, labels]
 
 
-def _within(
-    labels: np.ndarray, blocks: np.ndarray, n: int, generator: np.random.Generator
-) -> np.ndarray:
+def _within(labels: np.ndarray, blocks: np.ndarray, n: int, generator: Generator) -> np.ndarray:
     places = np.argsort(blocks, kind="stable")
     drawn = np.argsort(blocks + generator.random((n, len(blocks))), axis=1)
     shuffled = np.empty((n, len(labels)), dtype=labels.dtype)

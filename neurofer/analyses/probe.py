@@ -9,7 +9,7 @@ random weights belong beside every probe: they say how hard the stimuli are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,13 @@ import xarray as xr
 
 from neurofer.analyses.decoders import largest_unit
 from neurofer.analyses.folds import DEALT, IDENTITY, IMAGE, check_classes, groups_of, make_folds
-from neurofer.analyses.inputs import ALL, Responses, read_responses
+from neurofer.analyses.inputs import ALL, KEEP, MEAN, Responses, read_responses
 from neurofer.analyses.nested import PATHS, RIDGE, nested_answers, permuted
 from neurofer.analyses.probe_summary import (
     VARIABLES,
     accuracies,
     confusions,
+    exchange_note,
     numbered,
     permuted_chance,
     summarise,
@@ -47,6 +48,7 @@ def run(
     target: str = "expression",
     by: str = IDENTITY,
     decoder: str = RIDGE,
+    trials: str = MEAN,
     folds: int = 5,
     n_permutations: int = 0,
     n_bootstrap: int = 2000,
@@ -64,6 +66,9 @@ def run(
         decoder: "ridge" (least squares on the values, the largest answers), "logistic", "lda"
             (shrunk covariance), each with the penalty that is best for three parts of its training
             part, the largest of equals; or "argmax" over the labelled units: nothing is fitted.
+        trials: of a stimulus that is there several times: "mean" reads their mean, "keep" each one
+            by itself. Trials of one stimulus are never both tested and trained or tuned with, so
+            that `by` may not be a column of which every value shows all stimuli.
         folds: of "identity" and "image", each tested once; not more than there are.
         n_permutations: of the labels, each probed as the labels were; 0 for none. What they keep,
             see `neurofer.analyses.nested.permuted`: `p` is of people for by="identity", and for
@@ -78,8 +83,10 @@ def run(
         answered (site, presentation); penalty (site, fold), NaN for "argmax". Intervals are 95 %,
         over the identities tested, and widened for those trained on (`probe_summary.widened`).
         With permutations: chance (site), their mean, `_low` and `_high` (their central 95 %), p
-        (site). `attrs["chance"]` is 100 / the number of values shown; `permuted` says what was
-        shuffled, `shares` what training and test have in common.
+        (site); NaN where the permutations leave every label in its place. `attrs["chance"]` is 100
+        / the number of values shown; `permuted` says what was shuffled, `exchanged` how many labels
+        that changed, in percent, `note` where they were none or few; `shares` what training and
+        test have in common.
 
     Raises:
         NeuroferError: an unknown column, site or decoder; fewer than two groups or values; a value
@@ -88,23 +95,34 @@ def run(
     """
     if decoder not in (*PATHS, ARGMAX):
         raise unknown_choice("decoder", decoder, (*PATHS, ARGMAX))
+    if trials not in (MEAN, KEEP):
+        raise unknown_choice("trials", trials, (MEAN, KEEP))
+    asked = _Asked(target, by, decoder, trials, folds, n_permutations, n_bootstrap, seed)
     sites, found = _sites(recording, site), []
     for name in sites:
-        one, responses = _of_site(
-            recording, name, target, by, decoder, folds, n_permutations, n_bootstrap, seed
-        )
+        one, responses = _of_site(recording, name, asked)
         found.append(one)
     shown = target_values(responses, target, joined=decoder != ARGMAX)
     result = _stacked(found, [name or ALL for name in sites])
     result.update(confusions(shown, result["answered"].to_numpy(), target))
     result["shown"] = ("presentation", shown)
     result.attrs.update(target=target, n_units=int(result["n_units"].sum()))
-    options = {
-        "target": target, "by": by, "decoder": decoder, "folds": folds,
-        "n_permutations": n_permutations, "n_bootstrap": n_bootstrap, "seed": seed,
-    }  # fmt: skip
     responses = replace(responses, site=", ".join(name or "" for name in sites))
-    return with_provenance(result, "probe", recording, responses, options)
+    return with_provenance(result, "probe", recording, responses, asdict(asked))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of `run` but the site."""
+
+    target: str
+    by: str
+    decoder: str
+    trials: str
+    folds: int
+    n_permutations: int
+    n_bootstrap: int
+    seed: int
 
 
 def held_out_answers(
@@ -142,14 +160,12 @@ def _sites(recording: xr.DataArray, site: str | Sequence[str] | None) -> list[st
 
 
 def _of_site(
-    recording: xr.DataArray, site: str | None, target: str, by: str, decoder: str, *options: int
+    recording: xr.DataArray, site: str | None, asked: _Asked
 ) -> tuple[xr.Dataset, Responses]:
     """Return the result of one site, and what it was read from without its activity."""
-    responses = read_responses(recording, site, undefined=decoder == ARGMAX)
-    if decoder == ARGMAX:
-        result = _argmax(responses, target, *options[2:])
-    else:
-        result = _probed(responses, target, by, decoder, *options)
+    fitted = asked.decoder != ARGMAX
+    responses = read_responses(recording, site, undefined=not fitted, trials=asked.trials)
+    result = _probed(responses, asked) if fitted else _argmax(responses, asked)
     result["n_units"] = ((), responses.activity.shape[1])
     return result, replace(responses, activity=responses.activity[:, :0].copy())
 
@@ -164,48 +180,46 @@ def _stacked(found: list[xr.Dataset], sites: list[str]) -> xr.Dataset:
     return xr.Dataset(data, first.coords, first.attrs).assign_coords(site=sites)
 
 
-def _probed(
-    responses: Responses,
-    target: str,
-    by: str,
-    decoder: str,
-    folds: int,
-    n_permutations: int,
-    n_bootstrap: int,
-    seed: int,
-) -> xr.Dataset:
+def _probed(responses: Responses, asked: _Asked) -> xr.Dataset:
+    target, by, seed = asked.target, asked.by, asked.seed
     values = target_values(responses, target)
     names, labels = numbered(values, f"target={target!r}")
     groups = groups_of(responses, by)
-    made = make_folds(groups, by, folds=folds, seed=seed, images=groups[IMAGE])
+    made = make_folds(groups, by, folds=asked.folds, seed=seed, images=groups[IMAGE])
     check_classes(made, values, target, by)
-    shuffled, how = permuted(labels, responses.identity, groups[by], n_permutations, seed)
+    shuffled, how = permuted(
+        labels, responses.identity, groups[by], asked.n_permutations, seed, groups[IMAGE]
+    )
     gram = gram_matrix(responses.activity)
-    answers, penalties = nested_answers(gram, np.vstack([labels[None], shuffled]), made, decoder)
+    labellings = np.vstack([labels[None], shuffled])
+    answers, penalties = nested_answers(gram, labellings, made, asked.decoder)
     fold_of = np.empty(len(labels), dtype=np.int64)
     for k, fold in enumerate(made):
         fold_of[fold.tested] = k
-    result = summarise(responses, target, values, names[answers[0]], n_bootstrap, seed, made)
+    result = summarise(responses, target, values, names[answers[0]], asked.n_bootstrap, seed, made)
     held_out = {fold.name: fold_of == k for k, fold in enumerate(made)}
     result = result.assign_coords(fold=list(held_out))
-    result.update(accuracies("fold", held_out, result, responses, n_bootstrap, seed, made))
+    result.update(accuracies("fold", held_out, result, responses, asked.n_bootstrap, seed, made))
     result["penalty"] = ("fold", penalties[0])
-    if n_permutations:
-        result.update(
-            permuted_chance((answers == np.vstack([labels[None], shuffled])).mean(axis=1))
-        )
+    result.attrs["note"] = ""
+    if asked.n_permutations:
+        exchanged = float((shuffled != labels).mean())
+        right = (answers == labellings).mean(axis=1)
+        result.update(permuted_chance(right, exchanged))
+        result.attrs.update(exchanged=100 * exchanged, note=exchange_note(exchanged, target, how))
     people = responses.identity
     shared = any(np.isin(people[f.tested], people[f.training]).any() for f in made)
     tuned_by = ", ".join(dict.fromkeys(fold.tuned_by for fold in made))
     return result.assign_attrs(
         by=by,
         tuned_by=tuned_by,
-        permuted=how if n_permutations else "",
+        permuted=how if asked.n_permutations else "",
         shares=IDENTITY if shared else "",
     )
 
 
-def _argmax(responses: Responses, target: str, n_bootstrap: int, seed: int) -> xr.Dataset:
+def _argmax(responses: Responses, asked: _Asked) -> xr.Dataset:
+    target, n_bootstrap, seed = asked.target, asked.n_bootstrap, asked.seed
     labelled = responses.unit != ""
     if not labelled.any():
         raise NeuroferError(
@@ -219,7 +233,7 @@ def _argmax(responses: Responses, target: str, n_bootstrap: int, seed: int) -> x
     everything = {ALL: np.ones(len(values), bool)}
     result.update(accuracies("fold", everything, result, responses, n_bootstrap, seed, []))
     result["penalty"] = ("fold", np.full(1, np.nan))
-    return result.assign_attrs(by="", tuned_by="", permuted="", shares="")
+    return result.assign_attrs(by="", tuned_by="", permuted="", shares="", note="")
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -246,7 +260,9 @@ def _row(cell: xr.Dataset, dim: str, name: str) -> dict[str, Any]:
         for key, suffix in (("accuracy", ""), ("low", "_low"), ("high", "_high"))
     }
     overall = dim == "view" and cell["view"].item() == ALL
-    chance = float(cell["chance"]) if "chance" in cell and overall else cell.attrs["chance"]
+    chance = cell.attrs["chance"]
+    if overall and "chance" in cell and np.isfinite(cell["chance"]):
+        chance = float(cell["chance"])
     row = {
         "site": str(cell["site"].item()),
         "of": str(cell[dim].item()),

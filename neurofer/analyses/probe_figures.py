@@ -250,12 +250,17 @@ def _levels(result: xr.Dataset) -> list[str]:
 
 def _add_chance(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
     """Add chance: a line, and the band of the permutations."""
-    shuffled = [one for one in results.values() if "chance_low" in one]
+    shuffled = [one for one in results.values() if _has_chance(one)]
     if shuffled:
         low = min(float(one["chance_low"].min()) for one in shuffled)
         high = max(float(one["chance_high"].max()) for one in shuffled)
         figure.add_hrect(y0=low, y1=high, fillcolor=PALE, line_width=0, layer="below")
     figure.add_hline(y=_chance(results), line={"color": GREY, "dash": "dot", "width": 1.5})
+
+
+def _has_chance(result: xr.Dataset) -> bool:
+    """Return whether permutations exchanged anything, at every site."""
+    return "chance_low" in result and bool(np.isfinite(result["chance_low"]).all())
 
 
 def _chance(results: Mapping[str, xr.Dataset]) -> float:
@@ -286,8 +291,10 @@ def _note(results: Mapping[str, xr.Dataset], *said: str) -> str:
 
 def _of_lines(results: Mapping[str, xr.Dataset]) -> list[str]:
     """Return what is said of error bars, chance and the band of the permutations."""
-    shuffled = any("chance_low" in one for one in results.values())
+    shuffled = any(_has_chance(one) for one in results.values())
     band = ["grey band: 95 % of permutations"] if shuffled else []
+    nothing = any("chance_low" in one and not _has_chance(one) for one in results.values())
+    band += ["permutations exchange nothing"] if nothing else []
     return [_BARS, f"dotted line: chance, {_chance(results):.1f} %", *band]
 
 

@@ -24,6 +24,7 @@ from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.table import VIEWS
 
 IDENTITY = "identity"
+FEW_EXCHANGED = 0.25  # of labels that change; of two values alike in number it is a half
 # Dimension of the result -> its accuracy; beside it `_n`, the number, and `_interval`, how made.
 VARIABLES = {
     "view": "accuracy",
@@ -38,6 +39,11 @@ def target_values(responses: Responses, target: str, *, joined: bool = True) -> 
     Raises:
         NeuroferError: there is no such column, or it has no value in some presentations.
     """
+    if target in responses.mixed:
+        raise NeuroferError(
+            f"target={target!r} differs between trials of one stimulus, which are averaged here: "
+            "use trials='keep', or another column"
+        )
     if target not in responses.stimuli:
         raise unknown_choice("target", target, responses.stimuli.columns, "the recording")
     if target == IDENTITY and joined:
@@ -181,12 +187,30 @@ def accuracies(
     return {**found, count: (dim, np.array(n)), method: (dim, np.array(made))}
 
 
-def permuted_chance(accuracy: np.ndarray) -> dict[str, Any]:
-    """Return what permutations say, of (1 + n) accuracies of which the first is observed."""
-    shuffled = accuracy[1:]
+def permuted_chance(accuracy: np.ndarray, exchanged: float) -> dict[str, Any]:
+    """Return what permutations say, of (1 + n) accuracies of which the first is observed.
+
+    NaN where they exchanged nothing, that is where the share of labels that changed is 0.
+    """
+    shuffled = accuracy[1:] if exchanged > 0 else np.full(len(accuracy) - 1, np.nan)
     low, high = np.quantile(shuffled, [0.025, 0.975])
     values = {"chance": shuffled.mean(), "chance_low": low, "chance_high": high}
     made: dict[str, Any] = {name: ((), 100 * v, {"units": "%"}) for name, v in values.items()}
     # The labels as they were are one of the permutations (Phipson & Smyth 2010).
     p = (1 + (shuffled >= accuracy[0] - 1e-12).sum()) / (1 + len(shuffled))
-    return {**made, "p": ((), p)}
+    return {**made, "p": ((), p if exchanged > 0 else np.nan)}
+
+
+def exchange_note(exchanged: float, target: str, how: str) -> str:
+    """Return what to know of a permutation test in which hardly a label changed; "" of others."""
+    if exchanged > FEW_EXCHANGED:
+        return ""
+    if exchanged == 0:
+        return (
+            f"permutations {how} leave every value of {target!r} in its place, so that there is no "
+            "chance and no p: another column of the split (by) may tell more"
+        )
+    return (
+        f"permutations {how} change only {exchanged:.0%} of the values of {target!r}: chance "
+        "contains most of what was read, and p finds little"
+    )

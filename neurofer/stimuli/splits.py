@@ -43,9 +43,11 @@ class Split:
 
     Attributes:
         name: "by-identity-1".
-        train: positions, (n,) int64, ascending; read-only, as the next two.
-        validation: positions; empty where the rule makes none.
+        validation: positions, (n,) int64, ascending; empty where the rule makes none. Read-only,
+            as `train` and `test`.
         test: positions.
+        others: positions that do not train.
+        size: the number of images of the set.
         shares: what training and test have in common although one would keep it apart, because
             the rule cannot: ("identity",) where the same people are in both; "identity not
             stated" where the table does not say who is shown.
@@ -54,15 +56,29 @@ class Split:
     """
 
     name: str
-    train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    others: np.ndarray = field(repr=False)
+    size: int
     shares: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for positions in (self.train, self.validation, self.test):
+        for positions in (self.validation, self.test, self.others):
             positions.flags.writeable = False
+
+    @property
+    def train(self) -> np.ndarray:
+        """Positions that train, (n,) int64, ascending.
+
+        Made when they are asked for: thousands of people, each left out in turn, would else be
+        held thousands of times.
+        """
+        trains = np.ones(self.size, bool)
+        trains[self.others] = False
+        positions = np.flatnonzero(trains)
+        positions.flags.writeable = False
+        return positions
 
 
 @dataclass(frozen=True)
@@ -214,9 +230,10 @@ def _finish(table: pd.DataFrame, people: _People, fold: Fold) -> Split:
     trains = trains & ~twice
     return Split(
         name,
-        np.flatnonzero(trains),
         np.flatnonzero(validates),
         np.flatnonzero(tests),
+        np.flatnonzero(~trains),
+        len(trains),
         _shared(people, trains | validates, tests),
         tuple(table["stimulus_id"][twice]) if twice.any() else (),
     )

@@ -50,7 +50,12 @@ def test_no_group_and_no_picture_is_both_tested_and_learned_from(rows, by, folds
         assert len(fold.parts) == len(fold.training)
         assert all(len(np.unique(fold.parts[keeps == one])) == 1 for one in np.unique(keeps))
         assert fold.parts.max() < 3
-        if len(np.unique(groups[by][fold.training])) > 1:
+        # ... and no picture, as trials of one stimulus in two sessions would be.
+        pictures = groups["image"][fold.training]
+        assert all(len(np.unique(fold.parts[pictures == one])) == 1 for one in np.unique(pictures))
+        several = len(np.unique(groups[by][fold.training])) > 1
+        alone = all(len(np.unique(groups[by][fold.training][pictures == p])) == 1 for p in pictures)
+        if several and alone:
             assert fold.tuned_by == by
 
 
@@ -79,6 +84,26 @@ def test_nobody_is_in_two_folds_and_folds_are_even(numbers, folds, seed):
     assert all(len(np.unique(dealt[people == name])) == 1 for name in np.unique(people))
     sizes = np.bincount([dealt[people == name][0] for name in np.unique(people)], minlength=folds)
     assert sizes.max() - sizes.min() <= 1
+
+
+def test_the_seed_decides_who_is_dealt_where():
+    """Other seeds deal otherwise, the same seed alike; chance alone decides who shares a fold."""
+    people = np.array([f"p{k}" for k in range(10)])
+    dealt = np.array([deal(people, 5, seed) for seed in range(400)])
+    assert len(np.unique(dealt, axis=0)) > 300
+    np.testing.assert_array_equal(dealt[7], deal(people, 5, 7))
+    # Two of ten people share one of five folds of two in one of nine deals.
+    together = (dealt[:, :1] == dealt[:, 1:]).mean(axis=0)
+    assert (np.abs(together - 1 / 9) < 4 * np.sqrt(1 / 9 * 8 / 9 / 400)).all()
+    groups = {"identity": people, "image": np.arange(10)}
+    folds = [
+        [fold.tested.tolist() for fold in make_folds(groups, "identity", seed=s)] for s in (0, 1)
+    ]
+    assert folds[0] != folds[1]
+    assert folds[0] == [f.tested.tolist() for f in make_folds(groups, "identity", seed=0)]
+    # The parts of the tuning are dealt anew as well.
+    parts = [make_folds(groups, "image", folds=2, seed=s)[0].parts.tolist() for s in range(9)]
+    assert len({tuple(one) for one in parts}) > 3
 
 
 def test_a_class_that_is_tested_and_not_trained_is_named():

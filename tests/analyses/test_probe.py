@@ -9,8 +9,10 @@ import pytest
 import xarray as xr
 
 from neurofer.analyses import ANALYSES, analyse, probe
-from neurofer.analyses.folds import Fold, deal
-from neurofer.analyses.probe_summary import widened
+from neurofer.analyses.folds import Fold, deal, make_folds
+from neurofer.analyses.nested import _together, nested_answers, permuted
+from neurofer.analyses.probe_summary import exchange_note, widened
+from neurofer.analyses.ridge import gram_matrix
 from neurofer.analyses.statistics import Interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, noise_units, simulated_faces
@@ -293,3 +295,145 @@ def test_memory_is_that_of_one_copy_of_the_site(large, name, options):
         tracemalloc.stop()
     assert float(result["accuracy"].max()) > 60
     assert peak < 1.6 * large.nbytes
+
+
+def _exchange(recording, **options):
+    options = {"n_permutations": 39, "n_bootstrap": 5} | options
+    return analyse("probe", recording, **options).isel(site=0)
+
+
+def _faces(people, images, rng, code, units=20):
+    """People in two expressions of several images; units code person, expression, or nothing."""
+    person, expression, _ = np.indices((people, 2, images)).reshape(3, -1)
+    n = len(person)
+    columns = {
+        "stimulus_id": [f"s{k:03d}" for k in range(n)],
+        "head": ["human"] * n,
+        "identity": [f"p{k}" for k in person],
+        "expression": np.array(["happy", "sad"])[expression],
+        "strength": np.ones(n),
+        "view": np.array(["frontal", "half-left"])[np.arange(n) % 2],
+    }
+    patterns = {"identity": person, "expression": expression, "nothing": np.zeros(n, int)}[code]
+    activity = 3 * rng.normal(size=(patterns.max() + 1, units))[patterns]
+    activity += rng.normal(size=activity.shape)
+    coords = {name: ("presentation", np.array(values)) for name, values in columns.items()}
+    return xr.DataArray(activity.astype(np.float32), coords, ("presentation", "neuroid"))
+
+
+@pytest.mark.parametrize(
+    ("target", "by", "code", "how"),
+    [
+        ("identity", "image", "identity", "between the values of the split"),
+        ("identity", "stimulus_id", "identity", "between the values of the split"),
+        ("identity", "view", "identity", "within the values of the split"),
+        ("expression", "image", "expression", "within identities"),
+        ("expression", "identity", "expression", "within identities, images of a value together"),
+    ],
+)
+def test_what_is_exchanged_is_what_the_target_varies_over(target, by, code, how):
+    """A code that is read whole is above chance whatever the split, and noise is at chance."""
+    rng = np.random.default_rng(0)
+    result = _exchange(_faces(6, 4, rng, code), target=target, by=by)
+    assert result.attrs["permuted"] == how
+    assert result.attrs["exchanged"] > 30
+    assert result.attrs["note"] == ""
+    assert float(result["accuracy"].sel(view="all")) > 95
+    # Two expressions of six people are exchanged in 64 ways, of which some are nearly as shown.
+    few = by == "identity"
+    assert float(result["chance"]) == pytest.approx(result.attrs["chance"], abs=15 if few else 8)
+    assert float(result["p"]) <= (4 if few else 1) / 40
+    nothing = _exchange(_faces(6, 4, rng, "nothing"), target=target, by=by)
+    assert float(nothing["p"]) > 0.05
+
+
+def test_permutations_that_exchange_nothing_say_so(monkeypatch):
+    """One neutral image and two happy ones a person: neutral cannot change places with happy."""
+    person, shown = np.repeat(np.arange(4), 3), np.tile([0, 1, 1], 4)
+    names, rows = _together(shown, person, 9, np.random.default_rng(0))
+    assert not rows.any()
+    assert (names[:, person, shown] == shown).all()
+    # Where single images change places instead, something is exchanged, ...
+    found, how = permuted(shown, person.astype(str), person.astype(str), 9, 0)
+    assert how == "within identities"
+    assert (found != shown).any()
+    # ... and where nothing is, there is no chance and no p.
+    monkeypatch.setattr(
+        probe, "permuted", lambda labels, *rest: (np.tile(labels, (39, 1)), "within nothing")
+    )
+    result = _exchange(_faces(6, 4, np.random.default_rng(0), "expression"))
+    assert all(np.isnan(result[name]) for name in ("p", "chance", "chance_low", "chance_high"))
+    assert result.attrs["exchanged"] == 0
+    assert "permutations within nothing leave every value of 'expression'" in result.attrs["note"]
+    several = result.expand_dims("site").assign_coords(site=["all"])
+    row = ANALYSES["probe"].table(several).iloc[0]
+    assert row["chance"] == 50
+    assert np.isnan(row["p"])
+    title = ANALYSES["probe"].figure({"a": several}, view="layers").layout.title.text
+    assert "permutations exchange nothing" in title
+
+
+@pytest.mark.parametrize(
+    ("exchanged", "said"), [(0.0, "leave every value"), (0.1, "only 10%"), (0.5, "")]
+)
+def test_few_exchanges_are_said(exchanged, said):
+    note = exchange_note(exchanged, "identity", "within identities")
+    assert said in note
+    assert bool(note) == bool(said)
+
+
+def _trials(recording, repeats, rng, noise=1.0):
+    """The recording with several trials of each stimulus."""
+    rows = np.repeat(np.arange(recording.sizes["presentation"]), repeats)
+    trials = recording.isel(presentation=rows)
+    trials = trials.copy(data=trials.values + noise * rng.normal(size=trials.shape))
+    return trials.assign_coords(
+        repeat=("presentation", np.tile(np.arange(repeats), len(rows) // repeats)),
+        session=("presentation", np.array(["a", "b"])[np.arange(len(rows)) % 2]),
+    )
+
+
+@pytest.mark.parametrize("by", ["image", "view", "identity"])
+def test_trials_of_a_stimulus_are_not_both_tested_and_learned_from(by):
+    """Each stimulus has a pattern of its own, and nothing else: a leak would read it whole."""
+    rng = np.random.default_rng(3)
+    faces = _faces(8, 4, rng, "nothing", units=100)
+    own = faces.copy(data=4 * rng.normal(size=faces.shape).astype(np.float32))
+    trials = _trials(own, 6, rng)
+    result = analyse("probe", trials, by=by, trials="keep", n_bootstrap=5)
+    assert result.attrs["trials"] == "single trials"
+    assert result.attrs["n_presentations"] == 6 * 64
+    assert float(result["accuracy"].sel(view="all")[0]) < 70  # chance is 50
+    # A split that ignores which trials are of one stimulus reads them all.
+    labels = np.unique(trials["expression"], return_inverse=True)[1]
+    leaking = make_folds({"identity": labels, "image": np.arange(len(labels))}, "image")
+    answers, _ = nested_answers(gram_matrix(trials.values), labels[None], leaking)
+    assert (answers[0] == labels).mean() > 0.95
+
+
+def test_single_trials_are_read_less_well_than_their_means_and_counted():
+    rng = np.random.default_rng(4)
+    trials = _trials(_faces(8, 2, rng, "expression"), 6, rng, noise=12)
+    single, means = (
+        analyse("probe", trials, trials=how, n_bootstrap=5).isel(site=0) for how in ("keep", "mean")
+    )
+    assert int(single["n"].sel(view="all")) == 6 * int(means["n"].sel(view="all"))
+    assert float(single["accuracy"].sel(view="all")) < float(means["accuracy"].sel(view="all"))
+    with pytest.raises(NeuroferError, match=r"by='session' differs between trials.*trials='keep'"):
+        analyse("probe", trials, by="session")
+    with pytest.raises(NeuroferError, match=r"target='session' differs between trials"):
+        analyse("probe", trials, target="session")
+    with pytest.raises(NeuroferError, match="no image that is not tested"):
+        analyse("probe", trials, by="session", trials="keep")
+    with pytest.raises(NeuroferError, match="trials='single' is unknown; choose from mean, keep"):
+        analyse("probe", trials, trials="single")
+
+
+def test_labels_of_trials_are_exchanged_stimulus_by_stimulus():
+    images = np.repeat([f"i{k}" for k in range(12)], 5)
+    person, labels = np.repeat([0, 1], 30), np.repeat(np.arange(12) % 3, 5)
+    for domain in (person, np.unique(images, return_inverse=True)[1]):
+        found, _ = permuted(labels, person.astype(str), domain, 30, 0, images)
+        assert all(len(np.unique(found[:, images == one], axis=1).T) == 1 for one in images)
+        assert (found != labels).any()
+        np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(np.tile(labels, (30, 1))))

@@ -207,3 +207,12 @@ def test_what_cannot_be_split_is_refused(
 ) -> None:
     with pytest.raises(NeuroferError, match=message):
         split(stimuli(), by, **options)  # type: ignore[arg-type]
+
+
+def test_leaving_many_people_out_holds_each_image_a_few_times() -> None:
+    """Not once a fold: 5,000 people of ten images each would be 2 GB."""
+    stimuli = grid(identity=[f"{k:03d}" for k in range(120)], expression=["neutral", "happy"])
+    folds = split(stimuli, "leave-one-subject-out")
+    held = [value for one in folds for value in vars(one).values() if isinstance(value, np.ndarray)]
+    assert sum(value.nbytes for value in held) <= 3 * 8 * len(stimuli.table)
+    assert all(len(one.train) == 238 and len(one.test) == 2 for one in folds)
