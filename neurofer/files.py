@@ -8,14 +8,15 @@ import os
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.leftovers import PARTIAL, REPLACED, clean, mark
 
 PACKAGE = Path(__file__).resolve().parent
 CONTENT_FOLDERS = ("stimuli", "analyses", "notebooks")
@@ -152,7 +153,7 @@ def check_output(
             held = held.parent
         if not held.is_dir():
             raise NeuroferError(f"{option} {place}: {held} is a file; choose another place")
-        with tempfile.NamedTemporaryFile(prefix=".partial-", dir=held):
+        with tempfile.NamedTemporaryFile(prefix=mark(PARTIAL), dir=held):
             pass
         free = shutil.disk_usage(held).free
     except OSError as error:
@@ -200,8 +201,9 @@ def write_whole(path: str | os.PathLike[str], *, durable: bool = True) -> Iterat
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    clean(path.parent)
     # The suffix is kept, because writers choose their format by it.
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=mark(PARTIAL), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:
@@ -218,25 +220,43 @@ def write_whole(path: str | os.PathLike[str], *, durable: bool = True) -> Iterat
 
 
 @contextmanager
-def write_folder_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def write_folder_whole(
+    path: str | os.PathLike[str], keep: Callable[[Path, Path], None] | None = None
+) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`.
 
     An older folder at `path` is kept until the new one is complete.
+
+    Args:
+        path: of the folder; where it is a link, the folder that it leads to.
+        keep: called with the old folder and the new one before they change places, to carry over
+            what must not be lost.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    clean(path.parent, again=True)
+    partial = Path(tempfile.mkdtemp(prefix=mark(PARTIAL), dir=path.parent))
     try:
         yield partial
-        for file in partial.rglob("*"):
-            if file.is_file():
-                _flush(file)
+        if keep is not None and path.is_dir():
+            keep(path, partial)
+        inside = [*partial.rglob("*")]
+        for one in [*inside, partial]:
+            if not one.is_symlink() and (one.is_file() or one.is_dir()):
+                with suppress(PermissionError):  # what was carried over, and was whole before
+                    _flush(one)
         partial.chmod(0o755)
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(partial, path)
-            shutil.rmtree(old)
+            old = Path(tempfile.mkdtemp(prefix=mark(REPLACED), dir=path.parent))
+            try:
+                os.replace(path, old / path.name)
+                os.replace(partial, path)
+            except BaseException:
+                if not path.exists() and (old / path.name).exists():
+                    os.replace(old / path.name, path)
+                old.rmdir()
+                raise
+            shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(partial, path)
         _flush(path.parent)

@@ -225,3 +225,55 @@ def test_cache_below_a_file_is_one_line_and_the_home_is_expanded(tmp_path, monke
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NEUROFER_CACHE", "~/cache")
     assert files.cache_folder("x") == tmp_path / "home" / "cache" / "x"
+
+
+def test_a_file_is_moved_into_place_and_its_folder_is_flushed(tmp_path, monkeypatch):
+    """A copy in place could be cut by a crash; a folder that is not flushed can lose the name."""
+    done = []
+    monkeypatch.setattr(files, "_flush", lambda path: done.append(("flush", path)))
+    replace = files.os.replace
+    monkeypatch.setattr(files.os, "replace", lambda a, b: (done.append((a, b)), replace(a, b)))
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    inode = target.stat().st_ino
+    with files.write_whole(target) as partial:
+        partial.write_text("new")
+    assert done == [("flush", partial), (partial, target), ("flush", tmp_path)]
+    assert target.stat().st_ino != inode
+
+
+def test_folders_are_flushed_inside_and_above_before_and_after_they_move(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(files, "_flush", lambda path: done.append(path.name))
+    with files.write_folder_whole(tmp_path / "set") as partial:
+        (partial / "deep").mkdir()
+        (partial / "deep" / "a").write_text("1")
+    assert done == ["deep", "a", partial.name, tmp_path.name]
+
+
+def test_a_folder_is_replaced_where_a_link_leads(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with files.write_folder_whole(tmp_path / "link") as partial:
+        (partial / "a").write_text("1")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_text() == "1"
+
+
+def test_a_folder_comes_back_when_the_new_one_cannot_be_moved(tmp_path, monkeypatch):
+    target = tmp_path / "set"
+    target.mkdir()
+    (target / "a").write_text("old")
+    replace, calls = files.os.replace, []
+
+    def fails_second(a, b):
+        calls.append(b)
+        if len(calls) == 2:
+            raise OSError("no")
+        return replace(a, b)
+
+    monkeypatch.setattr(files.os, "replace", fails_second)
+    with pytest.raises(OSError, match="no"), files.write_folder_whole(target) as partial:
+        (partial / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]

@@ -263,4 +263,8 @@ FILES = (
     ("sheets/*.png", "the stimuli"),
     ("study.yaml", "the study as it was run"),
     ("provenance.json", "identifiers, all options, versions, seed"),
+    (
+        "manifest.json",
+        "the files of this report with their SHA-256; all others are left alone",
+    ),
 )

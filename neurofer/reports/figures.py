@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,6 +16,7 @@ import xarray as xr
 from neurofer.errors import NeuroferError
 from neurofer.files import cache_folder, checked_name, content_hash, write_whole
 from neurofer.labels import code, markdown, plot
+from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import Figure
 from neurofer.reports.numbers import listed
 from neurofer.reports.words import identities_words, images_words, recording_words
@@ -185,8 +185,8 @@ def _draw(figures: Mapping[str, Figure], paths: Mapping[str, Path]) -> None:
     """Draw all figures with one start of the browser."""
     if find_browser() is None:
         raise FigureError(NO_BROWSER)
-    with tempfile.TemporaryDirectory() as name:
-        files = {figure: Path(name) / f"{figure}.svg" for figure in figures}
+    with scratch_folder() as folder:
+        files = {figure: folder / f"{figure}.svg" for figure in figures}
         _write_images([f.plot for f in figures.values()], list(files.values()))
         for figure, file in files.items():
             text = _steady(file.read_text(encoding="utf-8"), figure)

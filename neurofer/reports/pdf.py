@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from neurofer.errors import NeuroferError
+from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import (
     Block,
     Bullets,
@@ -34,8 +34,7 @@ def write_pdf(document: Document, path: Path) -> None:
     """
     import typst
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         shutil.copy(TEMPLATE, folder / TEMPLATE.name)
         data = document_data(document, folder)
         (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")

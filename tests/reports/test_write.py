@@ -8,14 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from neurofer import leftovers
 from neurofer.errors import NeuroferError
-from neurofer.reports import Report, run_study
+from neurofer.reports import Report, place, run_study
 from neurofer.reports import figures as figures_module
 from neurofer.reports.figures import FigureError
 from neurofer.reports.numbers import interval, measured
 from neurofer.studies.run import compute_study
 from tests.studies import lab
 from tests.studies.test_run import assert_traces
+from tests.test_leftovers import dead_process
 
 FIGURE = """figures:
   - {name: by-head, title: Accuracy by head, analysis: transfer, caption: Bars are accuracies.}
@@ -35,6 +37,7 @@ def test_what_is_written(report: Report) -> None:
     names = {str(p.relative_to(report.folder)) for p in report.folder.rglob("*") if p.is_file()}
     assert names == {
         "report.html", "report.pdf", "summary.json", "provenance.json", "study.yaml",
+        "manifest.json",
         "results/transfer.toy.good.nc", "results/transfer.toy.good.csv",
         "results/transfer.toy.bad.nc", "results/transfer.toy.bad.csv", "results/derived.csv",
         "sheets/toy.png",
@@ -118,11 +121,53 @@ def test_names_cannot_break_the_reports(folder: Path) -> None:
 
 
 def test_a_report_is_replaced_whole(report: Report, folder: Path) -> None:
-    (report.folder / "results" / "stale.csv").write_text("old")
+    assert (report.folder / "results" / "transfer.toy.bad.csv").exists()
+    text = lab.STUDY.replace("subjects: [good, bad],", "subjects: good,").split("claims:")[0]
+    (folder / "toy.yaml").write_text(text)
     again = run_study(folder / "toy.yaml", folder / "out")
     assert again.folder == report.folder
-    assert not (report.folder / "results" / "stale.csv").exists()
+    assert not (report.folder / "results" / "transfer.toy.bad.csv").exists()
     assert not list(folder.glob(".partial-*"))
+    assert not list(folder.glob(".replaced-*"))
+
+
+def test_a_second_run_leaves_the_users_own_files(report: Report, folder: Path) -> None:
+    out = report.folder
+    (out / "thesis.txt").write_text("years of work")
+    (out / "results" / "mine.csv").write_text("1")
+    (out / "notes" / "deep").mkdir(parents=True)
+    (out / "notes" / "deep" / "n.md").write_text("2")
+    (out / "empty").mkdir()
+    (out / "link").symlink_to("thesis.txt")
+    (out / "study.yaml").write_text("changed by hand")
+    again = run_study(folder / "toy.yaml", out)
+    assert again.kept == [Path("study.yours.yaml")]
+    assert (out / "thesis.txt").read_text() == "years of work"
+    assert (out / "results" / "mine.csv").read_text() == "1"
+    assert (out / "notes" / "deep" / "n.md").read_text() == "2"
+    assert (out / "empty").is_dir()
+    assert (out / "link").is_symlink()
+    assert (out / "study.yours.yaml").read_text() == "changed by hand"
+    assert "name: toy" in (out / "study.yaml").read_text()
+    assert run_study(folder / "toy.yaml", out).kept == [], "what is the user's is so once for all"
+    assert sorted(p.name for p in out.glob("study*")) == ["study.yaml", "study.yours.yaml"]
+
+
+def test_a_report_without_a_manifest_loses_nothing(report: Report, folder: Path) -> None:
+    (report.folder / "manifest.json").unlink()
+    (report.folder / "thesis.txt").write_text("years of work")
+    again = run_study(folder / "toy.yaml", report.folder)
+    assert (again.folder / "thesis.txt").read_text() == "years of work"
+    assert again.kept == []
+
+
+def test_a_run_that_was_killed_between_two_renames_is_mended(report: Report, folder: Path) -> None:
+    left = folder / f".replaced-{leftovers._machine()}-{dead_process()}-abc"
+    left.mkdir()
+    report.folder.rename(left / "out")
+    place.check_folder(folder / "out")
+    assert (report.folder / "report.html").is_file()
+    assert not left.exists()
 
 
 def test_a_failing_run_leaves_the_report_that_is_there(report: Report, folder: Path) -> None:
@@ -142,8 +187,10 @@ def test_a_failing_run_leaves_the_report_that_is_there(report: Report, folder: P
     assert "cannot see monkey" in page
     assert "cannot see monkey" in (partial.folder / "failures.txt").read_text()
     (folder / "toy.yaml").write_text(lab.STUDY)
+    (partial.folder / "mine.txt").write_text("1")
     assert run_study(folder / "toy.yaml", folder / "out").complete
-    assert not partial.folder.exists(), "a complete run takes the incomplete report away"
+    left = [path.name for path in partial.folder.iterdir()]
+    assert left == ["mine.txt"], "a complete run takes the incomplete report away, and no more"
 
 
 def test_a_folder_with_other_things_is_never_replaced(folder: Path) -> None:
@@ -154,6 +201,17 @@ def test_a_folder_with_other_things_is_never_replaced(folder: Path) -> None:
         run_study(folder / "toy.yaml", out)
     assert (out / "thesis.txt").read_text() == "years of work"
     assert lab.CALLS["shown"] == 0
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("file/out", "file is a file"), ("file", "it is a file"), ("x" * 300, "file name too long")],
+)
+def test_the_place_is_tried_before_any_work(folder: Path, out: str, words: str) -> None:
+    (folder / "file").write_text("")
+    with pytest.raises(NeuroferError, match=words):
+        run_study(folder / "toy.yaml", folder / out)
+    assert lab.CALLS["made"] == 0
 
 
 def test_without_a_browser_there_is_html_and_a_word_what_to_install(
