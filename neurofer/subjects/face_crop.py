@@ -135,6 +135,29 @@ def crop_face(
     return np.asarray(picture)
 
 
+def square(image: np.ndarray) -> np.ndarray:
+    """Return a whole image (H, W, 3) as a square; beyond its border the border's colour goes on.
+
+    A photograph that is stretched to a square changes the shape of its face.
+    """
+    before, after = _borders(image.shape)
+    if not before.any() and not after.any():
+        return image
+    return np.pad(image, (*zip(before, after, strict=True), (0, 0)), mode="edge")
+
+
+def square_box(shape: Sequence[int]) -> np.ndarray:
+    """Return the square round a whole image (H, W, ...): left, top, right, bottom in pixels."""
+    (top, left), (bottom, right) = _borders(shape)
+    return np.array([-left, -top, shape[1] + right, shape[0] + bottom], dtype=np.float64)
+
+
+def _borders(shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and columns that are added before and after an image (H, W, ...)."""
+    lacking = max(shape[:2]) - np.array(shape[:2])
+    return lacking // 2, lacking - lacking // 2
+
+
 def crop_faces(
     images: Sequence[np.ndarray], landmarks: np.ndarray | None, width: float, size: int
 ) -> list[np.ndarray]:

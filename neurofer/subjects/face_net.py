@@ -14,6 +14,7 @@ from torch.nn import functional
 from neurofer.recording.saliency import SITES as SALIENCY_SITES
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.face_crop import square
 from neurofer.subjects.facts import Facts, package_facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.preprocess import resize
@@ -67,6 +68,9 @@ class FaceNetSubject(FeatureSubject):
     Options, besides those of the readouts:
         layer: which layer is pooled; "top", the last one before any classes, by default.
         crop: "landmarks" by default, for such a network expects a face that fills the image.
+
+    Where the whole frame is seen and it is not square, its border is continued to a square, so
+    that no face is stretched.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -119,8 +123,13 @@ class FaceNetSubject(FeatureSubject):
 
     @property
     def weights_hash(self) -> str:
-        """A hash of the weights, with the size and width of what the network sees."""
-        return f"{self._hash}-{self.crop_size}-{self.crop_width}"
+        """A hash of the weights, with the size, width and shape of what the network sees."""
+        return f"{self._hash}-{self.crop_size}-{self.crop_width}-square"
+
+    def _seen(
+        self, images: Sequence[np.ndarray], landmarks: np.ndarray | None
+    ) -> Sequence[np.ndarray]:
+        return [square(image) for image in super()._seen(images, landmarks)]
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return layers and `pooled`, float32, in one forward pass."""

@@ -14,7 +14,7 @@ from neurofer.recording.record import batches
 from neurofer.recording.saliency import EXPLAINED, saliency_units
 from neurofer.recording.sites import Batch
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.face_crop import crop_box
+from neurofer.subjects.face_crop import crop_box, square_box
 from neurofer.subjects.face_net import FaceNetSubject
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.grad_cam import class_maps_and_answers, explain, place_maps
@@ -178,7 +178,8 @@ def _boxes(
     subject: Convolutional, landmarks: np.ndarray | None, n: int, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return the part of each image that the subject sees, (n, 4) as `place_maps` takes it."""
-    frame = np.array([0.0, 0.0, shape[1], shape[0]])
+    pads = isinstance(subject, FaceNetSubject)
+    frame = square_box(shape) if pads else np.array([0.0, 0.0, shape[1], shape[0]])
     if subject.options["crop"] == "frame" or landmarks is None:
         found = np.tile(frame, (n, 1))
     else:

@@ -12,7 +12,15 @@ from neurofer.faces import Camera, FaceRenderer, make_identity
 from neurofer.faces.avatars import frame_of
 from neurofer.faces.camera import EXTENT
 from neurofer.faces.landmarks import landmark_places
-from neurofer.subjects.face_crop import _CENTRE, _FACE, crop_face, crop_faces, face_place
+from neurofer.subjects.face_crop import (
+    _CENTRE,
+    _FACE,
+    crop_face,
+    crop_faces,
+    face_place,
+    square,
+    square_box,
+)
 
 SIZE = 160
 
@@ -114,3 +122,17 @@ def test_the_mean_face_is_that_of_the_renderer(renderer):
     faces = [renderer.render(make_identity(seed, "human"), size=16) for seed in range(12)]
     landmarks = np.mean([landmark_places(face.vertices_3d) for face in faces], axis=0)
     np.testing.assert_allclose(_FACE, landmarks, atol=0.03)
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (6, 9), (9, 6), (1, 4), (7, 4)])
+def test_a_whole_image_is_padded_to_a_square_and_not_stretched(shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    padded, side = square(image), max(shape)
+    assert padded.shape == (side, side, 3)
+    left, top, right, bottom = square_box(image.shape)
+    assert right - left == bottom - top == side
+    rows = np.clip(np.arange(side) + int(top), 0, shape[0] - 1)
+    columns = np.clip(np.arange(side) + int(left), 0, shape[1] - 1)
+    np.testing.assert_array_equal(padded, image[rows][:, columns])
+    assert abs((left + right) - shape[1]) <= 1
+    assert abs((top + bottom) - shape[0]) <= 1

@@ -14,10 +14,11 @@ from neurofer.errors import NeuroferError
 from neurofer.faces import PARTS
 from neurofer.recording import RecordingStore, record
 from neurofer.recording.saliency import GROUPS, SITES, UNITS, part_shares
+from neurofer.recording.sites import Batch
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.subjects import Subject, load_subject
 from neurofer.subjects.expression_net import ExpressionNetSubject
-from neurofer.subjects.face_crop import crop_box, crop_face
+from neurofer.subjects.face_crop import crop_box, crop_face, square
 from neurofer.subjects.face_net import FaceNet, FaceNetSubject
 from neurofer.subjects.preprocess import Preprocessing
 from neurofer.subjects.registry import subject_factory
@@ -88,12 +89,26 @@ def painted(faces: StimulusSet) -> StimulusSet:
     return StimulusSet.from_arrays("painted", table, images, faces.landmarks, masks)
 
 
-def test_what_depends_on_one_part_has_its_saliency_there(painted: StimulusSet) -> None:
+def upper_part(stimuli: StimulusSet, rows: int) -> StimulusSet:
+    """Return the images, which are then wider than high, without their lowest rows."""
+    return StimulusSet.from_arrays(
+        stimuli.name,
+        stimuli.table.drop(columns="image_sha256"),
+        [image[:rows] for image in stimuli.images()],
+        stimuli.landmarks,
+        [mask[:rows] for k in range(len(stimuli)) if (mask := stimuli.parts(k)) is not None],
+    )
+
+
+@pytest.mark.parametrize("rows", [96, 81])
+def test_what_depends_on_one_part_has_its_saliency_there(painted: StimulusSet, rows: int) -> None:
     subject = weightless_net(ColouredSubject, crop="frame")
+    painted = upper_part(painted, rows)
     recording = record(subject, painted, sites=["saliency", "saliency-shown"])
     answer = analyse("saliency", recording, site="saliency", n_bootstrap=20)
     shares = answer["share"].sel(head="all", answers="all").to_series()
     assert shares["mouth"] == pytest.approx(1)
+    assert seen_pixels(subject, painted).all()
     assert shares.drop(["mouth", "features"]).max() == 0
     assert answer.attrs["explains"] == "the answer"
     happy = painted.table.set_index("stimulus_id")["expression"].sort_index() == "happy"
@@ -105,6 +120,18 @@ def test_what_depends_on_one_part_has_its_saliency_there(painted: StimulusSet) -
     parts.columns = shown["part"].to_numpy()
     np.testing.assert_allclose(parts["mouth"], happy)
     np.testing.assert_allclose(parts["eyebrows"], ~happy)
+
+
+@pytest.mark.parametrize("crop", ["frame", "landmarks"])
+def test_a_face_network_sees_photographs_as_squares(crop: str) -> None:
+    subject = weightless_net(ColouredSubject, crop=crop)
+    photograph = np.random.default_rng(0).integers(0, 256, (96, 40, 3), dtype=np.uint8)
+    table = pd.DataFrame({"stimulus_id": ["a"], "expression": ["happy"]})
+    found = [
+        subject.respond(Batch([image], table), ["conv"])["conv"]
+        for image in (photograph, square(photograph))
+    ]
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("name", NAMES)
