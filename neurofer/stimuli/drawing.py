@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_json, write_whole
-from neurofer.stimuli.images import image_sha256, write_image
+from neurofer.stimuli.images import image_sha256, open_picture, write_image
 from neurofer.stimuli.progress import progress_of
 
 DRAWING_VERSION = 1  # raise it when the same options give other pixels or landmarks
@@ -193,7 +192,7 @@ def _rasterise(svg: str, size: int) -> np.ndarray:
     from resvg_py import svg_to_bytes
 
     made = svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
-    with Image.open(io.BytesIO(made)) as picture:
+    with open_picture(io.BytesIO(made)) as picture:
         return np.array(picture.convert("RGBA"))
 
 

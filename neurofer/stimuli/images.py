@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol, TypeVar
+from contextlib import contextmanager
+from typing import IO, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -20,11 +22,16 @@ R = TypeVar("R")
 
 # Decoding releases the GIL; more threads than this compete with the subject for the cores.
 DECODE_THREADS = 4
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""Formats that are opened. Pillow tells a format by its content, whatever the name says, and hands
+some (PostScript) to other programs."""
 MAX_PIXELS = 64_000_000  # a small file can unpack to more than the memory holds
 ALPHA_BACKGROUND = (128, 128, 128)  # what shows through a transparent pixel: mid-grey
 # A file changed twice within a tick of its file system's clock keeps its time (FAT: two seconds).
 CLOCK_TICK = 2.0
+DIM = 32  # the brightest 8-bit value of 16 bits of which an eighth is used
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 0x0102
 
 
 class Picture(Protocol):
@@ -112,7 +119,7 @@ def read_image(
     """Decode an image file; see `decode` for what is done to its kind of pixels.
 
     Args:
-        path: PNG, JPEG, or another format that Pillow reads.
+        path: of a file in one of `FORMATS`.
         stimulus_id: named in errors.
         mode: "RGB" gives (H, W, 3) uint8, "L" gives (H, W) uint8 (labels of parts).
 
@@ -122,7 +129,7 @@ def read_image(
     of = f" of stimulus {stimulus_id!r}" if stimulus_id else ""
     try:
         if mode == "L":
-            with Image.open(path) as file:
+            with open_picture(path) as file:
                 return np.array(file.convert("L"))
         return decode(path)
     except FileNotFoundError as error:
@@ -143,6 +150,37 @@ def read_image(
         ) from error
 
 
+@contextmanager
+def open_picture(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Image.Image]:
+    """Open a picture of one of `FORMATS` whose size is within `MAX_PIXELS`; nothing is decoded yet.
+
+    Raises:
+        NeuroferError: more than `MAX_PIXELS` pixels, or the path is no regular file.
+        Exception: whatever Pillow raises for a file that it cannot read.
+    """
+    if isinstance(source, (str, os.PathLike)) and (kind := irregular(os.stat(source).st_mode)):
+        raise NeuroferError(f"it is {kind}, not a regular file")
+    with Image.open(source, formats=FORMATS) as file:
+        width, height = file.size
+        if width * height > MAX_PIXELS:
+            raise NeuroferError(
+                f"it unpacks to {width} x {height} pixels, and more than {MAX_PIXELS:,} are "
+                "refused; shrink it"
+            )
+        yield file
+
+
+def irregular(mode: int) -> str:
+    """Return what a path of a mode (of `os.stat`) is, "" where it is a regular file.
+
+    Opening a named pipe waits for somebody to write into it.
+    """
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
 def decode(path: str | os.PathLike[str]) -> np.ndarray:
     """Return an image file's pixels, upright, as (H, W, 3) uint8.
 
@@ -153,13 +191,7 @@ def decode(path: str | os.PathLike[str]) -> np.ndarray:
         NeuroferError: more than `MAX_PIXELS` pixels, or values that have no known range.
         Exception: whatever Pillow raises for a file that it cannot read.
     """
-    with Image.open(path) as file:
-        width, height = file.size
-        if width * height > MAX_PIXELS:
-            raise NeuroferError(
-                f"it unpacks to {width} x {height} pixels, and more than {MAX_PIXELS:,} are "
-                "refused; shrink it"
-            )
+    with open_picture(path) as file:
         image: Image.Image = file
         if _orientation(file) != 1:
             image = ImageOps.exif_transpose(file)
@@ -172,6 +204,38 @@ def decode(path: str | os.PathLike[str]) -> np.ndarray:
         elif image.mode != "RGB":
             image = image.convert("RGB")
         return np.array(image)
+
+
+def dim(path: str | os.PathLike[str], image: np.ndarray) -> str:
+    """Return a note on a file of 16 bits that uses less than an eighth of them; else "".
+
+    Cameras of 10 or 12 bits are often saved so; scaled by 65535 they are nearly black.
+
+    Args:
+        path: of the image's file.
+        image: (H, W, 3) uint8, what was decoded of it.
+    """
+    if image.max() > DIM:
+        return ""
+    with open_picture(path) as file:
+        if _bits(file) < 16:
+            return ""
+    return (
+        "its values have 16 bits and use less than an eighth of their range, so that it is nearly "
+        "black; if they come from a camera of 10 or 12 bits, scale them to 0 to 65535 or save "
+        "8 bits"
+    )
+
+
+def _bits(file: Image.Image) -> int:
+    """Return the bits of a channel, as the file states them: Pillow reads colours as 8."""
+    if file.format == "PNG" and file.fp is not None:
+        file.fp.seek(24)  # after the signature, the header's length, name, width and height
+        return file.fp.read(1)[0]
+    if file.format == "TIFF":
+        bits = file.tag_v2.get(_BITS_PER_SAMPLE, 8)  # type: ignore[attr-defined]
+        return int(max(bits)) if isinstance(bits, tuple) else int(bits)
+    return 8
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-import zipfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -26,7 +26,17 @@ from PIL import Image, UnidentifiedImageError
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash, content_hash, write_whole
 from neurofer.stimuli import images
-from neurofer.stimuli.images import CLOCK_TICK, Picture, Stamp, ahead, image_sha256
+from neurofer.stimuli.images import (
+    CLOCK_TICK,
+    FORMATS,
+    ImageFile,
+    Picture,
+    Stamp,
+    ahead,
+    dim,
+    image_sha256,
+)
+from neurofer.stimuli.packed import packed, read_arrays, shared, texts
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers import Problem, Walk, clips, picture_of, pixels
 from neurofer.stimuli.readers.rows import called
@@ -147,33 +157,40 @@ def key_of(files: Walk, reader: str, *what: Any) -> str:
 
 
 def read_index(path: Path, files: Walk, reader: str) -> Index | None:
-    """Return the index in a file; None if none of this version of the decoder can be read."""
+    """Return the index in a file; None where there is none of this version of the decoder.
+
+    One that is damaged is named; it is made again, and then takes the place of the damaged one.
+    """
+    if not path.is_file():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
-        columns: dict[str, Any] = {}
-        for name in _texts(arrays["columns"]):
-            values = arrays[f"column.{name}"]
-            text = values.dtype == np.uint8
-            columns[name] = pd.Series(_shared(_texts(values)), dtype=object) if text else values
-        problems = [_texts(arrays[f"problem.{part}"]) for part in Problem._fields]
-        key = _texts(arrays["key"])[0]
-        if not key.startswith(decoder(reader)):
-            return None
-        return Index(
-            files.root,
-            reader,
-            pd.DataFrame(columns),
-            _texts(arrays["names"]),
-            arrays["items"],
-            arrays["stamps"],
-            arrays["decoded"],
-            arrays["good"],
-            [Problem(*problem) for problem in zip(*problems, strict=True)],
-            key,
-        )
-    except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile):
-        return None  # absent, broken or of another version: it is made again
+        arrays = read_arrays(path)
+        key = texts(arrays["key"])[0]
+        return _unpacked(arrays, key, files, reader) if key.startswith(decoder(reader)) else None
+    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
+        warnings.warn(f"the index {path} is damaged ({error}); it is made again", stacklevel=2)
+        return None
+
+
+def _unpacked(arrays: dict[str, np.ndarray], key: str, files: Walk, reader: str) -> Index:
+    columns: dict[str, Any] = {}
+    for name in texts(arrays["columns"]):
+        values = arrays[f"column.{name}"]
+        text = values.dtype == np.uint8
+        columns[name] = pd.Series(shared(texts(values)), dtype=object) if text else values
+    problems = [texts(arrays[f"problem.{part}"]) for part in Problem._fields]
+    return Index(
+        files.root,
+        reader,
+        pd.DataFrame(columns),
+        texts(arrays["names"]),
+        arrays["items"],
+        arrays["stamps"],
+        arrays["decoded"],
+        arrays["good"],
+        [Problem(*problem) for problem in zip(*problems, strict=True)],
+        key,
+    )
 
 
 def write_index(path: Path, index: Index) -> None:
@@ -181,22 +198,22 @@ def write_index(path: Path, index: Index) -> None:
     table = index.table
     columns = {f"column.{name}": column(table, str(name)) for name in table.columns}
     arrays = {
-        name: _packed(values.tolist()) if kind_of(values) == "string" else values
+        name: packed(values.tolist()) if kind_of(values) == "string" else values
         for name, values in columns.items()
     }
     for k, part in enumerate(Problem._fields):
-        arrays[f"problem.{part}"] = _packed([problem[k] for problem in index.problems])
+        arrays[f"problem.{part}"] = packed([problem[k] for problem in index.problems])
     with write_whole(path) as partial_file:
         np.savez(
             partial_file,
             **arrays,
-            columns=_packed([str(name) for name in table.columns]),
-            names=_packed(index.names),
+            columns=packed([str(name) for name in table.columns]),
+            names=packed(index.names),
             items=index.items,
             stamps=index.stamps,
             decoded=index.decoded,
             good=index.good,
-            key=_packed([index.key]),
+            key=packed([index.key]),
         )
 
 
@@ -220,11 +237,23 @@ def make_index(
     except BaseException:
         rest = [known.get(_entry(*job), NOTHING) for job in jobs[len(decoded) :]]
         unfinished = f"{decoder(parsed.reader)} unfinished"
-        write_index(path, _index(parsed, stamps, decoded + rest, unfinished))
+        _keep(path, _index(parsed, stamps, decoded + rest, unfinished))
         raise
     index = _index(parsed, stamps, decoded, key)
-    write_index(path, index)
+    _keep(path, index)
     return index
+
+
+def _keep(path: Path, index: Index) -> None:
+    """Write an index; where it cannot be, say so and go on, for it can be made again."""
+    try:
+        write_index(path, index)
+    except OSError as error:
+        warnings.warn(
+            f"the index of {index.root} was not kept in {path} ({error.strerror or error}): it "
+            "is made anew each time; make room there, or set NEUROFER_CACHE to another folder",
+            stacklevel=2,
+        )
 
 
 def _index(parsed: Parsed, stamps: np.ndarray, decoded: list[Decoded], key: str) -> Index:
@@ -263,7 +292,7 @@ def diagnose(path: str, error: NeuroferError) -> tuple[str, str]:
     if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno):
         return "unreadable file", detail
     if isinstance(cause, UnidentifiedImageError):
-        return "no image", "no format that Pillow reads"
+        return "no image", f"it is none of {', '.join(FORMATS)}"
     if "truncated" in detail.lower():
         return "truncated image", detail
     refused = isinstance(error.__cause__, (NeuroferError, Image.DecompressionBombError))
@@ -289,10 +318,13 @@ def _decode(reader: str, start: str, known: dict[tuple[Any, ...], Decoded], job:
     if entry in known:
         return known[entry]
     path = start + name
+    picture = picture_of(reader, path, Stamp(size, changed, bool(settled)), item)
     try:
-        image = picture_of(reader, path, Stamp(size, changed, bool(settled)), item).read(name)
+        image = picture.read(name)
     except NeuroferError as error:
         return Decoded("", 0, 0, 0, *diagnose(path, error))
+    if isinstance(picture, ImageFile) and (note := dim(path, image)):
+        return Decoded("", 0, 0, 0, "dim image", note)
     height, width = image.shape[:2]
     return Decoded(image_sha256(image), width, height, int(image.max()))
 
@@ -332,21 +364,3 @@ def _entry(name: str, item: int, stamp: list[int]) -> tuple[Any, ...]:
     """Return what an image is known by; one whose file's time is not settled is never known."""
     size, changed, settled = stamp
     return (name, item, size, changed) if settled else (name, item, size, changed, object())
-
-
-def _packed(texts: Sequence[str]) -> np.ndarray:
-    """Return strings as bytes: numpy's own strings take four bytes a character and pad."""
-    if not texts:
-        return np.zeros(0, dtype=np.uint8)
-    joined = "\0".join(texts).encode("utf-8", "surrogateescape") + b"\0"
-    return np.frombuffer(joined, dtype=np.uint8)
-
-
-def _texts(packed: np.ndarray) -> list[str]:
-    return packed.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
-
-
-def _shared(texts: list[str]) -> list[str]:
-    """Return equal strings as one object: a split or a name stands in millions of rows."""
-    known: dict[str, str] = {}
-    return [known.setdefault(text, text) for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from neurofer.stimuli.images import (
     Stamp,
     ahead,
     check_image,
+    dim,
     image_sha256,
     read_image,
 )
@@ -111,8 +113,9 @@ class StimulusSet:
         ids = table["stimulus_id"].tolist() if "stimulus_id" in table else [""] * len(files)
         labelled = list(zip(files, ids, strict=True))
         held = list(ahead(lambda item: _hashed(item[0], str(item[1])), labelled))
-        made = make_table(table, [sha256 for _, sha256 in held])
-        return cls(name, made, [file for file, _ in held], landmarks=landmarks, parts=parts)
+        made = make_table(table, [sha256 for _, sha256, _ in held])
+        _warn_of_dim(name, [(file, note) for file, _, note in held if note])
+        return cls(name, made, [file for file, _, _ in held], landmarks=landmarks, parts=parts)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -254,10 +257,18 @@ def in_order(name: str, values: Any) -> list[Any]:
     return found if found and isinstance(found[0], str) else sorted(found)
 
 
-def _hashed(path: Path, stimulus_id: str) -> tuple[ImageFile, str]:
-    """Return a file, stamped before it is decoded, and the hash of its pixels."""
+def _hashed(path: Path, stimulus_id: str) -> tuple[ImageFile, str, str]:
+    """Return a file, stamped before it is decoded, the hash of its pixels, and `images.dim`."""
     stamp = Stamp.of(path) if path.is_file() else Stamp(0, 0, False)
-    return ImageFile(str(path), stamp), image_sha256(read_image(path, stimulus_id))
+    pixels = read_image(path, stimulus_id)
+    return ImageFile(str(path), stamp), image_sha256(pixels), dim(path, pixels)
+
+
+def _warn_of_dim(name: str, found: Sequence[tuple[ImageFile, str]]) -> None:
+    if found:
+        file, note = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        warnings.warn(f"stimulus set {name!r}, {file}{more}: {note}", stacklevel=3)
 
 
 def _frozen(image: np.ndarray) -> np.ndarray:

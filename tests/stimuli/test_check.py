@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -17,7 +18,7 @@ from neurofer.stimuli.check import Check, check_stimuli
 from neurofer.stimuli.licensed_card import Expected, LicensedCard
 from neurofer.stimuli.remembered import remembered
 
-from .fake_layouts import draw, fake_layout, picture
+from .fake_layouts import LONG_AGO, draw, fake_layout, picture
 
 NAMES = ["AF01AFS", "AF01NES", "BM02AFS", "BM02NES"]
 COMPLETE = {"identity": ("F01", "M02"), "expression": ("fear", "neutral")}
@@ -95,6 +96,44 @@ def test_a_file_that_is_no_image_is_found(folder: Path) -> None:
     assert look(folder) == [("no image", "AF01/AF01AFS.JPG")]
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX"])
+def test_a_picture_of_another_format_is_found(folder: Path, kind: str) -> None:
+    picture(3, (562, 762)).save(folder / "other", format=kind)
+    (folder / "other").replace(at(folder, "AF01AFS"))
+    assert look(folder) == [("no image", "AF01/AF01AFS.JPG")]
+
+
+def test_a_named_pipe_is_found_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "KDEF" / "AF01" / "AF01HAS.JPG")
+    (folder / "KDEF" / "AF01" / "AF01SAS.JPG").symlink_to("AF01HAS.JPG")
+    assert look(folder) == [
+        ("irregular file", "AF01/AF01HAS.JPG"),
+        ("irregular file", "AF01/AF01SAS.JPG"),
+    ]
+
+
+def test_twelve_bits_in_sixteen_are_found_each_time(folder: Path) -> None:
+    values = np.linspace(0, 4095, 562 * 762).astype(np.uint16).reshape(762, 562)
+    Image.fromarray(values).save(folder / "dim.png")
+    (folder / "dim.png").replace(at(folder, "AF01AFS"))
+    os.utime(at(folder, "AF01AFS"), (LONG_AGO, LONG_AGO))
+    for _ in range(2):
+        assert look(folder) == [("dim image", "AF01/AF01AFS.JPG")]
+        with pytest.warns(UserWarning, match=r"AF01AFS\.JPG: dim image"):
+            assert len(load_stimuli("kdef", path=folder)) == 3
+
+
+def test_an_index_that_cannot_be_kept_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **arrays: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.warns(UserWarning, match=r"index .* not kept .*[Nn]o space left"):
+        assert check_stimuli("kdef", folder).images == 4
+
+
 def test_a_wrong_name_is_found_and_known_of_kdef(folder: Path) -> None:
     draw(folder / "KDEF", ["AF31/AF31V.JPG", "AF31/AF3.JPG"], (562, 762), first=9)
     told = check_stimuli("kdef", folder)
@@ -156,10 +195,10 @@ def test_an_unreadable_file_is_found(folder: Path, monkeypatch: pytest.MonkeyPat
     # Who runs the tests may be allowed to read everything, so that the refusal is played.
     original = Image.open
 
-    def refuse(path: object, *more: object) -> object:
+    def refuse(path: object, **options: object) -> object:
         if str(path).endswith("AF01NES.JPG"):
             raise PermissionError(13, "Permission denied", str(path))
-        return original(path, *more)  # type: ignore[arg-type]
+        return original(path, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Image, "open", refuse)
     assert look(folder) == [("unreadable file", "AF01/AF01NES.JPG")]

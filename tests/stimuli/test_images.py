@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 import tracemalloc
+import warnings
 import zlib
 from pathlib import Path
 from zlib import crc32
@@ -20,6 +21,7 @@ from neurofer.stimuli.images import (
     ALPHA_BACKGROUND,
     ahead,
     check_image,
+    dim,
     image_sha256,
     read_image,
     write_image,
@@ -206,7 +208,8 @@ def test_values_without_a_known_range_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tif", "x")
 
 
-def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, mode: str) -> None:
     # A few kilobytes that would take 300 MB.
     Image.new("1", (10_000, 10_000)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 50_000
@@ -215,7 +218,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -
         pytest.warns(Image.DecompressionBombWarning),
         pytest.raises(NeuroferError, match=r"'x' is refused.*bomb\.png.*10000 x 10000 pixels"),
     ):
-        read_image(tmp_path / "bomb.png", "x")
+        read_image(tmp_path / "bomb.png", "x", mode=mode)
     assert tracemalloc.get_traced_memory()[1] < 5e6
     tracemalloc.stop()
 
@@ -223,12 +226,75 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -
 def test_a_file_that_may_not_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: object) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a.png").touch()
     monkeypatch.setattr(Image, "open", refuse)
-    with pytest.raises(NeuroferError, match=r"'x' cannot be read: a\.png \(Permission denied\)"):
-        read_image("a.png", "x")
+    with pytest.raises(NeuroferError, match=r"'x' cannot be read: .*a\.png \(Permission denied\)"):
+        read_image(tmp_path / "a.png", "x")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "SGI"])
+def test_other_formats_are_not_opened_whatever_their_name(
+    tmp_path: Path, kind: str, mode: str
+) -> None:
+    """Pillow would hand PostScript to Ghostscript."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a", format=kind)
+    (tmp_path / "a").rename(tmp_path / "a.png")
+    with pytest.raises(NeuroferError, match=r"'x' cannot be read: .*a\.png"):
+        read_image(tmp_path / "a.png", "x", mode=mode)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
+def test_formats_that_are_opened(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (4, 4), (8, 16, 24)).save(tmp_path / "a", format=kind)
+    assert read_image(tmp_path / "a").shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path, mode: str) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(NeuroferError, match=r"'x' is refused: .*a\.png: it is a named pipe"):
+        read_image(tmp_path / "a.png", "x", mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("brightest", "colour", "suffix", "told"),
+    [
+        (4095, False, ".png", True),
+        (4095, True, ".png", True),
+        (1023, False, ".tif", True),
+        (8191, False, ".png", True),
+        (8400, False, ".png", False),
+        (65535, False, ".tif", False),
+        (4095, False, ".pgm", False),  # which states the largest value that there may be
+    ],
+)
+def test_twelve_bits_in_a_file_of_sixteen_are_named(
+    tmp_path: Path, brightest: int, colour: bool, suffix: str, told: bool
+) -> None:
+    path, values = tmp_path / f"a{suffix}", ramp(brightest)
+    if colour:
+        path.write_bytes(png16(np.stack([values] * 3, axis=2)))
+    elif suffix == ".pgm":
+        head = f"P5 {values.shape[1]} {values.shape[0]} {brightest}\n".encode()
+        path.write_bytes(head + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(path)
+    table = pd.DataFrame({"stimulus_id": ["x"]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        StimulusSet.from_files("cameras", table, [path])
+    said = [str(one.message) for one in caught if "16 bits" in str(one.message)]
+    assert len(said) == told
+    assert not told or ("'cameras'" in said[0] and path.name in said[0])
+
+
+def test_a_dark_picture_of_eight_bits_is_not_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.full((4, 4, 3), 9, np.uint8))
+    assert dim(tmp_path / "a.png", read_image(tmp_path / "a.png")) == ""
 
 
 def test_memory_stays_bounded_whatever_the_number_of_images(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
+import tracemalloc
+import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +195,60 @@ def test_a_thousand_images_load_at_once_from_their_index(
     assert len(load(tmp_path)) == 1000
     assert time.process_time() - start < 0.5  # 0.02 s; 50,000 take 0.3 s
     assert len(decoded) == 1000
+
+
+def bomb(path: Path) -> None:
+    """A few kilobytes that unpack to a gigabyte."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("key.npy", b"\0" * (1 << 24))
+
+
+def giant(path: Path) -> None:
+    """An array that claims a terabyte."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40,)}
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("key.npy", content.getvalue())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        bomb,
+        giant,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:900]),
+        lambda path: path.write_bytes(b"no zip"),
+    ],
+    ids=["bomb", "giant", "empty", "cut", "text"],
+)
+def test_a_damaged_index_is_named_and_made_again(
+    tmp_path: Path, decoded: list[str], damage: Callable[[Path], object]
+) -> None:
+    fake_layout("lfw", tmp_path / "copy")
+    before = load(tmp_path)
+    (path,) = indexes(tmp_path)
+    damage(path)
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match=rf"{path.name} is damaged .*made again"):
+        again = load(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 8e6
+    tracemalloc.stop()
+    assert again.identifier == before.identifier
+    assert len(decoded) == 8
+    load(tmp_path)
+    assert len(decoded) == 8
+
+
+def test_one_wrong_byte_of_an_index_changes_nothing(tmp_path: Path) -> None:
+    fake_layout("lfw", tmp_path / "copy")
+    before = load(tmp_path)
+    (path,) = indexes(tmp_path)
+    content = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(content), 40).tolist():
+        path.write_bytes(content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert load(tmp_path).identifier == before.identifier

@@ -115,7 +115,8 @@ class Annotations(Folder):
             file = template.format_map(row)
             try:
                 # The 2021 edition of AffectNet stores numbers as strings, without dimensions.
-                value = np.load(os.path.join(root, file), allow_pickle=False)
+                # Mapped, for a small file can claim more values than the memory holds.
+                value = np.load(os.path.join(root, file), mmap_mode="r", allow_pickle=False)
                 found[name] = _plain(str(value.item()))
             except FileNotFoundError:
                 return Problem(file, "missing file", f"the {name} of {row['file']}")

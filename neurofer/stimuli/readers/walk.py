@@ -13,6 +13,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
+from neurofer.stimuli.images import irregular
 
 
 class Problem(NamedTuple):
@@ -32,7 +33,8 @@ class Walk:
         names: of the files, sorted.
         sizes: bytes, int64.
         times: of the last change, ns, int64.
-        problems: links that lead out of the folder, and what cannot be listed.
+        problems: links that lead out of the folder, what is no regular file (named pipes), and what
+            cannot be listed.
     """
 
     root: Path
@@ -119,6 +121,9 @@ def _look(
             return
     try:
         status = entry.stat()
+        if kind := irregular(status.st_mode):
+            problems.append(Problem(name, "irregular file", f"it is {kind}"))
+            return
         found.append((name, status.st_size, status.st_mtime_ns))
     except OSError as error:
         problems.append(Problem(name, "unreadable file", error.strerror or str(error)))
