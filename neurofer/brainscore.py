@@ -27,7 +27,7 @@ from neurofer.recording.layout import (
 )
 from neurofer.stimuli.folder import image_names
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import COLUMNS, EXPRESSIONS, SOURCES, SPLITS, make_table
+from neurofer.stimuli.table import COLUMNS, SOURCES, SPLITS, check_expressions, make_table
 from neurofer.subjects.subject import Subject
 
 # Brain-Score caches by name: it served old activations after the weights had changed, and the
@@ -227,7 +227,7 @@ def _fill_neuroids(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
 
 def _fill_presentations(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
     given = {name: values for name, (dim, values) in coords.items() if dim == "presentation"}
-    allowed = {"expression": EXPRESSIONS, "source": SOURCES, "split": SPLITS}
+    allowed = {"source": SOURCES, "split": SPLITS}
     repeats = len(set(given.get("stimulus_id", np.arange(n)).tolist())) < n
     if not repeats and all(name in given for name in COLUMNS):
         coords.setdefault("in_training", ("presentation", np.zeros(n, dtype=bool)))
@@ -242,6 +242,13 @@ def _fill_presentations(coords: dict[str, tuple[str, np.ndarray]], n: int) -> No
                 f"coordinate {name!r} of the assembly holds other values than "
                 f"{', '.join(choices)}; rename the coordinate"
             )
+    if "expression" in frame:
+        try:
+            check_expressions(str(value) for value in frame["expression"])
+        except NeuroferError as error:
+            raise NeuroferError(
+                f"coordinate 'expression' of the assembly: {error}; or rename the coordinate"
+            ) from error
     filled = make_table(frame, [""] * n)
     for name in COLUMNS:
         values = filled[name].to_numpy()

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from neurofer.errors import NeuroferError
-from neurofer.files import write_folder_whole
-from neurofer.stimuli.images import ahead, write_image
+from neurofer.files import checked_name, content_hash, write_folder_whole
+from neurofer.stimuli.folder_table import (
+    made_by_hand,
+    read_columns,
+    read_landmarks,
+    saved,
+    write_landmarks,
+)
+from neurofer.stimuli.images import MaskFile, ahead, write_image
+from neurofer.stimuli.readers.names import IMAGE_SUFFIXES
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import column, kind_of, make_table
+from neurofer.tables import same_number
 
 FORMAT = 1
 _SAFE = re.compile(r"[\w.+-]{1,150}")
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
+_KINDS = ("string", "boolean", "integer", "number")
 
 
 def image_names(stimulus_ids: Iterable[str]) -> list[str]:
@@ -50,23 +57,25 @@ def save_stimuli(stimuli: StimulusSet, folder: str | os.PathLike[str]) -> Path:
     with write_folder_whole(folder) as partial:
         (partial / "images").mkdir()
 
-        def write(i: int) -> bool:
+        def write(i: int) -> str:
             write_image(partial / "images" / names[i], stimuli.image(i))
             parts = stimuli.parts(i)
-            if parts is not None:
-                (partial / "parts").mkdir(exist_ok=True)
-                write_image(partial / "parts" / names[i], parts)
-            return True
+            if parts is None:
+                return ""
+            (partial / "parts").mkdir(exist_ok=True)
+            write_image(partial / "parts" / names[i], parts)
+            return content_hash(parts)
 
-        all(ahead(write, range(len(stimuli))))
+        masks = list(ahead(write, range(len(stimuli))))
         table.to_csv(partial / "table.csv", index=False)
         if stimuli.landmarks is not None:
-            _write_landmarks(partial / "landmarks.csv", table, stimuli.landmarks)
+            write_landmarks(partial / "landmarks.csv", table, stimuli.landmarks)
         note = {
             "format": FORMAT,
             "name": stimuli.name,
             "identifier": stimuli.identifier,
             "columns": {str(c): kind_of(column(table, str(c))) for c in table.columns},
+            "parts": masks if any(masks) else [],
         }
         (partial / "set.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     return folder
@@ -76,9 +85,10 @@ def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     """Read a set from a folder.
 
     Of a folder that `StimulusSet.save` wrote, everything is checked: the table and the landmarks
-    now, the pixels when they are decoded. A folder made by hand needs `table.csv` with a column
-    `stimulus_id` and `images/<stimulus_id>.png` (or .jpg, .bmp, .tif); the set takes the folder's
-    name.
+    now, the pixels and the part masks when they are decoded. A folder made by hand needs
+    `table.csv` with a column `stimulus_id` and `images/<stimulus_id>.png` (or .jpg, .bmp, .tif,
+    .gif, .webp, .ppm); the set takes the folder's name. Its text is taken as it is written ("01",
+    "NA"), what is empty is not stated, and a column of numbers alone is one of numbers.
 
     Raises:
         NeuroferError: a file is missing or unreadable, or the set was changed after it was saved.
@@ -87,16 +97,29 @@ def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     if not (folder / "table.csv").is_file():
         raise NeuroferError(f"{folder} is no stimulus set: it has no table.csv")
     note = _read_note(folder / "set.json")
-    table = _read_table(folder / "table.csv", note)
-    files = [_find(folder / "images", name) for name in image_names(table["stimulus_id"])]
-    landmarks = _read_landmarks(folder / "landmarks.csv", table)
-    parts: list[Path | None] = [folder / "parts" / f"{file.stem}.png" for file in files]
-    parts = [part if part is not None and part.is_file() else None for part in parts]
-    masks = parts if any(parts) else None
-    if note is None:
-        return StimulusSet.from_files(folder.resolve().name, table, files, landmarks, masks)
-    made = make_table(table, table["image_sha256"])
-    stimuli = StimulusSet(note["name"], made, files, landmarks=landmarks, parts=masks)
+    try:
+        return _read_made_by_hand(folder) if note is None else _read_saved(folder, note)
+    except NeuroferError as error:
+        if str(folder) in str(error):
+            raise
+        raise NeuroferError(f"{folder / 'table.csv'}: {error}") from error
+
+
+def _read_saved(folder: Path, note: dict[str, Any]) -> StimulusSet:
+    table = saved(folder / "table.csv", note["columns"])
+    files = [_saved_image(folder / "images" / name) for name in image_names(table["stimulus_id"])]
+    if len(note["parts"]) not in (0, len(files)):
+        raise NeuroferError(
+            f"{folder / 'set.json'} names {len(note['parts'])} part masks for {len(files)} images; "
+            "save the set again"
+        )
+    stimuli = StimulusSet(
+        note["name"],
+        make_table(table, table["image_sha256"]),
+        files,
+        landmarks=read_landmarks(folder / "landmarks.csv", table),
+        parts=_masks(folder, files, note["parts"]),
+    )
     if stimuli.identifier != note["identifier"]:
         raise NeuroferError(
             f"the stimulus set in {folder} was changed after it was saved: it was "
@@ -106,7 +129,83 @@ def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     return stimuli
 
 
+def _read_made_by_hand(folder: Path) -> StimulusSet:
+    table = made_by_hand(read_columns(folder / "table.csv", ["stimulus_id"]))
+    files = _images_by_hand(folder / "images", table["stimulus_id"].tolist())
+    return StimulusSet.from_files(
+        checked_name(folder.resolve().name, "stimulus set"),
+        table,
+        files,
+        read_landmarks(folder / "landmarks.csv", table),
+        _masks(folder, files, []),
+    )
+
+
+def _images_by_hand(folder: Path, ids: list[str]) -> list[Path]:
+    """Return each stimulus' image: the file that is called as it is, or as `save` would call it."""
+    try:
+        there = [path for path in folder.iterdir() if path.is_file()]
+    except OSError as error:
+        raise NeuroferError(
+            f"{folder}, where the images should lie, cannot be read: {error.strerror}"
+        ) from error
+    known: dict[str, Path] = {}
+    for suffix in reversed(IMAGE_SUFFIXES):  # of several files of a name, the first suffix wins
+        for path in there:
+            if path.suffix.lower() == suffix:
+                name = _composed(path.name)
+                known |= {name: path, name[: -len(suffix)]: path}
+    found = []
+    for one, numbered in zip(ids, image_names(ids), strict=True):
+        path = known.get(_composed(one)) or known.get(numbered)
+        if path is None:
+            raise _no_image(folder, one, known)
+        found.append(path)
+    return found
+
+
+def _composed(name: str) -> str:
+    """Return a name in one Unicode form: a Mac writes an accent as a letter of its own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _no_image(folder: Path, stimulus_id: str, known: dict[str, Path]) -> NeuroferError:
+    stems = [path.stem for path in known.values()]
+    like = same_number([stimulus_id], stems).get(stimulus_id)
+    close = [like] if like else get_close_matches(stimulus_id, stems, 1)
+    hint = f" (did you mean {close[0]!r}, which is there?)" if close else ""
+    return NeuroferError(
+        f"the image of stimulus {stimulus_id!r} is missing: {folder / stimulus_id}.png{hint}; put "
+        f"it there, as one of {', '.join(IMAGE_SUFFIXES)}, or drop its row from table.csv"
+    )
+
+
+def _saved_image(path: Path) -> Path:
+    if path.is_file():
+        return path
+    raise NeuroferError(
+        f"the image of a stimulus is missing: {path}; restore it, or save the set again"
+    )
+
+
+def _masks(folder: Path, files: list[Path], hashes: list[str]) -> list[MaskFile | None] | None:
+    """Return the part masks that there are, with the hashes that they must have if these are known.
+
+    Raises:
+        NeuroferError: one that was saved is missing.
+    """
+    found: list[MaskFile | None] = []
+    for file, sha256 in zip(files, hashes or [None] * len(files), strict=True):
+        path = folder / "parts" / f"{file.stem}.png"
+        if sha256 and not path.is_file():
+            raise NeuroferError(f"a part mask is missing: {path}; restore it")
+        wanted = path.is_file() if sha256 is None else sha256 != ""
+        found.append(MaskFile(str(path), sha256 or "") if wanted else None)
+    return found if any(found) else None
+
+
 def _read_note(path: Path) -> dict[str, Any] | None:
+    """Return what `save` wrote of a set: name, identifier, columns and hashes of part masks."""
     if not path.is_file():
         return None
     try:
@@ -115,66 +214,14 @@ def _read_note(path: Path) -> dict[str, Any] | None:
             raise NeuroferError(
                 f"{path} has format {note['format']}; this version reads format {FORMAT}"
             )
-        return {key: note[key] for key in ("name", "identifier", "columns")}
-    except (ValueError, KeyError, TypeError) as error:
+        columns, parts = dict(note["columns"]), list(note.get("parts", []))
+        if not set(columns.values()) <= set(_KINDS) or "image_sha256" not in columns:
+            raise ValueError("its columns are of unknown kinds, or some are lacking")
+        return {
+            "name": checked_name(note["name"], "stimulus set"),
+            "identifier": str(note["identifier"]),
+            "columns": columns,
+            "parts": parts,
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NeuroferError(f"{path} cannot be read ({error!r}); save the set again") from error
-
-
-def _read_table(path: Path, note: dict[str, Any] | None) -> pd.DataFrame:
-    try:
-        if note is None:
-            table = pd.read_csv(path, dtype={"stimulus_id": str, "identity": str}, na_values=[""])
-        else:
-            dtypes = {name: _DTYPES[kind] for name, kind in note["columns"].items()}
-            table = pd.read_csv(
-                path,
-                dtype=dtypes,
-                # read strings as they are: an identity may be called "NA"
-                keep_default_na=False,
-                na_values={n: ["", "nan"] for n, k in note["columns"].items() if k == "number"},
-                float_precision="round_trip",
-            )
-    except (ValueError, KeyError, OSError) as error:
-        raise NeuroferError(f"{path} cannot be read as a table: {error}") from error
-    if "stimulus_id" not in table:
-        raise NeuroferError(f"{path} has no column stimulus_id; it has {', '.join(table.columns)}")
-    return table
-
-
-def _find(folder: Path, name: str) -> Path:
-    stem = name.removesuffix(".png")
-    for suffix in _SUFFIXES:
-        if (folder / f"{stem}{suffix}").is_file():
-            return folder / f"{stem}{suffix}"
-    raise NeuroferError(
-        f"the image of a stimulus is missing: {folder / name}; put it back, or drop its row "
-        "from table.csv"
-    )
-
-
-def _landmark_names() -> tuple[str, ...]:
-    from neurofer.faces import LANDMARKS, POSITION_LANDMARKS
-
-    return (*LANDMARKS, *POSITION_LANDMARKS)
-
-
-def _write_landmarks(path: Path, table: pd.DataFrame, landmarks: np.ndarray) -> None:
-    columns = [f"{name}.{axis}" for name in _landmark_names() for axis in "xy"]
-    frame = pd.DataFrame(landmarks.reshape(len(landmarks), -1), columns=columns)
-    frame.insert(0, "stimulus_id", table["stimulus_id"])
-    frame.to_csv(path, index=False)
-
-
-def _read_landmarks(path: Path, table: pd.DataFrame) -> np.ndarray | None:
-    if not path.is_file():
-        return None
-    frame = pd.read_csv(path, dtype={"stimulus_id": str}, float_precision="round_trip")
-    columns = [f"{name}.{axis}" for name in _landmark_names() for axis in "xy"]
-    if list(frame.columns) != ["stimulus_id", *columns] or (
-        frame["stimulus_id"].tolist() != table["stimulus_id"].tolist()
-    ):
-        raise NeuroferError(
-            f"{path} does not fit table.csv: it needs the same stimuli in the same order and the "
-            f"columns stimulus_id, {', '.join(columns)}"
-        )
-    return frame[columns].to_numpy(dtype=np.float64).reshape(len(frame), -1, 2)

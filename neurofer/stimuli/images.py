@@ -85,6 +85,23 @@ class ImageFile(NamedTuple):
         return self.path
 
 
+class MaskFile(NamedTuple):
+    """The labels of an image's parts in a file, and their hash where it is known."""
+
+    path: str
+    sha256: str = ""
+
+    def read(self, stimulus_id: str = "") -> np.ndarray:
+        """Return (H, W) uint8; raise a NeuroferError if it is unreadable or was changed."""
+        labels = read_image(self.path, stimulus_id, mode="L")
+        if self.sha256 and content_hash(labels) != self.sha256:
+            raise NeuroferError(
+                f"the part mask of stimulus {stimulus_id!r} has changed since it was saved: "
+                f"{self.path}; restore it, or save the set again"
+            )
+        return labels
+
+
 def cores() -> int:
     """Return how many cores this process may use (containers and SLURM allow fewer than exist)."""
     if hasattr(os, "sched_getaffinity"):

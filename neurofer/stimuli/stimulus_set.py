@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import content_hash
+from neurofer.files import checked_name, content_hash
 from neurofer.stimuli.images import (
     ImageFile,
     Picture,
@@ -26,8 +26,17 @@ from neurofer.stimuli.images import (
 )
 from neurofer.stimuli.table import EXPRESSIONS, VIEWS, column, make_table
 
-Mask = np.ndarray | Path  # in memory, or a file that is decoded when it is asked for
-Held = Mask | Picture  # a Path is hashed at each reading, a Picture only where its file changed
+
+class Labels(Protocol):
+    """A part mask that is decoded when it is asked for."""
+
+    def read(self, stimulus_id: str = "") -> np.ndarray:
+        """Return (H, W) uint8; raise a NeuroferError naming the stimulus if it cannot."""
+
+
+Mask = np.ndarray | Path | Labels  # in memory, or a file that is decoded when it is asked for
+# A Path is hashed at each reading, a Picture only where its file changed.
+Held = np.ndarray | Path | Picture
 
 
 class StimulusSet:
@@ -57,7 +66,7 @@ class StimulusSet:
             raise NeuroferError(f"{n} rows in the table of {name!r} but {len(images)} images")
         if parts is not None and len(parts) != n:
             raise NeuroferError(f"{n} rows in the table of {name!r} but {len(parts)} part masks")
-        self.name = name
+        self.name = checked_name(name, "stimulus set")
         self._table = table
         # A list may be changed by its owner; other sequences may make their items when asked.
         self._images = tuple(images) if isinstance(images, list) else images
@@ -102,7 +111,7 @@ class StimulusSet:
         table: pd.DataFrame,
         paths: Sequence[str | os.PathLike[str]],
         landmarks: np.ndarray | None = None,
-        parts: Sequence[Path | None] | None = None,
+        parts: Sequence[Mask | None] | None = None,
     ) -> StimulusSet:
         """Make a set of image files, which are decoded once now for their hashes, then when asked.
 
@@ -178,7 +187,10 @@ class StimulusSet:
         picture = None if self._parts is None else self._parts[self._position(i)]
         if picture is None or isinstance(picture, np.ndarray):
             return picture
-        return read_image(picture, str(self._table["stimulus_id"].iloc[i]), mode="L")
+        stimulus = str(self._table["stimulus_id"].iloc[i])
+        if isinstance(picture, Path):
+            return read_image(picture, stimulus, mode="L")
+        return picture.read(stimulus)
 
     def select(self, **conditions: Any) -> StimulusSet:
         """Return the stimuli whose columns have these values (a value or a list a column).
@@ -248,10 +260,14 @@ class StimulusSet:
 
 
 def in_order(name: str, values: Any) -> list[Any]:
-    """Return the values that occur: expressions and views in canonical order, numbers ascending."""
+    """Return the values that occur: expressions and views in canonical order, numbers ascending.
+
+    Expressions that are not canonical come after those that are, by name.
+    """
     found = list(dict.fromkeys(values))
     if name == "expression":
-        return [value for value in ("", *EXPRESSIONS) if value in found]
+        canonical = [value for value in ("", *EXPRESSIONS) if value in found]
+        return canonical + sorted(set(found) - set(canonical))
     if name == "view" and set(found) <= {"", *VIEWS}:
         return [value for value in ("", *VIEWS) if value in found]
     return found if found and isinstance(found[0], str) else sorted(found)

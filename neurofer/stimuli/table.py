@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import steers
 
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt")
+"""The canonical expressions, in their order. A set may show others ("threat"), which come after."""
 SOURCES = ("photograph", "drawn", "rendered", "simulated")
 """Where images come from; "drawn" by the set's own authors (FERG), "rendered" by neurofer."""
 SPLITS = ("train", "val", "test")
 VIEWS = ("full-left", "half-left", "frontal", "half-right", "full-right")
+_SYNONYMS = {
+    "afraid": "fear",
+    "happiness": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+}
 COLUMNS = (
     "stimulus_id",
     "head",
@@ -34,16 +44,18 @@ def make_table(table: pd.DataFrame, hashes: Iterable[str]) -> pd.DataFrame:
 
     What `table` lacks is filled: `stimulus_id` by the row number, `strength` by 0 for neutral and
     1 for every other expression, `split` by "test", other strings by "" (not stated).
-    `image_sha256` always comes from `hashes`, one a row.
+    `image_sha256` always comes from `hashes`, one a row. Blanks around text are taken off.
 
     Raises:
-        NeuroferError: the table is empty, a stimulus_id occurs twice, an expression, source or
-            split is unknown, a strength is outside 0..1 or not 0 for neutral, or a column holds
-            something other than strings, numbers or truth values.
+        NeuroferError: the table is empty, a stimulus_id occurs twice, a source or split is
+            unknown, an expression is a canonical one with capitals ("Neutral"), a column is one of
+            `COLUMNS` with capitals, a strength is outside 0..1 or not 0 for neutral, or a column
+            holds something other than strings, numbers or truth values.
     """
     if len(table) == 0:
         raise NeuroferError("a stimulus set needs at least one stimulus; this table has no rows")
-    given = {str(name): _plain(table[name], str(name)) for name in table.columns}
+    _check_names(table.columns)
+    given = {str(name).strip(): _plain(table[name], str(name)) for name in table.columns}
     given["image_sha256"] = _strings(list(hashes))
     n = len(table)
     if len(given["image_sha256"]) != n:
@@ -52,11 +64,21 @@ def make_table(table: pd.DataFrame, hashes: Iterable[str]) -> pd.DataFrame:
         if name not in given:
             given[name] = _default(name, n, given)
         elif name != "strength":
-            given[name] = _strings(given[name].tolist())
+            given[name] = _texts(given[name])
     given["strength"] = np.asarray(given["strength"], dtype=np.float64)
     _check(given)
     order = [*COLUMNS, *(name for name in given if name not in COLUMNS)]
     return pd.DataFrame({name: _column(given[name]) for name in order})
+
+
+def need_canonical(expressions: Iterable[str], what: str) -> None:
+    """Raise a NeuroferError where something that is for the canonical expressions gets others."""
+    others = sorted(set(expressions) - {"", *EXPRESSIONS})
+    if others:
+        raise NeuroferError(
+            f"{what} is for the expressions {', '.join(EXPRESSIONS)}; leave out "
+            f"{', '.join(map(repr, others))}"
+        )
 
 
 def kind_of(values: np.ndarray) -> str:
@@ -103,11 +125,73 @@ def _plain(series: Any, name: str) -> np.ndarray:
 
 
 def _missing(item: Any) -> bool:
-    return item is None or item is pd.NA or (isinstance(item, float) and item != item)
+    return (
+        item is None
+        or item is pd.NA
+        or item is pd.NaT
+        or (isinstance(item, (float, np.floating)) and bool(item != item))
+    )
 
 
 def _strings(items: list[Any]) -> np.ndarray:
-    return np.asarray([str(item) for item in items], dtype=np.str_)
+    return np.asarray([str(item).strip() for item in items], dtype=np.str_)
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """Return a column as text; where one of whole numbers has gaps, pandas made it one of floats.
+
+    >>> _texts(np.array([1.0, np.nan])).tolist()
+    ['1', '']
+    """
+    if values.dtype.kind != "f":
+        return _strings(values.tolist())
+    numbers = values.tolist()
+    return _strings(["" if x != x else int(x) if x.is_integer() else x for x in numbers])
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    """Refuse names of columns that are those of `COLUMNS` written otherwise, or occur twice."""
+    seen: set[str] = set()
+    for name in (str(name).strip() for name in names):
+        if name in seen:
+            raise NeuroferError(f"the table has two columns named {name!r}; a name must occur once")
+        seen.add(name)
+        if name not in COLUMNS and name.casefold() in COLUMNS:
+            raise NeuroferError(f"the table has a column {name!r}; write {name.casefold()!r}")
+
+
+def check_expressions(names: Iterable[str]) -> None:
+    """Refuse names that are canonical expressions written otherwise; warn of those that are like.
+
+    Any other name may be that of an expression: "lipsmack", "threat".
+
+    Raises:
+        NeuroferError: an expression is a canonical one but for capitals ("Neutral", which would
+            not be taken for the neutral face), or holds what cannot be printed.
+    """
+    doubtful = []
+    for name in dict.fromkeys(names):
+        plain = name.strip().casefold()
+        if name in EXPRESSIONS or not name:
+            continue
+        if plain in EXPRESSIONS:
+            raise NeuroferError(
+                f"expression={name!r} would be another than {plain!r}; did you mean {plain!r}? "
+                "Write it so"
+            )
+        if any(steers(letter) for letter in name):
+            raise NeuroferError(f"expression={name!r} holds what cannot be printed; take it out")
+        if not any(letter.isalpha() for letter in name):
+            raise NeuroferError(f"expression={name!r} is no word; name what the face shows")
+        like = _SYNONYMS.get(plain) or next(iter(get_close_matches(plain, EXPRESSIONS, 1, 0.7)), "")
+        if like:
+            doubtful.append(f"{name!r} (did you mean {like!r}?)")
+    if doubtful:
+        warnings.warn(
+            f"taken as expressions of their own: {', '.join(doubtful)}; the canonical ones are "
+            f"{', '.join(EXPRESSIONS)}",
+            stacklevel=4,
+        )
 
 
 def _column(values: np.ndarray) -> Any:
@@ -123,7 +207,8 @@ def _check(given: dict[str, np.ndarray]) -> None:
             f"stimulus_id={str(ids[counts > 1][0])!r} occurs {counts.max()} times; "
             "every stimulus needs an id of its own"
         )
-    allowed = {"expression": EXPRESSIONS, "source": SOURCES, "split": SPLITS}
+    check_expressions(str(name) for name in np.unique(given["expression"]))
+    allowed = {"source": SOURCES, "split": SPLITS}
     for name, choices in allowed.items():
         for value in np.unique(given[name]):
             if value and value not in choices:

@@ -10,8 +10,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.recording.sites import Batch, Site
-from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import EXPRESSIONS
+from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 from neurofer.subjects import readouts
 from neurofer.subjects.face_crop import CROPS, crop_faces
 from neurofer.subjects.subject import Subject
@@ -117,7 +116,7 @@ class FeatureSubject(Subject):
     def _fit(self, training: StimulusSet) -> None:
         table = training.table
         labels = table["expression"].tolist()
-        self._classes = tuple(name for name in EXPRESSIONS if name in labels)
+        self._classes = tuple(name for name in in_order("expression", labels) if name)
         if "neutral" not in self._classes or len(self._classes) < 3:
             raise NeuroferError(
                 f"subject {self.name!r} needs training images of neutral and of two expressions "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet, read_stimuli
@@ -37,7 +39,9 @@ def test_round_trip_over_an_older_set(stimuli: StimulusSet, tmp_path: Path) -> N
     same(read_stimuli(fewer.save(tmp_path / "set")), fewer)
 
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=8)
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=8).map(
+    str.strip
+)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,6 +86,118 @@ def test_a_folder_made_by_hand(stimuli: StimulusSet, tmp_path: Path) -> None:
     assert found.landmarks is None
     assert found.parts(0) is None
     assert found.table["image_sha256"].tolist() == stimuli.table["image_sha256"].tolist()
+
+
+def by_hand(folder: Path, table: str, images: list[str]) -> Path:
+    """Make a folder of a table and of pictures of noise; returns it."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "table.csv").write_text(table, encoding="utf-8")
+    for i, name in enumerate(images):
+        noise = np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "new.bmp")
+        (folder / "new.bmp").rename(folder / "images" / name)
+    return folder
+
+
+TABLE = """stimulus_id;identity;view;session;trial;left;rate;code
+1;NA;;01;1;true;0,5;01
+2;None;frontal;;2;false;1;002
+003;01;;2;3;True;;1
+"""
+
+
+def test_text_of_a_table_made_by_hand_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    found = read_stimuli(by_hand(tmp_path / "mine", TABLE, ["1.png", "2.png", "003.png"])).table
+    assert {
+        name: found[name].tolist() for name in found if name not in ("image_sha256", "rate")
+    } == {
+        "stimulus_id": ["1", "2", "003"],
+        "head": ["", "", ""],
+        "identity": ["NA", "None", "01"],
+        "expression": ["", "", ""],
+        "strength": [1.0, 1.0, 1.0],
+        "view": ["", "frontal", ""],
+        "session": ["01", "", "2"],
+        "split": ["test", "test", "test"],
+        "source": ["", "", ""],
+        "trial": [1, 2, 3],
+        "left": [True, False, True],
+        "code": ["01", "002", "1"],
+    }
+    np.testing.assert_array_equal(found["rate"], [0.5, 1, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("stimulus_id", "file"),
+    [
+        ("s0", "s0.JPG"),
+        ("s0", "s0.webp"),
+        ("my face 1", "my face 1.png"),
+        ("a/b", "00000.png"),
+        ("KA.AN1.39", "KA.AN1.39.tiff"),
+        ("s0.png", "s0.png"),
+        ("J\u00f6rg", "Jo\u0308rg.png"),
+        ("Jo\u0308rg", "J\u00f6rg.PNG"),
+    ],
+)
+def test_images_of_a_folder_made_by_hand_are_found(
+    tmp_path: Path, stimulus_id: str, file: str
+) -> None:
+    folder = by_hand(tmp_path / "mine", f"stimulus_id,head\n{stimulus_id},human\n", [file])
+    assert read_stimuli(folder).image(0).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("stimulus_id\n1.0\n", r"'1\.0' is missing.*did you mean '1'"),
+        ("stimulus_id\nface_2\n", r"'face_2' is missing.*did you mean 'face-2'"),
+        ("stimulus_id\n../table\n", r"'\.\./table' is missing"),
+        ("stimulus_id,head\n1,human\n\n1,monkey\n", r"'1' stands in the lines 2 and 4"),
+        ("stimulus_id,head\n1,human\n,monkey\n", r"line 3: the stimulus_id is empty"),
+        ("stimulus_id,strength\n1,strong\n", r"'strength'.*'strong' in line 2"),
+        (
+            "Stimulus_ID\n1\n",
+            r"column='stimulus_id' is not in .*mine/table\.csv; .*did you mean 'Stimulus_ID'",
+        ),
+        ("stimulus_id,expression\n1,Neutral\n", r"did you mean 'neutral'"),
+    ],
+)
+def test_wrong_folders_made_by_hand_are_refused(tmp_path: Path, table: str, message: str) -> None:
+    folder = by_hand(tmp_path / "mine", table, ["1.png", "face-2.png"])
+    with pytest.raises(NeuroferError, match=message):
+        read_stimuli(folder)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "/etc/x", "", ".hidden", "a\nb", 7])
+def test_names_that_lead_elsewhere_are_refused(
+    stimuli: StimulusSet, tmp_path: Path, name: object
+) -> None:
+    folder = stimuli.save(tmp_path / "set")
+    note = json.loads((folder / "set.json").read_text())
+    (folder / "set.json").write_text(json.dumps({**note, "name": name}))
+    with pytest.raises(NeuroferError, match=r"the stimulus set .* cannot name a file"):
+        read_stimuli(folder)
+    with pytest.raises(NeuroferError, match=r"the stimulus set .* cannot name a file"):
+        StimulusSet.from_arrays(name, stimuli.table, list(stimuli.images()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "file", ["table.csv", "landmarks.csv", "set.json", "images/face-3.png", "parts/face-3.png"]
+)
+def test_no_wrong_byte_of_a_saved_set_goes_unseen(tmp_path: Path, file: str) -> None:
+    """It is named, or what is read is what was saved."""
+    original = make_stimuli()
+    folder = original.save(tmp_path / "set")
+    content = (folder / file).read_bytes()
+    for place in np.random.default_rng(1).integers(0, len(content), 40).tolist():
+        wrong = content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+        (folder / file).write_bytes(wrong)
+        try:
+            found = read_stimuli(folder)
+            same(found, original)
+        except NeuroferError as error:
+            assert folder.name in str(error)  # noqa: PT017  (what is right may be read)
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -86,18 +86,6 @@ def test_a_file_written_just_now_is_not_trusted_to_keep_its_time(
     assert decoded == ["Cy/Cy_0001.jpg"]
 
 
-def test_a_broken_index_is_made_again(tmp_path: Path, decoded: list[str]) -> None:
-    fake_layout("lfw", tmp_path / "copy")
-    before = load(tmp_path)
-    (file,) = indexes(tmp_path)
-    for content in (b"", file.read_bytes()[:200], b"no index"):
-        file.write_bytes(content)
-        assert load(tmp_path).identifier == before.identifier
-    np.savez(file, key=np.zeros(0, np.uint8))
-    assert load(tmp_path).identifier == before.identifier
-    assert len(decoded) == 20
-
-
 def test_what_was_decoded_before_it_was_stopped_is_kept(
     tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,8 +209,9 @@ def giant(path: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes()[:900]),
         lambda path: path.write_bytes(b"no zip"),
+        lambda path: np.savez(path, key=np.zeros(0, np.uint8)),
     ],
-    ids=["bomb", "giant", "empty", "cut", "text"],
+    ids=["bomb", "giant", "empty", "cut", "text", "lacking"],
 )
 def test_a_damaged_index_is_named_and_made_again(
     tmp_path: Path, decoded: list[str], damage: Callable[[Path], object]

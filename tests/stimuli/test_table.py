@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from neurofer.errors import NeuroferError
-from neurofer.stimuli.table import COLUMNS, column, make_table
+from neurofer.stimuli.stimulus_set import in_order
+from neurofer.stimuli.table import COLUMNS, column, make_table, need_canonical
 
 
 def make(**columns: object) -> pd.DataFrame:
@@ -45,7 +48,12 @@ def test_columns_have_one_of_four_kinds(values: object, kind: str, expected: lis
     ("columns", "message"),
     [
         ({"expression": []}, "at least one stimulus"),
-        ({"expression": ["angri"]}, "did you mean 'angry'"),
+        ({"expression": ["Angry"]}, "did you mean 'angry'"),
+        ({"expression": ["NEUTRAL"]}, "did you mean 'neutral'"),
+        ({"expression": ["thr\x1beat"]}, "cannot be printed"),
+        ({"expression": ["+"]}, "no word"),
+        ({"Expression": ["happy"]}, "write 'expression'"),
+        ({"Stimulus_ID ": ["a"]}, "write 'stimulus_id'"),
         ({"source": ["renderd"]}, "did you mean 'rendered'"),
         ({"split": ["trane"]}, "did you mean 'train'"),
         ({"stimulus_id": ["a", "a"]}, "'a' occurs 2 times"),
@@ -64,3 +72,41 @@ def test_a_column_named_twice_is_refused() -> None:
     table = pd.DataFrame([["a", "b"]], columns=["head", "head"])
     with pytest.raises(NeuroferError, match="two columns named 'head'"):
         make_table(table, ["00"])
+
+
+@pytest.mark.parametrize("like", ["hapy", "surprised", "afraid", "happiness", "Sadness"])
+def test_an_expression_that_is_like_a_canonical_one_is_named(like: str) -> None:
+    with pytest.warns(UserWarning, match=f"{like!r} .did you mean"):
+        assert make(expression=[like])["strength"].tolist() == [1.0]
+
+
+def test_any_other_expression_is_taken_and_stands_after_the_canonical_ones() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = make(expression=["threat", "fear", "lipsmack", "neutral"])
+    assert table["strength"].tolist() == [1.0, 1.0, 1.0, 0.0]
+    order = ["neutral", "fear", "lipsmack", "threat"]
+    assert in_order("expression", table["expression"]) == order
+
+
+def test_what_is_for_the_canonical_expressions_says_so() -> None:
+    need_canonical(["", "happy"], "the protocol")
+    with pytest.raises(NeuroferError, match=r"the protocol is for .* leave out 'threat'"):
+        need_canonical(["threat", "happy"], "the protocol")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, None, 3.0], ["1", "", "3"]),  # what pandas makes of whole numbers with a gap
+        ([np.nan, np.nan, np.nan], ["", "", ""]),
+        ([1.5, 2.0, 3.0], ["1.5", "2", "3"]),
+        ([pd.NaT, pd.NA, None], ["", "", ""]),
+        ([np.float32("nan"), " a ", "NA"], ["", "a", "NA"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["identity", "session", "view"])
+def test_what_is_missing_is_not_a_word(
+    name: str, values: list[object], expected: list[str]
+) -> None:
+    assert make(**{name: values})[name].tolist() == expected

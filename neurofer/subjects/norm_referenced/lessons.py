@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli import EXPRESSIONS, StimulusSet
+from neurofer.stimuli import StimulusSet
+from neurofer.stimuli.stimulus_set import in_order
 from neurofer.subjects.norm_referenced import reference
 from neurofer.subjects.preprocess import resize
 
@@ -175,7 +176,7 @@ def _tuning_rows(table) -> dict[str, int]:  # type: ignore[no-untyped-def]
     most = max(shown.values(), key=len)
     others = {name: row for one in reversed(shown.values()) for name, row in one.items()}
     chosen = {**others, **most}
-    return {name: chosen[name] for name in EXPRESSIONS if name in chosen}
+    return {name: chosen[name] for name in in_order("expression", chosen)}
 
 
 def _faces(table, heads, tuning, inferred_reference) -> list[KnownFace]:  # type: ignore[no-untyped-def]

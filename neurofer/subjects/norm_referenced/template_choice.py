@@ -17,6 +17,7 @@ import numpy as np
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import EXPRESSIONS, StimulusSet
 from neurofer.stimuli.protocols import SHOWN
+from neurofer.stimuli.table import need_canonical
 from neurofer.subjects.norm_referenced.readout import (
     decide,
     difference_vectors,
@@ -48,6 +49,7 @@ def template_score(head: str, **options: Any) -> Callable[[StimulusSet, np.ndarr
         table = training.table
         everyone = np.full(len(table), head == "any")
         asked = np.flatnonzero(everyone | (table["head"] == head).to_numpy())
+        need_canonical(table["expression"].iloc[asked], "the protocol twelve-optimized")
         truth = np.array([EXPRESSIONS.index(one) for one in table["expression"].iloc[asked]])
         neutrals, templates = candidates[0, : -len(SHOWN)], candidates[:, -len(SHOWN) :]
         differences = _differences(training, neutrals, chosen["align"], chosen["vertical_prior"])
