@@ -1,8 +1,4 @@
-"""Drawing an avatar: the parts of a style as SVG, pixels, and landmarks read from the parts.
-
-An image is two files in the cache, named by a hash of all that decides its pixels: the PNG, and,
-written last, a JSON file with the landmarks and the hash of the pixels.
-"""
+"""Drawing an avatar: the parts of a style as SVG, pixels, and landmarks read from the parts."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -19,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from neurofer.errors import NeuroferError
-from neurofer.files import content_hash, write_json, write_whole
-from neurofer.stimuli.images import image_sha256, open_picture, write_image
+from neurofer.files import content_hash
+from neurofer.stimuli.image_cache import CachedPicture, picture, read_entry, write_entry
+from neurofer.stimuli.images import open_picture
 from neurofer.stimuli.progress import progress_of
 
 DRAWING_VERSION = 1  # raise it when the same options give other pixels or landmarks
@@ -58,9 +55,9 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn image in the cache: its file, the hash of its pixels, its landmarks."""
+    """A drawn image in the cache, the hash of its pixels, its landmarks."""
 
-    image: Path
+    image: CachedPicture
     image_sha256: str
     landmarks: list[list[float]]
 
@@ -78,13 +75,13 @@ def ensure_drawn(
         NeuroferError: the extra `dicebear` is not installed, or a style or a part is unknown.
     """
     check_installed()
-    stems = [folder / content_hash(_versions(), asdict(one))[:32] for one in drawings]
-    lacking = [i for i, stem in enumerate(stems) if _read(stem) is None]
+    done = [_read(one, folder) for one in drawings]
+    lacking = [i for i, one in enumerate(done) if one is None]
     with progress_of(text, len(lacking), progress) as advance:
         for i in lacking:
-            _write(stems[i], drawings[i])
+            _write(drawings[i], folder)
+            done[i] = _read(drawings[i], folder)
             advance()
-    done = [_read(stem) for stem in stems]
     if None in done:
         raise NeuroferError(f"images were drawn but are not in {folder}; is the disk full?")
     return [one for one in done if one is not None]
@@ -201,20 +198,23 @@ def _versions() -> dict[str, Any]:
     return {"drawing": DRAWING_VERSION, **{name: metadata.version(name) for name in PACKAGES}}
 
 
-def _read(stem: Path) -> Drawn | None:
-    image, note = stem.with_suffix(".png"), stem.with_suffix(".json")
-    try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        points = [[np.nan if x is None else x for x in point] for point in known["landmarks"]]
-        return Drawn(image, known["image_sha256"], points) if image.is_file() else None
-    except (OSError, ValueError, KeyError, TypeError):
+def _entry(drawing: Drawing, folder: Path) -> tuple[Path, Any]:
+    """Return the stem of a drawing's files and, as JSON types, all that decides them."""
+    stem = folder / content_hash(_versions(), asdict(drawing))[:32]
+    return stem, json.loads(json.dumps([_versions(), asdict(drawing)], sort_keys=True))
+
+
+def _read(drawing: Drawing, folder: Path) -> Drawn | None:
+    stem, made_of = _entry(drawing, folder)
+    known = read_entry(stem, made_of)
+    if known is None:
         return None
+    image = picture(stem, ".png", known, "RGB", partial(_write, drawing, folder))
+    points = [[np.nan if x is None else x for x in one] for one in known["facts"]["landmarks"]]
+    return Drawn(image, image.sha256, points)
 
 
-def _write(stem: Path, drawing: Drawing) -> None:
+def _write(drawing: Drawing, folder: Path) -> None:
     image, landmarks = draw(drawing)
-    with write_whole(stem.with_suffix(".png")) as partial:
-        write_image(partial, image)
     points = [[None if np.isnan(x) else float(x) for x in point] for point in landmarks]
-    note = {"style": drawing.style, "image_sha256": image_sha256(image), "landmarks": points}
-    write_json(stem.with_suffix(".json"), note)
+    write_entry(*_entry(drawing, folder), {".png": image}, {"landmarks": points})

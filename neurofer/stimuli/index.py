@@ -25,6 +25,7 @@ from PIL import Image, UnidentifiedImageError
 
 from neurofer.errors import NeuroferError
 from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.sealed import set_aside
 from neurofer.stimuli import images
 from neurofer.stimuli.images import (
     CLOCK_TICK,
@@ -168,7 +169,7 @@ def read_index(path: Path, files: Walk, reader: str) -> Index | None:
         key = texts(arrays["key"])[0]
         return _unpacked(arrays, key, files, reader) if key.startswith(decoder(reader)) else None
     except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
-        warnings.warn(f"the index {path} is damaged ({error}); it is made again", stacklevel=2)
+        set_aside(path, f"the index {path} is damaged ({error})")
         return None
 
 

@@ -1,10 +1,4 @@
-"""The cache of rendered images: an image is rendered once, whatever sets it is in.
-
-An image is three files named by the hash of its specification: pixels, part labels, and a JSON
-file with the landmarks and the hash of the pixels. The JSON file is written last: an image whose
-JSON file exists is complete, so rendering can be stopped anywhere and goes on where it was. It
-holds the sizes of the other two, which tell where a crash of the machine cut them off.
-"""
+"""The cache of rendered images: an image is rendered once, whatever sets it is in."""
 
 from __future__ import annotations
 
@@ -12,15 +6,16 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neurofer.errors import NeuroferError
-from neurofer.files import content_hash, write_json, write_whole
-from neurofer.stimuli.images import ahead, cores, image_sha256, write_image
+from neurofer.files import content_hash
+from neurofer.stimuli.image_cache import CachedPicture, picture, read_entry, write_entry
+from neurofer.stimuli.images import ahead, cores
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.workers import run_in_processes, serve
 
@@ -29,6 +24,7 @@ if TYPE_CHECKING:
 
 # Starting processes takes about as long as rendering this many images.
 SERIAL = 24
+IMAGE, PARTS = ".png", ".parts.png"
 
 
 @dataclass(frozen=True)
@@ -97,10 +93,10 @@ class RenderSpec:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered image in the cache: its files, the hash of its pixels, its landmarks."""
+    """A rendered image in the cache, its part labels, the hash of its pixels, its landmarks."""
 
-    image: Path
-    parts: Path
+    image: CachedPicture
+    parts: CachedPicture
     image_sha256: str
     landmarks: list[list[float]]
 
@@ -167,17 +163,20 @@ def chunks(specs: Sequence[RenderSpec], workers: int) -> list[list[RenderSpec]]:
 
 
 def read_rendered(spec: RenderSpec, folder: Path) -> Rendered | None:
-    """Return the cached image of a specification, or None if it is not there or not complete."""
-    image, parts, note = _files(spec, folder)
-    try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["bytes"] != [image.stat().st_size, parts.stat().st_size]:
-            return None
-        if known["spec"] != spec.to_json():
-            return None
-        return Rendered(image, parts, known["image_sha256"], known["landmarks"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the cached image of a specification, None if it is not there, or is damaged."""
+    stem = folder / spec.key
+    known = read_entry(stem, spec.to_json())
+    if known is None:
         return None
+    again = partial(_render_again, spec, folder)
+    image = picture(stem, IMAGE, known, "RGB", again)
+    parts = picture(stem, PARTS, known, "L", again)
+    return Rendered(image, parts, image.sha256, known["facts"]["landmarks"])
+
+
+def _render_again(spec: RenderSpec, folder: Path) -> None:
+    for _ in render_all([spec], folder):
+        pass
 
 
 def render_all(specs: Iterable[RenderSpec], folder: Path) -> Iterator[None]:
@@ -206,21 +205,13 @@ def _draw(spec: RenderSpec) -> Rendering:
 
 
 def _write(spec: RenderSpec, drawn: Rendering, folder: Path) -> None:
-    """Write the files of an image, the JSON file last."""
     assert drawn.parts is not None  # ground truth is the renderer's default
-    image, parts, note = _files(spec, folder)
-    # Flushing three files an image to the disk can take longer than rendering it.
-    for path, pixels in ((image, drawn.image), (parts, drawn.parts)):
-        with write_whole(path, durable=False) as partial:
-            write_image(partial, pixels)
-    known: dict[str, Any] = {
-        "spec": spec.to_json(),
-        "bytes": [image.stat().st_size, parts.stat().st_size],
-        "image_sha256": image_sha256(drawn.image),
+    facts = {
         "landmarks": np.asarray(drawn.landmarks, dtype=np.float64).tolist(),
         "action_units": {str(unit): float(w) for unit, w in drawn.action_units.items()},
     }
-    write_json(note, known, durable=False)
+    pictures = {IMAGE: drawn.image, PARTS: drawn.parts}
+    write_entry(folder / spec.key, spec.to_json(), pictures, facts)
 
 
 def _identity(spec: RenderSpec) -> Identity:
@@ -236,11 +227,6 @@ def _renderer() -> FaceRenderer:
     from neurofer.faces import FaceRenderer
 
     return FaceRenderer()
-
-
-def _files(spec: RenderSpec, folder: Path) -> tuple[Path, Path, Path]:
-    key = spec.key
-    return folder / f"{key}.png", folder / f"{key}.parts.png", folder / f"{key}.json"
 
 
 def main() -> None:

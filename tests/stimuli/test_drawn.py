@@ -112,6 +112,18 @@ def test_nothing_is_drawn_twice(cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(again.landmarks, first.landmarks)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".note"])
+@pytest.mark.parametrize("cut", [0, 60])
+def test_a_damaged_drawing_is_made_again(tmp_path: Path, suffix: str, cut: int) -> None:
+    first = load("moods", tmp_path, seeds=(1,))
+    before = list(first.images())
+    path = next(tmp_path.glob(f"*{suffix}"))
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.warns(UserWarning, match="made again"):
+        content = [image.copy() for image in load("moods", tmp_path, seeds=(1,)).images()]
+    np.testing.assert_array_equal(content, before)
+
+
 def test_drawings_are_deterministic_and_survive_a_folder(cache: Path, tmp_path: Path) -> None:
     first, other = load("toon-head", cache), load("toon-head", tmp_path / "elsewhere")
     assert other.content == first.content

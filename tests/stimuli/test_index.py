@@ -43,7 +43,7 @@ def load(folder: Path) -> StimulusSet:
 
 
 def indexes(folder: Path) -> list[Path]:
-    return list((folder / "index").iterdir())
+    return list((folder / "index").glob("*.npz"))
 
 
 def test_files_are_decoded_once(tmp_path: Path, decoded: list[str]) -> None:

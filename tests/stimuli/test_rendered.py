@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from neurofer.errors import NeuroferError
 from neurofer.faces import Camera, Light
+from neurofer.sealed import read_sealed, write_sealed
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.render_cache import RenderSpec, chunks
@@ -76,8 +78,9 @@ def test_ground_truth_comes_with_the_images(renderer: FakeRenderer, tmp_path: Pa
     parts = stimuli.parts(4)
     assert parts is not None
     assert (parts.shape, parts.dtype) == ((16, 16), np.uint8)
-    note = json.loads(next((tmp_path / "fake-renderer-00").glob("*.json")).read_text())
-    assert set(note) == {"spec", "bytes", "image_sha256", "landmarks", "action_units"}
+    note = json.loads(read_sealed(next((tmp_path / "fake-renderer-00").glob("*.note"))))
+    assert set(note) == {"made_of", "files", "facts"}
+    assert set(note["facts"]) == {"landmarks", "action_units"}
 
 
 def test_an_image_is_rendered_once_whatever_sets_it_is_in(
@@ -115,7 +118,7 @@ def test_stopped_anywhere_it_goes_on(
     assert 210 <= len(renderer.drawn) <= 214
 
 
-@pytest.mark.parametrize("suffix", [".png", ".parts.png", ".json"])
+@pytest.mark.parametrize("suffix", [".png", ".parts.png", ".note"])
 def test_what_is_lost_is_rendered_again(
     renderer: FakeRenderer, tmp_path: Path, suffix: str
 ) -> None:
@@ -124,10 +127,69 @@ def test_what_is_lost_is_rendered_again(
     files = [f for f in folder.iterdir() if f.name.partition(".")[2] == suffix[1:]]
     files[0].unlink()
     files[1].write_bytes(files[1].read_bytes()[:-9])  # cut off by a crash
-    again = load("bfs", tmp_path)
+    with pytest.warns(UserWarning, match=rf"{files[1].name} is damaged.* made again"):
+        again = load("bfs", tmp_path)
     assert again.identifier == stimuli.identifier
     assert len(renderer.drawn) == 105 + 2
     assert len(list(again.images())) == 105
+
+
+def same(a: StimulusSet, b: StimulusSet) -> None:
+    assert a.identifier == b.identifier
+    for i in range(len(a)):
+        np.testing.assert_array_equal(a.image(i), b.image(i))
+        np.testing.assert_array_equal(a.parts(i), b.parts(i))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".parts.png", ".note"])
+def test_no_wrong_byte_of_the_cache_goes_unseen(
+    renderer: FakeRenderer, tmp_path: Path, suffix: str
+) -> None:
+    """What is damaged is made again, so that all is as it was."""
+    stimuli = load("bfs", tmp_path, seeds=(1,)).take(range(3))
+    original = StimulusSet.from_arrays(
+        "bfs",
+        stimuli.table.drop(columns="image_sha256"),
+        list(stimuli.images()),
+        stimuli.landmarks,
+        [mask for i in range(3) if (mask := stimuli.parts(i)) is not None],
+    )
+    assert original.identifier == stimuli.identifier
+    path = tmp_path / "fake-renderer-00" / f"{stimuli._images[1].path.stem}{suffix}"  # type: ignore[union-attr]
+    content = path.read_bytes()
+    told = 0
+    for place in np.random.default_rng(2).integers(0, len(content), 15).tolist():
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            same(load("bfs", tmp_path, seeds=(1,)).take(range(3)), original)
+        told += any("made again" in str(one.message) for one in caught)
+        path.write_bytes(content)
+    assert told >= 13  # of a PNG, some bits say nothing of the pixels
+
+
+def test_a_picture_that_is_damaged_after_loading_is_made_again(
+    renderer: FakeRenderer, tmp_path: Path
+) -> None:
+    stimuli = load("bfs", tmp_path, seeds=(1,))
+    before = [image.copy() for image in stimuli.images()]
+    for path in (tmp_path / "fake-renderer-00").glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"made again"):
+        np.testing.assert_array_equal(list(stimuli.images()), before)
+
+
+def test_the_note_of_another_image_is_not_taken(renderer: FakeRenderer, tmp_path: Path) -> None:
+    """Whatever its name says: an image is of the specification that was asked for."""
+    stimuli = load("bfs", tmp_path, seeds=(1,))
+    note = next((tmp_path / "fake-renderer-00").glob("*.note"))
+    content = json.loads(read_sealed(note))
+    content["made_of"]["expression"] = "contempt"
+    with write_sealed(note) as partial:
+        partial.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"note of another image.* made again"):
+        assert load("bfs", tmp_path, seeds=(1,)).identifier == stimuli.identifier
+    assert len(renderer.drawn) == 22
 
 
 def test_another_renderer_is_another_cache(

@@ -83,8 +83,8 @@ def test_processes_draw_the_same_bytes_as_one(tmp_path: Path) -> None:
     for one, other in zip(alone, many, strict=True):
         assert other.image_sha256 == one.image_sha256
         assert other.landmarks == one.landmarks
-        assert other.parts.read_bytes() == one.parts.read_bytes()
-    folder = many[0].image.parent
+        assert other.parts.path.read_bytes() == one.parts.path.read_bytes()
+    folder = many[0].image.path.parent
     assert read_rendered(SPECS[0], folder) == many[0]
 
 
