@@ -6,7 +6,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -157,10 +157,10 @@ def _images_by_hand(folder: Path, ids: list[str]) -> list[Path]:
                 known |= {name: path, name[: -len(suffix)]: path}
     found = []
     for one, numbered in zip(ids, image_names(ids), strict=True):
-        path = known.get(_composed(one)) or known.get(numbered)
-        if path is None:
+        image = known.get(_composed(one)) or known.get(numbered)
+        if image is None:
             raise _no_image(folder, one, known)
-        found.append(path)
+        found.append(image)
     return found
 
 
@@ -195,7 +195,8 @@ def _masks(folder: Path, files: list[Path], hashes: list[str]) -> list[MaskFile 
         NeuroferError: one that was saved is missing.
     """
     found: list[MaskFile | None] = []
-    for file, sha256 in zip(files, hashes or [None] * len(files), strict=True):
+    known: Sequence[str | None] = hashes or [None] * len(files)
+    for file, sha256 in zip(files, known, strict=True):
         path = folder / "parts" / f"{file.stem}.png"
         if sha256 and not path.is_file():
             raise NeuroferError(f"a part mask is missing: {path}; restore it")

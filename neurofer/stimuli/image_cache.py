@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class CachedPicture:
     path: Path
     sha256: str
     mode: str
-    remake: Callable[[], object]
+    remake: Callable[[], object] = field(compare=False, repr=False)
 
     def read(self, stimulus_id: str = "") -> np.ndarray:
         """Return (H, W, 3) or (H, W) uint8, of which every value is what was written.

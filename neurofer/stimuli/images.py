@@ -246,9 +246,10 @@ def dim(path: str | os.PathLike[str], image: np.ndarray) -> str:
 
 def _bits(file: Image.Image) -> int:
     """Return the bits of a channel, as the file states them: Pillow reads colours as 8."""
-    if file.format == "PNG" and file.fp is not None:
-        file.fp.seek(24)  # after the signature, the header's length, name, width and height
-        return file.fp.read(1)[0]
+    content: IO[bytes] | None = getattr(file, "fp", None)
+    if file.format == "PNG" and content is not None:
+        content.seek(24)  # after the signature, the header's length, name, width and height
+        return content.read(1)[0]
     if file.format == "TIFF":
         bits = file.tag_v2.get(_BITS_PER_SAMPLE, 8)  # type: ignore[attr-defined]
         return int(max(bits)) if isinstance(bits, tuple) else int(bits)
