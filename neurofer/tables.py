@@ -90,6 +90,41 @@ def line(table: pd.DataFrame, row: int) -> int:
     return int(table.attrs["lines"][row]) if "lines" in table.attrs else row + 2
 
 
+def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in memory as `read_table` returns one; columns of numbers stay numbers.
+
+    An index that has a name becomes a column. Blanks around text are stripped, what is empty, None
+    or NaN is None.
+
+    Raises:
+        NeuroferError: a column occurs twice, or there are no rows.
+    """
+    named = [name is not None for name in frame.index.names]
+    plain = frame.reset_index(drop=not all(named))
+    plain.columns = pd.Index([str(name).strip() for name in plain.columns])
+    twice = plain.columns[plain.columns.duplicated()]
+    if len(twice):
+        raise NeuroferError(f"the table has the column {twice[0]!r} more than once; rename one")
+    if plain.empty:
+        raise NeuroferError("the table has no rows")
+    made = {}
+    for name in plain:
+        column = plain[name]
+        numeric = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+        made[name] = column if numeric else pd.Series(map(_stripped, column), dtype=object)
+    return pd.DataFrame(made)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Return a column of names as text, None where empty; the number 7.0 is "7".
+
+    A column of whole numbers in which one is missing holds floats in pandas.
+    """
+    if pd.api.types.infer_dtype(column, skipna=True) == "string":
+        return column.astype(object).where(column.notna(), None)
+    return pd.Series([_as_text(cell) for cell in column], index=column.index, dtype=object)
+
+
 def nameless(name: object) -> bool:
     """Return whether a column has no name of its own, such as the index that pandas writes.
 
@@ -187,6 +222,26 @@ def same_number(unknown: Iterable[str], known: Iterable[str]) -> dict[str, str]:
             written.setdefault(value, one)
     values = {one: _number(one, commas=False) for one in unknown}
     return {one: written[value] for one, value in values.items() if value in written}
+
+
+def _stripped(cell: Any) -> Any:
+    """Return a cell without blanks around it, None where there is nothing in it."""
+    if cell is None or cell is pd.NA or cell is pd.NaT:
+        return None
+    if isinstance(cell, (float, np.floating)) and np.isnan(cell):
+        return None
+    if isinstance(cell, bytes):
+        cell = cell.decode("utf-8", "replace")
+    if isinstance(cell, str):
+        return cell.strip().strip("\0").strip() or None
+    return cell
+
+
+def _as_text(cell: Any) -> str | None:
+    cell = _stripped(cell)
+    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
+        return str(int(cell))
+    return None if cell is None else str(cell)
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,7 @@ from neurofer.recording.record import record
 from neurofer.recording.sites import Batch, Recordable, Site
 from neurofer.recording.steps import nearest_steps, record_steps, step_bins
 from neurofer.recording.store import RecordingStore, load_recording, save_recording
+from neurofer.recording.summary import common_stimuli, summarise_neurons
 
 __all__ = [
     "Batch",
@@ -13,6 +14,7 @@ __all__ = [
     "RecordingStore",
     "Site",
     "check_recording",
+    "common_stimuli",
     "load_recording",
     "nearest_steps",
     "read_neurons",
@@ -20,4 +22,5 @@ __all__ = [
     "record_steps",
     "save_recording",
     "step_bins",
+    "summarise_neurons",
 ]

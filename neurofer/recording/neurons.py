@@ -4,14 +4,16 @@
     neurons = read_neurons("rates.csv", "stimuli.csv")
     analyse("linearity", neurons, site=None)
 
-netCDF (neurofer's recordings, Brain-Score's assemblies), NWB (units and trials) and tables (CSV,
-TSV). What cannot be used is set aside, named and counted in `attrs`; the rest goes on.
+netCDF (neurofer's recordings, Brain-Score's assemblies), NWB (units and trials), tables (CSV, TSV,
+a DataFrame) and MATLAB's .mat. What cannot be used is set aside, named and counted in `attrs`; the
+rest goes on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +30,31 @@ from neurofer.recording.layout import (
     presentation_coords,
     time_coords,
 )
-from neurofer.recording.neuron_tables import WORDS, read_table, table_trials
+from neurofer.recording.neuron_arrays import mat_frame, netcdf_trials
+from neurofer.recording.neuron_tables import SAME_NAME, WORDS, table_trials
+from neurofer.recording.shown import with_stimuli
 from neurofer.recording.store import load_recording, open_netcdf
-from neurofer.recording.trials import MOST_NAMED, Trials
+from neurofer.recording.trials import MOST_NAMED, Trials, listed
+from neurofer.recording.unit_choice import chosen_neurons
 from neurofer.stimuli.table import COLUMNS
+from neurofer.tables import SUFFIXES, as_text, numbers, plain_frame, read_table, suffix
 
 NEURONS, SIMULATED = "neurons", "simulated"
-TABLES = (".csv", ".tsv", ".txt")
-KINDS = (".nc", ".nwb", *TABLES)
-NEEDED = ("stimulus_id", "identity", "expression")
+NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
+KINDS = (*NETCDF, ".nwb", ".mat", *SUFFIXES)
+# Of a neuron's range: what rounding to float32 may change.
+_ROUNDING = 1e-3
 
 
 def read_neurons(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | pd.DataFrame,
     stimuli: pd.DataFrame | str | os.PathLike[str] | None = None,
     *,
     columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
     neurons: Sequence[str] | None = None,
+    units: Mapping[str, Any] | None = None,
+    same_name: str = "apart",
     trials: str = "mean",
     incomplete: str = "keep",
     window: tuple[float, float] | None = None,
@@ -56,16 +66,25 @@ def read_neurons(
     """Read recorded neurons as presentation x neuroid [x time_bin], float32.
 
     Args:
-        path: netCDF with dims presentation x neuroid [x time_bin]; NWB with units and trials; or
-            a table, long (neuron, stimulus_id, response [, repeat, time in ms]) or wide (a row a
-            presentation, a column a neuron).
+        path: netCDF with dims presentation x neuroid [x time_bin]; NWB with units and trials; a
+            table (a file, also packed as .gz, a DataFrame or a .mat file), long (neuron,
+            stimulus_id, response [, repeat, time in ms]) or wide (one row per presentation, one
+            column per neuron).
         stimuli: table of stimulus_id, identity, expression and, if known, strength (0 neutral, 1
             full; by default 0 for neutral and 1 else) and head. Not needed where the recording
             has these columns itself.
-        columns: the recording's names of neuron, stimulus_id, response, repeat, time, onset and
-            the stimulus columns, where they differ: {"neuron": "cell", "onset": "image_on"}.
-        neurons: columns of a wide table that are neurons; by default all columns of numbers that
-            are not columns of stimuli.
+        columns: the recording's names of neuron, stimulus_id, response, repeat, time, onset,
+            recording_session and the stimulus columns, where they differ: {"neuron": "cell"}.
+        constants: what holds for every stimulus and stands in no column: {"expression":
+            "neutral", "head": "human"}.
+        neurons: the neurons to take, by name; in a wide table by default all columns in which all
+            that stands is numbers, except counters (trial, block, rt ...) and nameless ones.
+        units: conditions on columns that describe neurons (NWB's units table, columns of a long
+            table that are constant in each neuron): {"quality": "good", "snr": ">= 2"}; a list
+            admits each of its values.
+        same_name: of neurons with the same name in several sessions (one stimulus in several
+            values of `session`, or `recording_session`), monkeys, probes ...: "apart" makes each
+            a neuron, "joined" takes them for one.
         trials: "mean" averages repeats of a stimulus (over those in which a neuron was recorded),
             "keep" has a presentation for each, with a coordinate `repeat`.
         incomplete: "keep" neurons that were not shown every stimulus (their activity is NaN there)
@@ -78,42 +97,121 @@ def read_neurons(
 
     Returns:
         A recording. `source` of every presentation is "neurons" ("simulated" where the file says
-        so); what the file says of the images' origin is `image_source`. attrs: n_set_aside and
-        set_aside (rows, trials and stimuli that could not be used), n_trials, n_neurons_dropped,
-        missing (presentations with a NaN). A netCDF file that already is a recording comes back
-        as it is.
+        so); what the file says of the images' origin is `image_source`. With trials="mean",
+        `n_averaged` (presentation x neuroid) counts the trials in each mean. attrs: n_set_aside
+        and set_aside (columns, rows, trials, stimuli and neurons that could not be used), notes
+        (what was assumed, and what looks like a mistake), n_trials, n_neurons_dropped, missing
+        (presentations with a NaN). A netCDF file that already is a recording comes back as it is,
+        less the neurons that were not asked for.
 
     Raises:
         NeuroferError: the file cannot be read, an option or column is unknown, or nothing is left.
     """
-    path = Path(path)
     for name, value, allowed in (
         ("trials", trials, ("mean", "keep")),
         ("incomplete", incomplete, ("keep", "drop")),
+        ("same_name", same_name, SAME_NAME),
     ):
         if value not in allowed:
             raise unknown_choice(name, value, allowed)
+    renamed = _renaming(columns)
+    of_nwb = {"window": window, "time_bins": time_bins, "measure": measure, "intervals": intervals}
+    of_table = isinstance(path, pd.DataFrame) or suffix(path) in (".mat", *SUFFIXES)
+    where = "the table" if isinstance(path, pd.DataFrame) else Path(path).name
+    found = _read(path, renamed, neurons, same_name, of_nwb)
+    called = subject or ("table" if isinstance(path, pd.DataFrame) else _stem(Path(path)))
+    if isinstance(found, xr.DataArray):
+        given = {"stimuli": stimuli, "columns": columns, "constants": constants}
+        return _own(found, neurons, units, incomplete, subject, given)
+    by_name = None if of_table else neurons  # a wide table needs the names to be read
+    found = chosen_neurons(found, by_name, units, where)
+    found = with_stimuli(found, stimuli, renamed, constants or {}, where)
+    _check_left(found, called)
+    found = _averaged(found) if trials == "mean" else found
+    return _recording(found, incomplete, called)
+
+
+def _read(
+    path: str | os.PathLike[str] | pd.DataFrame,
+    renamed: dict[str, str],
+    neurons: Sequence[str] | None,
+    same_name: str,
+    of_nwb: Mapping[str, Any],
+) -> Trials | xr.DataArray:
+    """Return the trials of a file or table; a recording of neurofer's as it is."""
+    if isinstance(path, pd.DataFrame):
+        _refuse_nwb("a DataFrame", of_nwb)
+        return table_trials(plain_frame(path), renamed, neurons, same_name, "the table")
+    path = Path(path)
     if not path.is_file():
         raise NeuroferError(f"there is no recording at {path}")
-    renamed = _renaming(columns)
-    if path.suffix == ".nc":
-        found = _netcdf(path, renamed)
-        if isinstance(found, xr.DataArray):
-            return found
-    elif path.suffix == ".nwb":
+    kind = suffix(path)
+    if kind == ".nwb":
         from neurofer.recording.nwb import nwb_trials
 
-        found = nwb_trials(path, renamed, window, time_bins, measure, intervals)
-    elif path.suffix in TABLES:
-        found = table_trials(path, renamed, neurons)
-    else:
-        raise NeuroferError(
-            f"{path.name} is none of {', '.join(KINDS)}; save a spreadsheet as CSV, a matrix of "
-            "another program as a table with a row a presentation"
-        )
-    found = _with_stimuli(found, stimuli, renamed, path)
-    found = _averaged(found) if trials == "mean" else found
-    return _recording(found, incomplete, subject or path.stem)
+        return nwb_trials(path, renamed, **of_nwb)
+    _refuse_nwb(path.name, of_nwb)
+    if kind in NETCDF:
+        dataset = open_netcdf(path)
+        if "activity" in dataset and "in_training" in dataset.coords:
+            return load_recording(path)
+        return netcdf_trials(dataset, path, renamed)
+    if kind == ".mat" or kind in SUFFIXES:
+        table = mat_frame(path) if kind == ".mat" else read_table(path)
+        return table_trials(table, renamed, neurons, same_name, path.name)
+    raise NeuroferError(
+        f"{path.name} is none of {', '.join(KINDS)}; save a spreadsheet as CSV, a matrix of "
+        "another program as a table with one row per presentation"
+    )
+
+
+def _refuse_nwb(where: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that count spikes where there are no spikes, rather than ignore them."""
+    defaults = {"window": None, "time_bins": None, "measure": "rate", "intervals": "trials"}
+    for name, value in given.items():
+        if value != defaults[name]:
+            raise NeuroferError(
+                f"{name}={value!r} counts the spikes of NWB files; {where} has responses already"
+            )
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    name = name[: -len(".gz")] if name.lower().endswith(".gz") else name
+    return Path(name).stem
+
+
+def _own(
+    recording: xr.DataArray,
+    neurons: Sequence[str] | None,
+    units: Mapping[str, Any] | None,
+    incomplete: str,
+    subject: str | None,
+    given: Mapping[str, Any],
+) -> xr.DataArray:
+    """Return a recording of neurofer's as it is, with the neurons that are asked for."""
+    for name, value in given.items():
+        if value is not None:
+            raise NeuroferError(
+                f"the file already is a recording, which says what was shown; leave out {name}="
+            )
+    names = [str(n) for n, c in recording.coords.items() if c.dims == ("neuroid",)]
+    frame = pd.DataFrame({name: recording[name].to_numpy() for name in names})
+    chosen = chosen_neurons(
+        Trials(np.arange(len(frame))[None], pd.DataFrame(index=[0]), frame, None),
+        neurons,
+        units,
+        "the recording",
+    ).activity[0]
+    everyone = np.array_equal(chosen, np.arange(len(frame)))
+    made = recording if everyone else recording.isel(neuroid=chosen)
+    if incomplete == "drop":
+        axes = tuple(i for i, dim in enumerate(made.dims) if dim != "neuroid")
+        seen = np.isfinite(made.to_numpy()).all(axis=axes)
+        made = made if seen.all() else made.isel(neuroid=seen)
+    if subject is not None:
+        made = made.assign_attrs(subject=subject)
+    return made
 
 
 def _renaming(columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -122,122 +220,6 @@ def _renaming(columns: Mapping[str, str] | None) -> dict[str, str]:
         if name not in (*WORDS, *COLUMNS):
             raise unknown_choice("columns", name, dict.fromkeys((*WORDS, *COLUMNS)))
     return {theirs: ours for ours, theirs in (columns or {}).items()}
-
-
-def _netcdf(path: Path, renamed: dict[str, str]) -> xr.DataArray | Trials:
-    """Return a recording of neurofer's as it is, another's as trials."""
-    dataset = open_netcdf(path)
-    fitting = [n for n, v in dataset.data_vars.items() if {"presentation", "neuroid"} <= {*v.dims}]
-    if len(fitting) != 1:
-        said = ", ".join(map(str, dataset.data_vars)) or "no variables"
-        raise NeuroferError(
-            f"{path} must hold one variable of presentation x neuroid [x time_bin]; it holds {said}"
-        )
-    if fitting == ["activity"] and "in_training" in dataset.coords:
-        return load_recording(path)
-    array = dataset[fitting[0]]
-    frames = {
-        dim: pd.DataFrame(
-            {
-                renamed.get(str(name), str(name)): coord.to_numpy()
-                for name, coord in array.coords.items()
-                if coord.dims == (dim,)
-            },
-            index=range(array.sizes[dim]),
-        )
-        for dim in array.dims
-    }
-    bins = None
-    if "time_bin" in array.dims:
-        edges = frames["time_bin"]
-        if not {"time_bin_start", "time_bin_end"} <= {*edges}:
-            raise NeuroferError(f"{path}: time_bin needs time_bin_start and time_bin_end, in ms")
-        bins = list(zip(edges["time_bin_start"], edges["time_bin_end"], strict=True))
-    order = ("presentation", "neuroid", "time_bin")[: array.ndim]
-    units = frames["neuroid"].drop(columns="neuroid", errors="ignore")
-    if "neuroid_id" not in units:
-        units["neuroid_id"] = [f"{i}" for i in range(len(units))]
-    if "layer" in units:
-        units = units.rename(columns={} if "site" in units else {"layer": "site"})
-    shown = frames["presentation"].drop(columns="presentation", errors="ignore")
-    if "stimulus_id" not in shown and "image_id" in shown:
-        shown = shown.rename(columns={"image_id": "stimulus_id"})
-    return Trials(array.transpose(*order).to_numpy(), shown, units, bins, [])
-
-
-def _with_stimuli(
-    found: Trials,
-    stimuli: pd.DataFrame | str | os.PathLike[str] | None,
-    renamed: dict[str, str],
-    path: Path,
-) -> Trials:
-    """Join the stimulus table and set aside what has no usable stimulus."""
-    shown = found.shown
-    if "stimulus_id" not in shown:
-        raise unknown_choice("column", "stimulus_id", shown.columns, str(path.name))
-    shown["stimulus_id"] = shown["stimulus_id"].astype(str)
-    if stimuli is not None:
-        table, aside = _stimulus_table(stimuli, renamed)
-        own = [name for name in shown if name == "stimulus_id" or name not in table]
-        known = shown["stimulus_id"].isin(table["stimulus_id"])
-        unknown = dict.fromkeys(shown["stimulus_id"][~known])
-        aside += [f"stimulus {one!r}: not in the stimulus table" for one in unknown]
-        found = found.kept(known.to_numpy(), aside)
-        shown = found.shown[own].merge(table, on="stimulus_id", how="left", validate="m:1")
-    lacking = [name for name in NEEDED if name not in shown]
-    if lacking:
-        raise NeuroferError(
-            f"{path.name} does not say the {' and '.join(lacking)} of its stimuli: give "
-            f"stimuli=, a table with {', '.join(NEEDED)} and, if known, strength and head"
-        )
-    if "strength" not in shown:
-        shown["strength"] = np.where(shown["expression"] == "neutral", 0.0, 1.0)
-    shown["strength"] = pd.to_numeric(shown["strength"], errors="coerce")
-    wrong = _wrong_stimuli(shown)
-    for label in dict.fromkeys(
-        f"stimulus {k!r}: {w}"
-        for k, w in zip(shown["stimulus_id"][wrong != ""], wrong[wrong != ""], strict=True)
-    ):
-        found.aside.append(label)
-    return found.with_shown(shown).kept(wrong == "", [])
-
-
-def _wrong_stimuli(shown: pd.DataFrame) -> np.ndarray:
-    """Return (trials,) what is wrong with the stimulus of each, "" for nothing."""
-    strength = shown["strength"].to_numpy(float)
-    empty = {name: shown[name].isna() | (shown[name].astype(str) == "") for name in NEEDED}
-    with np.errstate(invalid="ignore"):
-        conditions = [
-            *(empty[name].to_numpy() for name in NEEDED),
-            ~np.isfinite(strength),
-            strength < 0,
-            (shown["expression"] == "neutral").to_numpy() & (strength != 0),
-        ]
-    said = [*(f"no {name}" for name in NEEDED)]
-    said += ["strength is no number", "strength is negative", "neutral at a strength that is not 0"]
-    return np.select(conditions, said, "")
-
-
-def _stimulus_table(
-    stimuli: pd.DataFrame | str | os.PathLike[str], renamed: dict[str, str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with one row a stimulus, and what was set aside."""
-    if isinstance(stimuli, pd.DataFrame):
-        table = stimuli.reset_index(drop=True).rename(columns=renamed)
-    else:
-        table = read_table(Path(stimuli)).rename(columns=renamed)
-    table = table.rename(columns={} if "stimulus_id" in table else {"stimulus": "stimulus_id"})
-    if "stimulus_id" not in table:
-        raise unknown_choice("column", "stimulus_id", table.columns, "the stimulus table")
-    empty = table["stimulus_id"].isna()
-    table["stimulus_id"] = table["stimulus_id"].astype(str)
-    twice = table["stimulus_id"].duplicated() & ~empty
-    aside = [f"stimulus table, row {i + 1}: no stimulus_id" for i in np.flatnonzero(empty)]
-    aside += [
-        f"stimulus table, row {i + 1}: {table['stimulus_id'][i]!r} is there already"
-        for i in np.flatnonzero(twice)
-    ]
-    return table[~empty & ~twice].reset_index(drop=True), aside
 
 
 def _averaged(found: Trials) -> Trials:
@@ -255,26 +237,31 @@ def _averaged(found: Trials) -> Trials:
     order = np.argsort(first)  # stimuli in the order in which they were first shown
     shown = found.shown.iloc[first[order]].drop(columns="repeat", errors="ignore")
     shown = shown.reset_index(drop=True)
-    shown["n_trials"] = np.bincount(index)[order]
-    return Trials(mean[order], shown, found.neurons, found.time_bins, found.aside)
+    counts = count[order].reshape(*count.shape[:2], -1).max(axis=-1).astype(np.int64)
+    # As many as the neuron with the most has: trials of neurons need not be simultaneous.
+    shown["n_trials"] = counts.max(axis=1, initial=0)
+    return replace(found, activity=mean[order], shown=shown, counts=counts)
 
 
 def _recording(found: Trials, incomplete: str, subject: str) -> xr.DataArray:
-    activity, units = found.activity.astype(np.float32), found.neurons
-    seen = np.isfinite(activity)
-    whole = seen.all(axis=tuple(i for i in range(activity.ndim) if i != 1))
-    if incomplete == "drop":
-        activity, units = activity[:, whole], units[whole].reset_index(drop=True)
-    if 0 in activity.shape:
-        raise NeuroferError(
-            f"nothing of {subject!r} can be used: {activity.shape[0]} presentations, "
-            f"{activity.shape[1]} neurons are left; {'; '.join(found.aside[:3]) or 'no data'}"
-        )
+    others = tuple(i for i in range(found.activity.ndim) if i != 1)
+    seen = np.isfinite(found.activity)
+    ever, whole = seen.any(axis=others), seen.all(axis=others)
+    never = [f"neuron {name!r}: no response" for name in found.neurons["neuroid_id"][~ever]]
+    taken = whole if incomplete == "drop" else ever
+    found = replace(
+        found.of_neurons(taken, never),
+        counts=None if found.counts is None else found.counts[:, taken],
+    )
+    activity, units = _single(found), found.neurons
+    _check_left(found, subject)
     from neurofer import __version__
 
     shown = _canonical(found.shown)
     coords: dict[str, Any] = presentation_coords(shown, frozenset())
     coords |= _neuroid_coords(units, len(activity[0]))
+    if found.counts is not None:
+        coords["n_averaged"] = (("presentation", "neuroid"), found.counts)
     if found.time_bins is not None:
         coords |= time_coords(found.time_bins)
     nan = np.isnan(activity).any(axis=tuple(range(1, activity.ndim)))
@@ -284,11 +271,43 @@ def _recording(found: Trials, incomplete: str, subject: str) -> xr.DataArray:
         "neurofer": __version__,
         "missing": str(int(nan.sum())),
         "n_trials": str(int(shown["n_trials"].sum() if "n_trials" in shown else len(shown))),
-        "n_neurons_dropped": str(int((~whole).sum() if incomplete == "drop" else 0)),
+        "n_neurons_dropped": str(int((ever & ~whole).sum() if incomplete == "drop" else 0)),
         "n_set_aside": str(len(found.aside)),
         "set_aside": "; ".join(found.aside[:MOST_NAMED]),
+        "notes": "; ".join(found.notes),
     }
     return make_recording(activity, coords, attributes)
+
+
+def _check_left(found: Trials, subject: str) -> None:
+    """Refuse a recording of which nothing is left."""
+    if 0 in found.activity.shape:
+        raise NeuroferError(
+            f"nothing of {subject!r} can be used: {found.activity.shape[0]} presentations, "
+            f"{found.activity.shape[1]} neurons are left; {'; '.join(found.aside[:3]) or 'no data'}"
+        )
+
+
+def _single(found: Trials) -> np.ndarray:
+    """Return the activity as float32; refuse it where that would change what neurons differ in."""
+    wide = found.activity
+    with np.errstate(over="ignore", invalid="ignore"):
+        activity = wide.astype(np.float32)
+        error = np.abs(wide - activity)  # inf where it does not fit
+    error[np.isnan(wide)] = 0
+    others = tuple(i for i in range(wide.ndim) if i != 1)
+    if wide.size:
+        low = np.min(wide, axis=others, where=~np.isnan(wide), initial=np.inf)
+        high = np.max(wide, axis=others, where=~np.isnan(wide), initial=-np.inf)
+        lost = error.max(axis=others) > _ROUNDING * (high - low)
+        lost &= (high > low) | ~np.isfinite(error.max(axis=others))
+        if lost.any():
+            raise NeuroferError(
+                f"the activity of {listed(found.neurons['neuroid_id'][lost])} does not fit into "
+                "float32 (too large, or differences too small beside the mean): subtract a "
+                "baseline or choose another unit of measurement"
+            )
+    return activity
 
 
 def _canonical(shown: pd.DataFrame) -> pd.DataFrame:
@@ -314,6 +333,11 @@ def _neuroid_coords(units: pd.DataFrame, n: int) -> dict[str, tuple[str, np.ndar
     for name in (*NEUROID_STRINGS, *NEUROID_INTEGERS):
         kind: Any = np.str_ if name in NEUROID_STRINGS else np.int64
         value = defaults.get(name, "" if kind is np.str_ else -1)
-        values = units[name].to_numpy() if name in units else np.broadcast_to(value, n)
+        values = np.broadcast_to(value, n)
+        if name in units and kind is np.str_:
+            values = as_text(units[name]).fillna("").to_numpy()
+        elif name in units:
+            whole = numbers(units[name])  # of channels that have names, no number is known
+            values = np.where(whole == np.round(whole), whole, -1)
         coords[name] = ("neuroid", values.astype(kind))
     return coords

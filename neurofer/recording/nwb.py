@@ -11,8 +11,16 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.hdf5 import check_hdf5
-from neurofer.recording.trials import Trials
+from neurofer.recording.trials import Trials, listed
+from neurofer.tables import numbers
 
+# Columns of the units table that are long, or are read by themselves.
+_LEFT = frozenset(
+    {"spike_times", "obs_intervals", "electrodes", "electrode_group"}
+    | {"waveforms", "waveform_mean", "waveform_sd"}
+)
+# How many of these make a second.
+_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 3e4: "samples at about 30 kHz"}
 MEASURES = ("rate", "count")
 
 
@@ -51,9 +59,17 @@ def nwb_trials(
     except Exception as error:  # pynwb, hdmf and h5py raise OSError, KeyError, TypeError, ...
         raise NeuroferError(f"{path} cannot be read as an NWB file: {error}") from error
     trials = trials.rename(columns=renamed).reset_index(drop=True)
+    for theirs, ours in renamed.items():
+        if ours == "onset" and ours not in trials:
+            raise unknown_choice("columns: onset", theirs, trials.columns, path.name)
     start, end, wrong = _edges(trials, window, time_bins)
     aside = [f"trial {i + 1}: {said}" for i, said in enumerate(wrong) if said]
     good = wrong == ""
+    if not good.any():
+        raise NeuroferError(f"{path.name} has no trial that can be used: {'; '.join(aside[:3])}")
+    if not spikes:
+        raise NeuroferError(f"{path.name} has no units")
+    notes = check_times(spikes, units["neuroid_id"].tolist(), start[good], end[good], path.name)
     counts = np.stack(
         [_counts(one, start[good], end[good], was) for one, was in zip(spikes, held, strict=True)],
         axis=1,
@@ -63,7 +79,7 @@ def nwb_trials(
     shown = trials[good].drop(columns=["start_time", "stop_time", "onset"], errors="ignore")
     shown = shown[[name for name in shown if _plain(shown[name])]].reset_index(drop=True)
     bins = None if time_bins is None else [(int(a), int(b)) for a, b in time_bins]
-    return Trials(counts if bins else counts[:, :, 0], shown, units, bins, aside)
+    return Trials(counts if bins else counts[:, :, 0], shown, units, bins, aside, notes)
 
 
 def _contents(
@@ -82,12 +98,87 @@ def _contents(
     held: list[np.ndarray | None] = [None] * len(units)
     if "obs_intervals" in units.colnames:
         held = [np.asarray(units.get_unit_obs_intervals(i), float) for i in range(len(units))]
-    # Electrodes and waveforms stay in the file: a table of units needs names and regions only.
-    named = {"neuroid_id": np.asarray(units.id[:]).astype(str)}
-    for name in ("region", "location", "brain_area"):
-        if name in units.colnames and "region" not in named:
-            named["region"] = np.asarray([str(one) for one in units[name][:]])
-    return tables[intervals].to_dataframe(), pd.DataFrame(named), spikes, held
+    return tables[intervals].to_dataframe(), _units(units), spikes, held
+
+
+def _units(units: Any) -> pd.DataFrame:
+    """Return one row per unit: its id, region and all columns with one plain value in each.
+
+    The region is the unit's own, or that of its electrodes. Waveforms stay in the file.
+    """
+    named: dict[str, Any] = {"neuroid_id": np.asarray(units.id[:]).astype(str)}
+    for name in units.colnames:
+        if (
+            name in _LEFT
+            or name in named
+            or not isinstance(units[name].data[:1], (np.ndarray, list))
+        ):
+            continue
+        values = np.asarray(units[name][:] if name + "_index" not in units.colnames else [None])
+        if values.shape == (len(units),) and _plain(pd.Series([*values])):
+            named[name] = values
+    for name in ("location", "brain_area"):
+        if name in named:
+            named.setdefault("region", named[name])
+    if "electrodes" in units.colnames and "region" not in named:
+        named["region"] = [_locations(units["electrodes"][i]) for i in range(len(units))]
+    return pd.DataFrame(named)
+
+
+def _locations(electrodes: pd.DataFrame) -> str:
+    """Return where the electrodes of a unit lie, each place once."""
+    if "location" not in electrodes:
+        return ""
+    return "+".join(dict.fromkeys(str(one) for one in electrodes["location"]))
+
+
+def check_times(
+    spikes: Sequence[np.ndarray],
+    names: Sequence[str],
+    start: np.ndarray,
+    end: np.ndarray,
+    where: str,
+) -> list[str]:
+    """Refuse spike times that do not fit the trials; return notes on units without a spike there.
+
+    Args:
+        spikes: (spikes,) sorted times of each unit.
+        names: of the units.
+        start: (trials, bins) in the trials' unit, which is s in NWB.
+        end: (trials, bins).
+        where: the file's name.
+
+    Raises:
+        NeuroferError: no spike falls into any trial, or the spikes' times span a hundred times as
+            much, or as little, as the trials: they are in another unit.
+    """
+    every = np.concatenate([one[np.isfinite(one)] for one in spikes])
+    if not every.size:
+        raise NeuroferError(f"{where} has units but no spikes")
+    first, last = float(start.min()), float(end.max())
+    low, high = float(every.min()), float(every.max())
+    inside = [int(_counts(one, start, end, None).sum()) for one in spikes]
+    ratio = max(abs(low), abs(high)) / max(abs(first), abs(last), 1e-9)
+    said = f"{where}: spikes lie from {low:g} to {high:g}, trials from {first:g} to {last:g}"
+    cause = "spike times and trials must be in seconds of one clock"
+    for factor, words in _UNITS.items():
+        if factor / 3 < ratio < factor * 3:
+            cause = f"spike times look like {words}; {cause}"
+        elif factor / 3 < 1 / max(ratio, 1e-12) < factor * 3:
+            cause = f"trials look like {words} and spike times like seconds; {cause}"
+    share = sum(inside) / every.size
+    if not any(inside) or (len(start) > 1 and not 0.01 < ratio < 100 and share < 0.05):
+        raise NeuroferError(f"{said}: {sum(inside)} of {every.size} spikes are in a trial; {cause}")
+    notes = []
+    outside = int(((every < first) | (every > last)).sum())
+    if outside:
+        notes.append(
+            f"{outside} of {every.size} spikes lie before the first or after the last trial"
+        )
+    silent = [name for name, n in zip(names, inside, strict=True) if n == 0]
+    if silent:
+        notes.append(f"{len(silent)} units have no spike in any trial ({listed(silent)})")
+    return notes
 
 
 def _edges(
@@ -96,7 +187,7 @@ def _edges(
     time_bins: Sequence[tuple[int, int]] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (trials, bins) starts and ends in s, and (trials,) what is wrong with each."""
-    onset = pd.to_numeric(trials.get("onset", trials["start_time"]), errors="coerce").to_numpy()
+    onset = numbers(trials["onset"] if "onset" in trials else trials["start_time"])
     if window is None and time_bins is None:
         start = onset.astype(float)[:, None]
         end = trials["stop_time"].to_numpy(float)[:, None]

@@ -129,8 +129,9 @@ def _recordings(outcome: StudyOutcome) -> tuple[Block, ...]:
 
 def _recording_words(label: str, made: SubjectDescription) -> str:
     said = made.recorded
-    aside = f"Rows, trials and stimuli set aside: {markdown(said['n_set_aside'])}"
+    aside = f"Columns, rows, trials and stimuli set aside: {markdown(said['n_set_aside'])}"
     aside += f" ({markdown(said['set_aside'])})." if said["set_aside"] else "."
+    aside += f" Notes of the reader: {markdown(said['notes'])}." if said.get("notes") else ""
     parts = [
         f"{recording_words(f'**{markdown(label)}**', made)}; file {code(said['file'])}"
         + (f" with stimulus table {code(said['table'])}" if said["table"] else "")

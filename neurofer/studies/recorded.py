@@ -95,6 +95,7 @@ def describe_recording(spec: SubjectSpec, recording: xr.DataArray) -> SubjectDes
         "expressions": columns["expression"],
         "strengths": sorted(columns["strength"]),
         "set_aside": str(recording.attrs.get("set_aside", "")),
+        "notes": str(recording.attrs.get("notes", "")),
         **said,
     }
     return SubjectDescription(

@@ -137,7 +137,7 @@ def test_bad_rows_are_named_and_set_aside(tmp_path, stimuli):
     long.loc[3, "response"] = np.inf
     found = read_neurons(_written(long, tmp_path / "rates.csv"), stimuli)
     assert found.attrs["n_set_aside"] == "4"
-    for said in ("line 2: no response", "line 3: no neuron", "line 5: no response"):
+    for said in ("line 2: response 'lost'", "line 3: no neuron", "line 5: response 'inf'"):
         assert said in found.attrs["set_aside"]
     assert "stimulus 'no-such-face': not in the stimulus table" in found.attrs["set_aside"]
     assert int(np.isnan(found).sum()) == 4
@@ -150,7 +150,7 @@ def test_bad_rows_are_named_and_set_aside(tmp_path, stimuli):
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("strength", "very", "strength is no number"),
+        ("strength", "very", "strength is not a number"),
         ("strength", "-0.5", "strength is negative"),
         ("identity", None, "no identity"),
         ("expression", "neutral", "neutral at a strength that is not 0"),
@@ -193,7 +193,7 @@ def test_ids_are_text(tmp_path):
         (
             lambda: _long().assign(response="x"),
             {},
-            "no response of the table can be used: line 2: no response",
+            "no response of rates.csv can be used: line 2: response 'x' is not a number",
         ),
     ],
 )
@@ -294,6 +294,6 @@ def test_the_command_line_says_what_it_holds(tmp_path, stimuli, capsys, monkeypa
         cli.main()
     assert stop.value.code == 0
     said = capsys.readouterr().out
-    for words in ("5 neuroids", "set aside: 1", "line 2: no response", "neurons dropped: 1"):
+    for words in ("5 neuroids", "set aside: 1", "line 2: response 'lost'", "neurons dropped: 1"):
         assert words in said
     assert read_neurons(tmp_path / "out.nc").sizes["neuroid"] == 5
