@@ -71,7 +71,7 @@ MADE := build/weights
 
 $(DECISIONS:%=$(MADE)/%): $(ENCODERS:%=$(MADE)/%)
 $(COMPACT:%=$(MADE)/%): $(MADE)/%: | setup
-	$(BIN)/neurofer train $* --out neurofer/subjects/weights/$*.safetensors --threads 1 --resume
+	$(BIN)/neurofer train $* --out neurofer/subjects/weights/$*.safetensors --threads 1 --resume --overwrite
 	@mkdir -p $(MADE) && touch $@
 
 weights: $(COMPACT:%=$(MADE)/%)

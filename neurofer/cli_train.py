@@ -17,6 +17,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train anew where the weight file is finished.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with; default: all cores.")
@@ -28,9 +31,10 @@ def train(
 ) -> None:
     """Train a net and write its weights, a card beside them and a log.
 
-    On SIGTERM a checkpoint is written; the same command with --resume goes on from it.
+    On SIGTERM and on Ctrl-C a checkpoint is written; the same command with --resume goes on.
     """
     from neurofer.training import read_recipe
+    from neurofer.training.card import Command
     from neurofer.training.recipe import starting_from
     from neurofer.training.train import train as run
 
@@ -39,14 +43,16 @@ def train(
         starting_from(stated, start) if start else stated,
         out,
         resume=resume,
+        overwrite=overwrite,
         device=device,
         threads=threads,
         tensorboard=tensorboard,
         quiet=quiet,
+        command=Command(recipe, start, device, threads),
     )
     if not result.finished:
         typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)
-        raise typer.Exit(143)  # 128 + SIGTERM, as a scheduler expects
+        raise typer.Exit(128 + result.signal)  # 143 for SIGTERM, as a scheduler expects
     if not result.writes:
         return
     for name, value in result.held_out.items():

@@ -31,7 +31,7 @@ def save_tensors(
     Raises:
         NeuroferError: the disk is full.
     """
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    stored = on_host(tensors)
     text = json.dumps(dict(about), sort_keys=True, allow_nan=False)
     digest = tensors_hash(stored, text)
     with write_whole(path) as partial:
@@ -44,6 +44,25 @@ def save_tensors(
                 f"{path} cannot be written: {error}; make room, or choose another place"
             ) from error
     return digest
+
+
+def on_host(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors on the host, contiguous: all of one type on one device in a single copy.
+
+    One by one, each of the thousand tensors of a large net would wait for the GPU.
+    """
+    kinds: dict[tuple[torch.device, torch.dtype], list[str]] = {}
+    for name, tensor in tensors.items():
+        kinds.setdefault((tensor.device, tensor.dtype), []).append(name)
+    found: dict[str, torch.Tensor] = {}
+    for (device, _), names in kinds.items():
+        given = [tensors[name].detach() for name in names]
+        if device.type != "cpu":
+            copied = torch.cat([tensor.reshape(-1) for tensor in given]).cpu()
+            parts = copied.split([tensor.numel() for tensor in given])
+            given = [part.clone().view(old.shape) for part, old in zip(parts, given, strict=True)]
+        found.update(zip(names, (tensor.contiguous() for tensor in given), strict=True))
+    return {name: found[name] for name in tensors}
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -118,9 +137,9 @@ def _mapping(path: Path, text: str) -> dict[str, Any]:
 
 def tensors_hash(tensors: Mapping[str, torch.Tensor], about: str = "") -> str:
     """Return the SHA-256 of named tensors (name, type, shape, bytes) and of their description."""
-    digest = hashlib.sha256(about.encode())
+    digest, given = hashlib.sha256(about.encode()), on_host(tensors)
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
+        tensor = given[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         # A view as bytes, because numpy has no bfloat16; a scalar has no last axis to view.
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())

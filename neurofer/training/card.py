@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,41 @@ from neurofer.training.recipe import Recipe
 from neurofer.training.world import World
 
 
+@dataclass(frozen=True)
+class Command:
+    """How the user asked for a training, so that the card says how to do it again.
+
+    Attributes:
+        recipe: its name, or the file that holds it.
+        start: the weights to start from, where they are not the recipe's own.
+        device, threads: as they were asked for.
+    """
+
+    recipe: str
+    start: str = ""
+    device: str = "auto"
+    threads: int | None = None
+
+    def line(self, out: str) -> str:
+        """Return the command, as a shell takes it.
+
+        >>> Command("my recipe.yaml", start="pk", threads=1).line("x.safetensors")
+        "neurofer train 'my recipe.yaml' --out x.safetensors --start pk --threads 1"
+        """
+        words = ["neurofer", "train", self.recipe, "--out", out]
+        words += ["--start", self.start] if self.start else []
+        words += ["--device", self.device] if self.device != "auto" else []
+        words += ["--threads", str(self.threads)] if self.threads else []
+        return shlex.join(words)
+
+
 def card(
     out: Path,
     recipe: Recipe,
     net: nn.Module,
     held_out: dict[str, float],
     world: World,
-    threads: int | None,
+    command: Command,
     progress: Progress,
 ) -> dict[str, Any]:
     """Return the card, to which the loop adds the recipe (with its seed) and the data.
@@ -33,22 +63,22 @@ def card(
         net: the network.
         held_out: the scores on held-out data.
         world: the processes and their device.
-        threads: as asked for.
+        command: how it was asked for.
         progress: steps and seconds, over all parts of a run that was stopped.
     """
     return {
         "weights": out.name,
         "sha256": sha256_file(out),
-        "command": f"neurofer train {recipe.name} --out {out.name}"
-        + (f" --threads {threads}" if threads else ""),
+        "command": command.line(out.name),
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "held_out": held_out,
         "seconds": round(progress.seconds),
         "device": device_name(world.device),
         "processes": world.size,
-        "threads": threads or torch.get_num_threads(),
+        "threads": command.threads or torch.get_num_threads(),
         "versions": {"neurofer": neurofer.__version__, "torch": torch.__version__},
         "steps": progress.step,
+        **({"best_step": progress.best_step} if recipe.patience else {}),
     }
 
 

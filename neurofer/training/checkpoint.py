@@ -32,6 +32,7 @@ class Progress:
         best: the best validation score so far, None before the first.
         worse: evaluations since the best score.
         waited: those since the best score or the last drop.
+        best_step: steps that were done at the best score.
         seconds: that the steps took, over all parts of a run that was stopped.
     """
 
@@ -40,17 +41,23 @@ class Progress:
     best: float | None = None
     worse: int = 0
     waited: int = 0
+    best_step: int = 0
     seconds: float = 0.0
 
-    def score(self, value: float, patience: int) -> None:
-        """Take a validation score, higher is better; lower the rate after `patience` bad ones."""
+    def score(self, value: float, patience: int) -> bool:
+        """Take a validation score, higher is better; lower the rate after `patience` bad ones.
+
+        Returns:
+            whether it is the best so far.
+        """
         if self.best is None or value > self.best:
-            self.best, self.worse, self.waited = value, 0, 0
-            return
+            self.best, self.best_step, self.worse, self.waited = value, self.step, 0, 0
+            return True
         self.worse += 1
         self.waited += 1
         if self.waited >= patience:
             self.drops, self.waited = self.drops + 1, 0
+        return False
 
 
 def previous(path: Path) -> Path:
@@ -78,7 +85,9 @@ def save_checkpoint(
         for name, net in nets.items()
         for key, value in net.state_dict().items()
     }
-    bad = [key for key, value in tensors.items() if not torch.isfinite(value).all()]
+    # All answers are read at once: one by one, each would wait for the device.
+    finite = torch.stack([torch.isfinite(value).all() for value in tensors.values()]).tolist()
+    bad = [key for key, good in zip(tensors, finite, strict=True) if not good]
     if bad:
         raise NeuroferError(
             f"{len(bad)} tensors are not finite after step {progress.step}, the first is {bad[0]}; "
@@ -124,8 +133,13 @@ def load_checkpoint(
             + "".join(f"; {difference}" for difference in differences[:_NAMED])
             + "; delete it to start anew"
         )
-    for name, net in nets.items():
-        net.load_state_dict(_below(tensors, name))
+    try:
+        for name, net in nets.items():
+            net.load_state_dict(_below(tensors, name))
+    except RuntimeError as error:
+        raise NeuroferError(
+            f"{path} is of another version of neurofer ({error}); delete it to start anew"
+        ) from error
     for name, optimiser in optimisers.items():
         state: dict[int, dict[str, Any]] = {}
         for key, tensor in _below(tensors, f"optimiser/{name}").items():
@@ -133,7 +147,25 @@ def load_checkpoint(
             state.setdefault(int(index), {})[value] = tensor
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return Progress(**stated)
+        _as_its_parameters(optimiser)
+    try:
+        return Progress(**stated)
+    except TypeError as error:
+        raise NeuroferError(
+            f"{path} is of another version of neurofer ({error}); delete it to start anew"
+        ) from error
+
+
+def _as_its_parameters(optimiser: torch.optim.Optimizer) -> None:
+    """Lay the state of every parameter out in memory as the parameter itself.
+
+    It comes from the file contiguous, and the parameters may be channels last: fused kernels refuse
+    the two together on CUDA, and on the CPU they pair the wrong numbers.
+    """
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

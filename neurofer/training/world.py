@@ -78,6 +78,14 @@ class World:
         distributed.all_reduce(total)
         return total.item() / self.size
 
+    def agreed(self, value: float) -> float:
+        """Return the first process's value in all, so that all decide alike."""
+        if self.size == 1:
+            return value
+        told = torch.tensor(value, dtype=torch.float64, device=self.device)
+        distributed.broadcast(told, 0)
+        return float(told.item())
+
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """Join the rows (n, ...) of all processes, in the order of ranks; gradients flow back."""
         if self.size == 1:

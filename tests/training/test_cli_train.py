@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from neurofer import cli_train
 from neurofer.errors import NeuroferError
 from neurofer.training import list_recipes
 from neurofer.training import train as module
+from neurofer.training.card import Command
 from neurofer.training.train import TrainingResult
 
 
@@ -21,7 +23,8 @@ def run(monkeypatch):
 
     def loop(recipe, out, **options):
         got.update(options, recipe=recipe.name, out=out)
-        return TrainingResult(out, out.stem != "stopped", 7, {"all": 0.5})
+        number = signal.Signals[out.stem] if out.stem in signal.Signals.__members__ else 0
+        return TrainingResult(out, not number, 7, {"all": 0.5}, signal=number)
 
     monkeypatch.setattr(module, "train", loop)
     app = typer.Typer()
@@ -40,16 +43,19 @@ def test_options_reach_the_loop(run):
         "recipe": "heatmap",
         "out": out,
         "resume": True,
+        "overwrite": False,
         "device": "cpu",
         "threads": 1,
         "tensorboard": False,
         "quiet": True,
+        "command": Command("heatmap", "", "cpu", 1),
     }
 
 
-def test_a_run_that_sigterm_stopped_ends_as_a_scheduler_expects(run):
-    result, _ = run("heatmap", "--out", "stopped.safetensors")
-    assert result.exit_code == 143
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_run_that_a_signal_stopped_ends_as_a_scheduler_expects(run, name, status):
+    result, _ = run("heatmap", "--out", f"{name}.safetensors")
+    assert result.exit_code == status
     assert "stopped after 7 steps; --resume goes on" in result.output
 
 
