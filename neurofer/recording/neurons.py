@@ -273,8 +273,8 @@ def _recording(found: Trials, incomplete: str, subject: str) -> xr.DataArray:
         "n_trials": str(int(shown["n_trials"].sum() if "n_trials" in shown else len(shown))),
         "n_neurons_dropped": str(int((ever & ~whole).sum() if incomplete == "drop" else 0)),
         "n_set_aside": str(len(found.aside)),
-        "set_aside": "; ".join(found.aside[:MOST_NAMED]),
-        "notes": "; ".join(found.notes),
+        "set_aside": _told(found.aside[:MOST_NAMED]),
+        "notes": _told(found.notes),
     }
     return make_recording(activity, coords, attributes)
 
@@ -286,6 +286,11 @@ def _check_left(found: Trials, subject: str) -> None:
             f"nothing of {subject!r} can be used: {found.activity.shape[0]} presentations, "
             f"{found.activity.shape[1]} neurons are left; {'; '.join(found.aside[:3]) or 'no data'}"
         )
+
+
+def _told(items: list[str]) -> str:
+    """Join what is said by semicolons, which stand nowhere else in it."""
+    return "; ".join(item.replace("; ", ", ") for item in items)
 
 
 def _single(found: Trials) -> np.ndarray:

@@ -167,7 +167,8 @@ def check_times(
         elif factor / 3 < 1 / max(ratio, 1e-12) < factor * 3:
             cause = f"trials look like {words} and spike times like seconds; {cause}"
     share = sum(inside) / every.size
-    if not any(inside) or (len(start) > 1 and not 0.01 < ratio < 100 and share < 0.05):
+    apart = ratio < 0.01 or (ratio > 100 and share < 0.05)
+    if not any(inside) or (len(start) > 1 and apart):
         raise NeuroferError(f"{said}: {sum(inside)} of {every.size} spikes are in a trial; {cause}")
     notes = []
     outside = int(((every < first) | (every > last)).sum())
