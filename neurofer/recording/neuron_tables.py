@@ -281,7 +281,7 @@ def _neuron_columns(
                 doubtful.append(name)
         else:
             aside.append(
-                f"column {name!r}: {held.sum()} of {(held | wrong).sum()} cells are numbers; it is "
+                f"column {name!r}: {held.sum()} of {(held | wrong).sum()} cells are numbers, it is "
                 "taken for text"
             )
     notes = [

@@ -1,4 +1,4 @@
-"""Files of real laboratories, where they are at hand: `NEUROFER_DATA`, or shared/data beside this."""
+"""Files of real laboratories, where they are: `NEUROFER_DATA`, or shared/data beside this folder."""
 
 from __future__ import annotations
 

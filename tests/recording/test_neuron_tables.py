@@ -98,7 +98,7 @@ def test_a_column_that_is_mostly_text_is_said_to_be(tmp_path):
     found = read_neurons(table, STIMULI)
     assert _names(found) == CELLS
     assert found.attrs["set_aside"] == (
-        "column 'remark': 2 of 12 cells are numbers; it is taken for text"
+        "column 'remark': 2 of 12 cells are numbers, it is taken for text"
     )
     assert set(found["label"].to_numpy()) == {"x"}
 
