@@ -125,9 +125,11 @@ def from_brainscore(assembly: xr.DataArray) -> xr.DataArray:
     if set(plain.dims) not in ({*DIMS[:2]}, {*DIMS}):
         raise NeuroferError(f"an assembly has dims {DIMS[:2]} or {DIMS}, not {plain.dims}")
     plain = plain.transpose(*DIMS[: plain.ndim])
-    coords: dict[str, tuple[str, np.ndarray]] = {}
+    coords: dict[str, tuple[Any, np.ndarray]] = {}
     for name, coord in plain.coords.items():
-        if len(coord.dims) == 1:
+        if name == "n_averaged":
+            coords[name] = (coord.dims, coord.to_numpy().astype(np.int64))
+        elif len(coord.dims) == 1:
             coords[str(name)] = (str(coord.dims[0]), _plain(coord.values, str(name)))
     _fill_neuroids(coords, plain.sizes["neuroid"])
     _fill_presentations(coords, plain.sizes["presentation"])
@@ -214,7 +216,7 @@ def _plain(values: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(["" if item is None else str(item) for item in items], dtype=np.str_)
 
 
-def _fill_neuroids(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
+def _fill_neuroids(coords: dict[str, tuple[Any, np.ndarray]], n: int) -> None:
     if "site" not in coords and "layer" in coords:
         coords["site"] = coords["layer"]
     for name in NEUROID_STRINGS:
@@ -225,7 +227,7 @@ def _fill_neuroids(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
         coords.setdefault(name, ("neuroid", values))
 
 
-def _fill_presentations(coords: dict[str, tuple[str, np.ndarray]], n: int) -> None:
+def _fill_presentations(coords: dict[str, tuple[Any, np.ndarray]], n: int) -> None:
     given = {name: values for name, (dim, values) in coords.items() if dim == "presentation"}
     allowed = {"source": SOURCES, "split": SPLITS}
     repeats = len(set(given.get("stimulus_id", np.arange(n)).tolist())) < n

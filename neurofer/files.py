@@ -303,11 +303,13 @@ def code_hash(*packages: str) -> str:
     """Return a hash of source, so that a cache never outlives the code that filled it.
 
     Args:
-        packages: the subpackages that decide what is cached; all source when none is named.
+        packages: the subpackages and modules ("tables.py") that decide what is cached; all source
+            when none is named.
     """
     digest = hashlib.sha256()
-    folders = [PACKAGE / package for package in packages] or [PACKAGE]
-    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
+    places = [PACKAGE / package for package in packages] or [PACKAGE]
+    files = [[place] if place.is_file() else place.rglob("*.py") for place in places]
+    for file in sorted(file for some in files for file in some):
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -77,6 +77,13 @@ def test_round_trip_is_exact(subject: Brightness, stimuli: StimulusSet, time_bin
     same(from_brainscore(assembly), recording)
 
 
+def test_how_many_trials_a_mean_has_comes_back(subject: Brightness, stimuli: StimulusSet) -> None:
+    recording = record(subject, stimuli, sites=["corner"])
+    counts = np.arange(recording.size).reshape(recording.shape)
+    counted = recording.assign_coords(n_averaged=(("presentation", "neuroid"), counts))
+    xr.testing.assert_identical(from_brainscore(to_brainscore(counted)), counted)
+
+
 def test_a_selection_of_an_assembly_comes_back(subject: Brightness, stimuli: StimulusSet) -> None:
     recording = record(subject, stimuli, sites=["colours", "corner"])
     assembly = to_brainscore(recording)

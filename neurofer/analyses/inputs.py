@@ -129,6 +129,9 @@ def read_responses(
         unit=_neuroid(recording, "unit"),
         site=_site_name(recording, site),
     )
+    if "n_averaged" in recording.coords:
+        counts = recording["n_averaged"].transpose("presentation", "neuroid").to_numpy()[order]
+        responses = replace(responses, counts=counts.astype(np.int64))
     repeated = responses.stimuli["stimulus_id"].duplicated().any()
     if repeated:
         _check_agreement(responses.stimuli)
@@ -301,7 +304,13 @@ def _averaged(responses: Responses) -> Responses:
 
 
 def _counts(responses: Responses) -> np.ndarray:
-    """Return (n, units) how many trials each value stands for, 0 where it is NaN."""
+    """Return (n, units) how many trials each value stands for, 0 where it is NaN.
+
+    The recording says it for each value (`n_averaged`) or for a presentation (`n_trials`), or a
+    presentation is one trial.
+    """
+    if responses.counts is not None:
+        return np.where(np.isnan(responses.activity), 0, responses.counts)
     said = responses.stimuli.get("n_trials")
     rows = np.ones(len(responses.stimuli)) if said is None else said.to_numpy()
     return np.where(np.isnan(responses.activity), 0, rows.astype(np.int64)[:, None])

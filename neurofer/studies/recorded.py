@@ -71,7 +71,12 @@ def recording_key(spec: SubjectSpec) -> str:
     files = [_path(spec.recording), *([] if spec.stimuli is None else [_path(spec.stimuli)])]
     said = repr(sorted(spec.options.items()))
     # The name of the file is that of the subject in the result.
-    return content_hash(files[0].name, *map(sha256_file, files), said, code_hash("recording"))
+    return content_hash(
+        files[0].name,
+        *map(sha256_file, files),
+        said,
+        code_hash("recording", "tables.py", "hdf5.py"),
+    )
 
 
 def describe_recording(spec: SubjectSpec, recording: xr.DataArray) -> SubjectDescription:

@@ -187,6 +187,12 @@ def test_single_trials_and_counts_that_a_recording_states():
     np.testing.assert_array_equal(responses.counts[:, 0], [4, 5])
     expected = (means.values[0] + 3 * means.values[1]) / 4
     np.testing.assert_allclose(responses.activity[0], expected)
+    # Neurons that were not recorded together have numbers of trials of their own.
+    own = np.array([[1, 2, 0], [3, 6, 9], [5, 5, 5]])
+    apart = means.assign_coords(n_averaged=(("presentation", "neuroid"), own))
+    responses = read_responses(apart, None)
+    np.testing.assert_array_equal(responses.counts, [[4, 8, 9], [5, 5, 5]])
+    np.testing.assert_allclose(responses.activity[0], np.average(means[:2], 0, own[:2]))
     assert read_responses(_trials([1, 1]), None).said_of_trials() == {}
 
 

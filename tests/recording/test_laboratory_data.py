@@ -1,4 +1,4 @@
-"""Files of real laboratories, where they are: `NEUROFER_DATA`, or shared/data beside this folder."""
+"""Files of real laboratories, where they are: `NEUROFER_DATA`, or shared/data beside this one."""
 
 from __future__ import annotations
 
