@@ -115,7 +115,8 @@ def trial_variance(trials: np.ndarray, stimulus: np.ndarray) -> np.ndarray:
 def complete(counts: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which rows and which columns to keep so that every count left is `least` or more.
 
-    What lacks the greatest share of the others is left out first, a column before a row.
+    A row that more than half of the columns lack is left out, and else the column that lacks most:
+    stimuli are what is compared, also with other recordings, and units are a sample.
 
     Args:
         counts: (rows, columns), such as trials of each stimulus and unit.
@@ -129,7 +130,7 @@ def complete(counts: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
     while lacking[np.ix_(rows, columns)].any():
         left = lacking & rows[:, None] & columns
         of_rows, of_columns = left.sum(axis=1) / columns.sum(), left.sum(axis=0) / rows.sum()
-        if of_columns.max() >= of_rows.max():
+        if of_rows.max() <= max(0.5, of_columns.max()):
             columns[int(np.argmax(of_columns))] = False
         else:
             rows[int(np.argmax(of_rows))] = False

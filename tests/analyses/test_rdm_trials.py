@@ -183,13 +183,21 @@ def test_covariances_are_not_taken_to_trials_that_lack_units():
         crossnobis_of_trials(trials, condition, noise=noise)
 
 
+def test_two_sessions_of_other_pictures_leave_one():
+    counts = np.zeros((8, 6), int)
+    counts[:4, :3] = counts[4:, 3:] = 2
+    rows, columns = complete(counts, 1)
+    assert (int(rows.sum()), int(columns.sum())) == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("gaps", "rows", "columns"),
     [
         ([], 5, 4),
         ([(0, 2), (1, 2), (2, 2), (3, 2)], 5, 3),  # a unit that was not shown most
         ([(1, 0), (1, 1), (1, 2)], 4, 4),  # a picture that most units were not shown
-        ([(0, 0), (1, 1)], 4, 3),
+        ([(0, 0), (1, 1)], 5, 2),
+        ([(1, 0), (1, 1), (2, 2)], 5, 1),
     ],
 )
 def test_what_lacks_most_is_left_out(gaps, rows, columns):
