@@ -11,7 +11,7 @@ Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,7 @@ from neurofer.analyses.statistics import (
     standard_error_interval,
 )
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Seed, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -65,14 +66,16 @@ def run(
     recording: xr.DataArray,
     site: str | None = None,
     *,
-    distance: str = "correlation",
+    distance: Literal[
+        "correlation", "centred-correlation", "euclidean", "mahalanobis", "crossnobis", "poisson"
+    ] = "correlation",
     models: Sequence[str] = MODELS,
-    comparison: str = "spearman",
+    comparison: Literal["spearman", "kendall", "tau-a", "rho-a", "cosine", "corr"] = "spearman",
     average: Sequence[str] | None = None,
     folds: str | None = None,
     control: Sequence[str] = (),
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    n_bootstrap: Annotated[int, within(2, MOST_RESAMPLES)] = 1000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Compare a population's dissimilarities with those of models, and identities with each other.
 

@@ -17,18 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.registry import Analysis
+from neurofer.options import MOST_RESAMPLES, Seed, checked, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from neurofer.analyses.tuning.fitting import Fit
+
+Likelihood = Literal["gaussian", "poisson"]
+Criterion = Literal["bic", "aicc", "aic", "cv"]
+NoneOrSeveral = Literal[0] | Annotated[int, within(2, MOST_RESAMPLES)]
 
 
 def fit(
@@ -69,14 +74,14 @@ def run(
     recording: xr.DataArray,
     site: str | None = "nre",
     *,
-    inputs: str = "strength",
+    inputs: Literal["strength", "expression"] = "strength",
     expression: str = "preferred",
     models: Sequence[str] | None = None,
-    likelihood: str = "gaussian",
-    criterion: str = "bic",
-    n_folds: int = 5,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    likelihood: Likelihood = "gaussian",
+    criterion: Criterion = "bic",
+    n_folds: NoneOrSeveral = 5,
+    n_bootstrap: NoneOrSeveral = 1000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return which tuning model describes each unit best, with its parameters and intervals.
 
@@ -130,6 +135,7 @@ def run(
     )
 
 
+@checked
 def fit_table(
     table: pd.DataFrame | str | Path,
     *,
@@ -139,11 +145,11 @@ def fit_table(
     identity: str | None = None,
     unit: str | None = None,
     models: Sequence[str] | None = None,
-    likelihood: str = "gaussian",
-    criterion: str = "bic",
-    n_folds: int = 5,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    likelihood: Likelihood = "gaussian",
+    criterion: Criterion = "bic",
+    n_folds: NoneOrSeveral = 5,
+    n_bootstrap: NoneOrSeveral = 1000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Fit tuning curves to a table of your own: a row a presentation.
 
