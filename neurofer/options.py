@@ -57,6 +57,11 @@ def at_least(low: float) -> Bounds:
     return Bounds(low)
 
 
+def at_most(high: float) -> Bounds:
+    """Return the bounds of numbers up to `high`."""
+    return Bounds(high=high)
+
+
 def within(low: float, high: float) -> Bounds:
     """Return the bounds of numbers from `low` to `high`, both allowed."""
     return Bounds(low, high)
@@ -67,7 +72,20 @@ def above(low: float, below: float = math.inf) -> Bounds:
     return Bounds(low, below, open=True)
 
 
+@dataclass(frozen=True)
+class Different:
+    """Of a list: it has an entry, and none twice."""
+
+    def hold(self, value: Sequence[Any]) -> bool:
+        """Return whether it is so."""
+        return 0 < len(value) == len(set(value))
+
+    def __str__(self) -> str:
+        return "all different, one or more"
+
+
 MOST_RESAMPLES = 10**6
+_NOTES = (Bounds, Different)
 Resamples = Annotated[int, within(1, MOST_RESAMPLES)]
 Seed = Annotated[int, within(0, 2**32 - 1)]
 
@@ -94,8 +112,7 @@ class Option:
         try:
             return _read(value, self.annotation)
         except _NotAllowedError:
-            said = _refusal(self.name, value, self.annotation)
-            raise NeuroferError(f"{where}: {said}" if where else said) from None
+            raise _refused(self.name, value, self.annotation, where) from None
 
 
 def options_of(function: Callable[..., Any], skip: int = 0) -> dict[str, Option]:
@@ -164,10 +181,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def like(name: str, default: Any, choices: Sequence[Any] | None = None) -> Option:
-    """Return the option that a default stands for: of its kind, or one of the choices."""
-    if choices is not None:
-        return Option(name, Literal[tuple(choices)], default)
+def like(name: str, default: Any) -> Option:
+    """Return the option that a default stands for: of its kind, where that is a plain one."""
     if isinstance(default, str):
         return Option(name, str | os.PathLike[str], default)
     return Option(name, type(default) if type(default) in (bool, int, float) else Any, default)
@@ -205,7 +220,7 @@ def _read(value: Any, annotation: Any) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         made = _read(value, arguments[0])
-        if not all(one.hold(made) for one in arguments[1:] if isinstance(one, Bounds)):
+        if not all(one.hold(made) for one in arguments[1:] if isinstance(one, _NOTES)):
             raise _NotAllowedError
         return made
     if origin in (typing.Union, types.UnionType):
@@ -314,21 +329,21 @@ _PLAIN: dict[Any, Callable[[Any], Any]] = {
 }
 
 
-def _refusal(name: str, value: Any, annotation: Any) -> str:
-    choices = typing.get_args(annotation)
+def _refused(name: str, value: Any, annotation: Any, where: str) -> NeuroferError:
     if typing.get_origin(annotation) is Literal:
-        return str(unknown_choice(name, value, choices))
+        return unknown_choice(name, value, typing.get_args(annotation), where)
     shown = repr(value)
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return f"{name}={shown}: give {_described(annotation)}"
+    said = f"{name}={shown}: give {_described(annotation)}"
+    return NeuroferError(f"{where}: {said}" if where else said)
 
 
 def _described(annotation: Any) -> str:
     """Return what an annotation allows, in words; "" for anything."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        bounds = [str(one) for one in arguments[1:] if isinstance(one, Bounds)]
-        return ", ".join([_described(arguments[0]), *bounds])
+        notes = [str(one) for one in arguments[1:] if isinstance(one, _NOTES)]
+        return ", ".join([_described(arguments[0]), *notes])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(filter(None, map(_described, arguments)))
     if origin is Literal:
@@ -350,7 +365,7 @@ def _described(annotation: Any) -> str:
 def _plural(annotation: Any) -> str:
     if typing.get_origin(annotation) is Annotated:
         held, *notes = typing.get_args(annotation)
-        return ", ".join([_plural(held), *(str(one) for one in notes if isinstance(one, Bounds))])
+        return ", ".join([_plural(held), *(str(one) for one in notes if isinstance(one, _NOTES))])
     words = _described(annotation)
     if annotation in (str, int, float):
         return words.removeprefix("a ") + "s"

@@ -56,7 +56,8 @@ def protocol(stimuli: StimulusSet, name: str, **parameters: Any) -> StimulusSet:
     Raises:
         NeuroferError: the protocol or a parameter is unknown, or an image that it needs is lacking.
     """
-    return stimuli.take(_CHOOSE[name](stimuli, **check_protocol(name, parameters)))
+    checked = check_protocol(name, parameters)
+    return stimuli.take(_CHOOSE[name](stimuli, **checked))
 
 
 def check_protocol(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
