@@ -331,10 +331,11 @@ _PLAIN: dict[Any, Callable[[Any], Any]] = {
 
 def _refused(name: str, value: Any, annotation: Any, where: str) -> NeuroferError:
     if typing.get_origin(annotation) is Literal:
-        return unknown_choice(name, value, typing.get_args(annotation), where)
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    said = f"{name}={shown}: give {_described(annotation)}"
+        said = str(unknown_choice(name, value, typing.get_args(annotation)))
+    else:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        said = f"{name}={shown}: give {_described(annotation)}"
     return NeuroferError(f"{where}: {said}" if where else said)
 
 
