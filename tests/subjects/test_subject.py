@@ -74,7 +74,7 @@ def test_training_images_are_known(colours: StimulusSet) -> None:
         ),
         (
             {"order": "rgbb"},
-            "subject 'brightness': order='rgbb' is unknown; choose from rgb, bgr; did you mean 'rgb'",
+            "'brightness': order='rgbb' is unknown; choose from rgb, bgr; did you mean 'rgb'",
         ),
         ({"gain": "2"}, "subject 'brightness': gain='2': give a number"),
         ({"gain": True}, "gain=True: give a number"),
