@@ -35,12 +35,17 @@ _LAZY = {
     "run_study": "neurofer.reports",
 }
 
+# Parts that are found after `import neurofer`, as in `neurofer.analyses.tuning.fit_table`.
+_PARTS = ("analyses", "recording", "reports", "simulation", "stimuli", "studies", "subjects")
+
 __all__ = ["NeuroferError", "__version__", *sorted(_LAZY)]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
+    if name in _PARTS:
+        return import_module(f"neurofer.{name}")
     raise AttributeError(f"module 'neurofer' has no attribute {name!r}")
 
 

@@ -62,8 +62,8 @@ def check(
         same_name="joined" if joined else "apart",
         window=window,
         intervals=intervals,
-        measure=measure,  # type: ignore[arg-type]  # checked there
-        trials=trials,  # type: ignore[arg-type]
+        measure=measure,
+        trials=trials,
         incomplete="drop" if drop else "keep",
     )
     for line in _said(found):

@@ -25,3 +25,9 @@ def test_every_public_name_is_there(name):
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'recrod'"):
         _ = neurofer.recrod
+
+
+def test_analyses_are_found_after_import_neurofer():
+    code = "import neurofer; print(neurofer.analyses.tuning.fit_table.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "fit_table"

@@ -8,7 +8,7 @@ itself is read by its largest decision unit ("argmax"); any other population by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,6 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import proportion_interval
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.options import Resamples, Seed, above
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -47,12 +46,12 @@ def run(
     recording: xr.DataArray,
     site: str | None = "decision",
     *,
-    decoder: Literal["argmax", "ridge", "logistic", "lda", "svm", "nearest-mean"] = "argmax",
+    decoder: str = ARGMAX,
     train: Mapping[str, Any] | None = None,
     held_out: bool = True,
-    penalty: Annotated[float, above(0)] = 1.0,
-    n_bootstrap: Resamples = 2000,
-    seed: Seed = 0,
+    penalty: float = 1.0,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Return the accuracy of a population's answers by head, strength and expression.
 

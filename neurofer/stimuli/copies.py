@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash
-from neurofer.options import above, at_most, checked
 from neurofer.schema import Strict
 from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index
 from neurofer.stimuli.licensed_card import LicensedCard
@@ -151,12 +149,11 @@ def _labelled(card: LicensedCard, given: Path, folder: Path, layout: str) -> Cop
     return Copy(card=card, folder=folder, layout=layout, name=name, source=source, simulated=True)
 
 
-@checked
 def open_index(
     copy: Copy,
     *,
     cache: str | os.PathLike[str] | None = None,
-    rate: Annotated[float, above(0), at_most(1000)] | None = None,
+    rate: float | None = None,
     progress: bool | None = None,
     fresh: bool = False,
 ) -> Index:
@@ -171,7 +168,9 @@ def open_index(
     """
     layout = copy.card.layouts[copy.layout]
     if rate is not None:
-        layout = layout.model_copy(update={"rate": rate})
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1000:
+            raise NeuroferError(f"rate={rate!r}; give frames a second, a number in 0..1000")
+        layout = layout.model_copy(update={"rate": float(rate)})
     files = walk(copy.folder, layout.only())
     made_of = (copy.card.model_dump(mode="json"), layout.model_dump(mode="json"))
     key = key_of(files, layout.reader, made_of, copy.name, copy.source)

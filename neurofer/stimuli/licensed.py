@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.copies import Copy, find_copy, licensed_card, open_index, pairs_file
 from neurofer.stimuli.index import Index
 from neurofer.stimuli.licensed_card import LicensedCard
@@ -34,7 +34,8 @@ def load(
     `neurofer stimuli check` list them.
     """
     for parameter in parameters:
-        check_choice("parameter", parameter, card.parameters(), f"set {name!r}")
+        if parameter not in card.parameters():
+            raise unknown_choice("parameter", parameter, card.parameters(), f"set {name!r}")
     copy = find_copy(card, parameters.get("path"), parameters.get("layout"))
     index = open_index(copy, cache=cache, rate=parameters.get("rate"), progress=progress)
     _warn(copy, index)

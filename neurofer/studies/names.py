@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.options import check_options
-from neurofer.studies.recorded import check_reading
+from neurofer.studies.recorded import check_options
 from neurofer.studies.study import Study
 
 
@@ -24,7 +23,7 @@ def check_names(study: Study) -> None:
             raise unknown_choice("set", stimuli.set, list_stimuli(), f"stimuli.{name}")
     for name, subject in study.subjects.items():
         if subject.recording is not None:
-            check_reading(name, subject)
+            check_options(name, subject)
             continue
         if subject.subject not in list_subjects():
             raise unknown_choice("subject", subject.subject, list_subjects(), f"subjects.{name}")
@@ -34,7 +33,10 @@ def check_names(study: Study) -> None:
         where = f"analyses, {item.name!r}"
         if item.analysis not in ANALYSES:
             raise unknown_choice("analysis", item.analysis, ANALYSES, where)
-        check_options(ANALYSES[item.analysis].run, item.options, where)
+        known = ANALYSES[item.analysis].options()
+        for option in item.options:
+            if option not in known:
+                raise unknown_choice("option", option, known, where)
     pairing = [name for name, one in ANALYSES.items() if one.difference is not None]
     for claim in study.claims:
         if claim.minus and study.analysis(str(claim.analysis)).analysis not in pairing:

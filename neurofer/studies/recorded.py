@@ -6,13 +6,13 @@ stand under `RECORDED`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofer.errors import NeuroferError
+from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import code_hash, content_hash, sha256_file
-from neurofer.options import check_options
 from neurofer.studies.descriptions import SubjectDescription
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def check_recordings(study: Study) -> None:
             raise NeuroferError(f"analyses, {item.name!r} lacks the key 'stimuli'")
 
 
-def check_reading(name: str, spec: SubjectSpec) -> None:
-    """Refuse options that `read_neurons` does not have, and values that it does not take."""
-    from neurofer.recording import read_neurons
-
-    check_options(read_neurons, spec.options, f"subjects.{name}, a recording", skip=2)
+def check_options(name: str, spec: SubjectSpec) -> None:
+    """Refuse options that `read_neurons` does not have."""
+    known = _options()
+    for option in spec.options:
+        if option not in known:
+            raise unknown_choice("option", option, known, f"subjects.{name}, a recording")
 
 
 def read_recording(spec: SubjectSpec) -> xr.DataArray:
@@ -128,3 +129,9 @@ def _path(path: Path | None) -> Path:
     if not path.is_file():
         raise NeuroferError(f"there is no file {path}")
     return path
+
+
+def _options() -> list[str]:
+    from neurofer.recording import read_neurons
+
+    return list(inspect.signature(read_neurons).parameters)[2:]

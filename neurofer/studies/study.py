@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -187,7 +187,7 @@ class Study(StudyPart):
     title: str
     paper: str = ""
     about: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: int = 0
     highlights: Names = ()
     sheets: Names = ()
     stimuli: dict[str, StimuliSpec] = Field(default_factory=dict)

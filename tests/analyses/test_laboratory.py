@@ -106,9 +106,9 @@ def test_neurons_of_a_file_give_the_result_of_the_array(laboratory, results, nam
     assert found.attrs["data"] == "simulated"
 
 
-def _broken(array):
+def _broken(array, value=np.nan):
     activity = array.to_numpy().copy()
-    activity[0, 2] = np.nan  # a neutral, from which every series begins
+    activity[0, 2] = value  # a neutral, from which every series begins
     return array.copy(data=activity)
 
 
@@ -128,6 +128,7 @@ BROKEN = r"1 of 6 units .* not finite \(cell 2\), at 1 of 70 presentations"
 TWICE = "stimulus_id='human-1-neutral-0' is shown with expression='neutral' and with .*'happy'"
 # What an analysis that goes on says of the unit, in `status`; all others refuse, naming it.
 STATED = {"linearity": "not finite", "tuning": "not finite"}
+MISSING = ["tuning"]  # those that take what a unit has
 STATED_CONSTANT = {"linearity": "constant", "tuning": "constant"}
 
 
@@ -146,7 +147,14 @@ def test_a_unit_that_is_not_finite_is_named(array, results, name):
         with pytest.raises(NeuroferError, match=BROKEN):
             _run(name, _broken(array))
         return
-    _check_stated(_run(name, _broken(array)), results(name), STATED[name])
+    _check_stated(_run(name, _broken(array, np.inf)), results(name), STATED[name])
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_unit_that_lacks_a_presentation_is_measured_on_the_rest(array, name):
+    result = _run(name, _broken(array))
+    assert (result["n_missing"].to_numpy() > 0).tolist() == [False, False, True] + [False] * 3
+    assert (result["status"] == "ok").all()
 
 
 @NAMES
@@ -186,8 +194,11 @@ def test_single_trials_of_a_file_say_what_their_means_say(array, stimuli, tmp_pa
         _run(name, read_neurons(tmp_path / "trials.csv", stimuli, trials=trials))
         for trials in ("keep", "mean")
     )
-    # Single trials may say more, such as how reliable they are.
-    xr.testing.assert_equal(kept[list(means.data_vars)], means)
+    if kept.attrs["trials"] == "single trials":  # fitted one by one: the same units, more values
+        assert kept.attrs["n_presentations"] == len(rows)
+        assert dict(kept.sizes) == dict(means.sizes)
+        return
+    xr.testing.assert_equal(kept, means)
     said = "means over 2 to 5 trials of a stimulus (unequal)"
     assert kept.attrs["trials"] == means.attrs["trials"] == said
     assert kept.attrs["n_missing"] == 0

@@ -17,23 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.registry import Analysis
-from neurofer.options import MOST_RESAMPLES, Seed, checked, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from neurofer.analyses.tuning.fitting import Fit
-
-Likelihood = Literal["gaussian", "poisson"]
-Criterion = Literal["bic", "aicc", "aic", "cv"]
-NoneOrSeveral = Literal[0] | Annotated[int, within(2, MOST_RESAMPLES)]
 
 
 def fit(
@@ -42,20 +37,26 @@ def fit(
     model: str = "linear",
     *,
     likelihood: str = "gaussian",
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> Fit:
     """Fit one tuning model to all units by maximum likelihood.
 
     Args:
         x: (n,) strengths, or (n, dimensions) features as differences from the norm.
-        responses: (n,) or (n, units).
+        responses: (n,) or (n, units); NaN where a unit was not recorded.
         model: of strength "flat", "linear", "rectified", "v-shape", "power", "sigmoid",
             "naka-rushton" or "gaussian"; of features "flat", "norm-direction", "axis" or
             "exemplar". `models.MODELS` has their equations and bounds.
         likelihood: "gaussian" with a common variance, or "poisson" with f as the mean count.
+        baseline: (n,) names of heads, identities or sessions, each of which has an "a" of its own.
+        trials: (n,) or (n, units) how many trials a response is the mean of: counts are then
+            Poisson with that exposure, as if every trial stood by itself. Gaussian fits weigh
+            every response alike.
 
     Returns:
         names and values (units, parameters), aic, aicc (NaN where n - k - 1 <= 0), bic, r2, rss,
-        log_likelihood and status, each (units,), and `predict`.
+        log_likelihood and status, each (units,), and `predict`. `fitting.Fit` has them all.
 
     Raises:
         NeuroferError: the model or likelihood is unknown, shapes do not match, or x is not finite,
@@ -67,57 +68,71 @@ def fit(
     """
     from neurofer.analyses.tuning import fitting
 
-    return fitting.fit(x, responses, model, likelihood=likelihood)
+    return fitting.fit(x, responses, model, likelihood=likelihood, baseline=baseline, trials=trials)
 
 
 def run(
     recording: xr.DataArray,
     site: str | None = "nre",
     *,
-    inputs: Literal["strength", "expression"] = "strength",
+    inputs: str = "strength",
     expression: str = "preferred",
     models: Sequence[str] | None = None,
-    likelihood: Likelihood = "gaussian",
-    criterion: Criterion = "bic",
-    n_folds: NoneOrSeveral = 5,
-    n_bootstrap: NoneOrSeveral = 1000,
-    seed: Seed = 0,
+    likelihood: str = "gaussian",
+    criterion: str = "bic",
+    baseline: str | Sequence[str] = "head",
+    n_folds: int = 5,
+    n_bootstrap: int = 1000,
+    n_noise: int = 200,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Return which tuning model describes each unit best, with its parameters and intervals.
 
     Args:
-        recording: presentation x neuroid, with strengths; activity may be NaN, by unit.
+        recording: presentation x neuroid, with strengths, in single trials or as means. What a
+            unit was not shown is NaN: it is fitted to the rest, and `n_missing` counts.
         site: the site whose units are fitted; None if the recording has one only.
         inputs: "strength" fits functions of strength along one expression, from the neutral;
             "expression" functions of the vector that has the strength of each expression.
         expression: along which, for "strength"; "preferred" is the one that a unit is labelled
-            with or, without a label, that of the greatest mean response at full strength (chosen
-            on the same data, so that its tuning is described, not tested).
+            with or, without a label, that with which it changes most, up or down (chosen on the
+            same data, so that its tuning is described, not tested; `noise_called_tuned` says what
+            chance finds so).
         models: names; by default all that take the inputs.
-        likelihood: "gaussian" or "poisson".
-        criterion: "bic", "aicc", "aic", or "cv" (error at identities left out).
+        likelihood: "gaussian", or "poisson" for counts. Of means, the number of trials that the
+            recording says is the exposure; what then is no whole count is "not counts".
+        criterion: "bic" to say which units are tuned; "aicc", "aic" or "cv" (error at identities
+            left out) to predict. Of pure noise at five strengths of fifteen identities and one
+            expression they call about 4, 19, 20 and 50 % tuned.
+        baseline: "head" gives each head a baseline of its own, "identity" each identity, the name
+            of a column such as "session" each of its values, several names each combination;
+            "common": one for all. Where baselines differ and are not fitted, curves are flattened.
         n_folds: of the cross-validation, by identity; 0 for none.
         n_bootstrap: resamples of identities for the intervals; 0 for none. Of 25,000 units at
-            five strengths, 1000 take about two minutes of one core, all the rest 20 seconds.
+            five strengths, 1000 take about two minutes of one core, all the rest 20 seconds. Of
+            features they may take hours; the time is estimated and said first.
+        n_noise: units without tuning that are described in the same design, beside; 0 for none.
         seed: of folds and resamples.
 
     Returns:
         By model and neuroid aicc, bic, log_likelihood, r2, cv_r2 (part of the flat model's error
         that is explained at identities left out), weight (Akaike's, of AICc), status, and value
         (parameter). By neuroid best, the least criterion, interval (bound, parameter), 95 %, of
-        its parameters, and family, the shape of its curve at the strengths shown ("flat",
-        "linear", "accelerating", "saturating", "v-shaped", "peaked"; of features, the model), and
-        at_bound, the parameters whose values are bounds of the search, not the data's. By
+        its parameters, family, the shape of its curve at the strengths shown ("flat", "linear",
+        "accelerating", "saturating", "v-shaped", "peaked"; of features, the model, "none" where it
+        does not predict identities left out, or "norm-direction or axis" where the stimuli do not
+        tell them apart), sign (1 rises, -1 falls), n_missing, and at_bound, the parameters whose
+        values are bounds of the search, not the data's. By
         model n, fraction, fraction_low and fraction_high of the units that it describes best; by
         families the same with family_ before. By level and neuroid mean, spread (half-width of
         the 95 % interval of the mean over identities), n_identities, and predicted, by the best
         model. With the model "axis" also orthogonal and orthogonal_interval: how much the response
         changes with the distance from the unit's axis, relative to along it; 0 is flat, as an axis
-        code has it, negative declines, as an exemplar does (`axis.orthogonal_tuning`).
+        code has it, negative declines, as an exemplar does (`axis.orthogonal_tuning`). attrs:
+        noise_called_tuned, the part of `n_noise` units of noise that is called tuned; baseline.
 
     Raises:
-        NeuroferError: the site, a model or an option is unknown, a `stimulus_id` is presented
-            twice, or only neutral faces are shown.
+        NeuroferError: the site, a model or an option is unknown, or only neutral faces are shown.
     """
     from neurofer.analyses.tuning import recordings
 
@@ -129,13 +144,14 @@ def run(
         models,
         likelihood,
         criterion,
+        baseline,
+        n_noise,
         n_folds=n_folds,
         n_bootstrap=n_bootstrap,
         seed=seed,
     )
 
 
-@checked
 def fit_table(
     table: pd.DataFrame | str | Path,
     *,
@@ -144,36 +160,44 @@ def fit_table(
     features: Sequence[str] | None = None,
     identity: str | None = None,
     unit: str | None = None,
+    trials: str | None = None,
+    baseline: str | None = None,
     models: Sequence[str] | None = None,
-    likelihood: Likelihood = "gaussian",
-    criterion: Criterion = "bic",
-    n_folds: NoneOrSeveral = 5,
-    n_bootstrap: NoneOrSeveral = 1000,
-    seed: Seed = 0,
+    likelihood: str = "gaussian",
+    criterion: str = "bic",
+    n_folds: int = 5,
+    n_bootstrap: int = 1000,
+    n_noise: int = 200,
+    seed: int = 0,
 ) -> xr.Dataset:
-    """Fit tuning curves to a table of your own: a row a presentation.
+    """Fit tuning curves to a table of your own: one row per presentation.
 
     Args:
-        table: or the path of a CSV file.
+        table: or the path of a table of text (comma, tab, semicolon; decimals as 5.1 or 5,1).
         response: column of the responses, or several, one a unit.
         strength: column of the strengths.
         features: columns of feature vectors instead of strengths.
         identity: column of what is resampled and left out: identities, monkeys, sessions. Without,
-            every row is its own.
+            every row is its own, and intervals are over presentations: too narrow where rows share
+            an identity.
         unit: column of the units' names, where one column holds the responses of all.
+        trials: column of the number of trials that a response is the mean of.
+        baseline: column of what has a baseline of its own: heads, sessions, identities.
         models: as `run`, and so the other options.
         likelihood: "gaussian" or "poisson".
         criterion: "bic", "aicc", "aic" or "cv".
         n_folds: of the cross-validation.
         n_bootstrap: of the intervals.
-        seed: of both.
+        n_noise: as `run`.
+        seed: of all.
 
     Returns:
         As `run`. Rows without a finite strength or response, an identity or a unit are set aside;
-        `attrs["n_rows_set_aside"]` counts and `attrs["set_aside"]` names them.
+        `attrs["n_rows_set_aside"]` counts and `attrs["set_aside"]` names them. Of several columns a
+        unit is fitted to the rows that it has; `n_missing` counts the others.
 
     Raises:
-        NeuroferError: a column does not exist, no row can be used, or the file is no table.
+        NeuroferError: a column does not exist, no row can be used, or the file is not a table.
 
     >>> own = pd.DataFrame({"strength": [0, 0.5, 1] * 2, "rate": [1, 2, 3, 1.1, 2, 2.9]})
     >>> str(fit_table(own, response="rate", models=["flat", "linear"])["best"].item())
@@ -187,10 +211,13 @@ def fit_table(
         [strength] if features is None else list(features),
         identity,
         unit,
+        trials,
+        baseline,
         models,
         likelihood,
         criterion,
         features is not None,
+        n_noise,
         n_folds=n_folds,
         n_bootstrap=n_bootstrap,
         seed=seed,
@@ -198,10 +225,10 @@ def fit_table(
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a family, of any model, then a row a model: the units that it describes.
+    """Return one row per family, of any model, then one per model: the units that it describes.
 
-    Columns: family, model, n, fraction with its interval, and the median over those units of the
-    best model's r2, cv_r2 and weight.
+    Columns: family, model, n, n_rising, n_falling, fraction with its interval, and the median over
+    those units of the best model's r2, cv_r2 and weight.
     """
     from neurofer.analyses.tuning.drawing import population_table
 
@@ -209,7 +236,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
 
 
 def units(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a unit: family, best model, status, criteria, parameters with intervals."""
+    """Return one row per unit: family, sign, best model, status, criteria, parameters."""
     from neurofer.analyses.tuning.drawing import unit_table
 
     return unit_table(result)
@@ -228,5 +255,5 @@ ANALYSIS = Analysis(
     run=run,
     table=table,
     figure=figure,
-    quick={"models": ("flat", "linear")},
+    quick={"models": ("flat", "linear"), "n_noise": 5},
 )

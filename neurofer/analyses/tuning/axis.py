@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from neurofer.analyses.tuning.fitting import OK, by_level, status_of
+from neurofer.analyses.tuning.presentations import by_level, status_of, weight_of
 from neurofer.analyses.tuning.resampling import intervals, resampled
 from neurofer.analyses.tuning.solve import weighted_mean
+from neurofer.analyses.unit_status import OK
 
 # A distance of which the other columns leave less than this part cannot be told from them.
 TOLD_APART = 1e-6
@@ -54,14 +55,21 @@ def orthogonal_tuning(
     if not len(live) or x.shape[1] < 2:
         return found, ends
     at = torch.from_numpy(levels.x)
-    means = torch.from_numpy(levels.mean(responses[:, live]))
-    weights = torch.from_numpy(levels.count.astype(float))[:, None]
+    weight = weight_of(responses[:, live])
+    means = torch.from_numpy(levels.mean(responses[:, live], weight))
+    weights = torch.from_numpy(levels.total(weight))
     found[live] = _relative_change(at, means, weights)
     if n_bootstrap > 1:
         parts = [
             _relative_change(at, y, w).reshape(n_bootstrap, -1)
             for y, w in resampled(
-                levels, responses[:, live], identity, strata, n_bootstrap=n_bootstrap, seed=seed
+                levels,
+                responses[:, live],
+                weight,
+                identity,
+                strata,
+                n_bootstrap=n_bootstrap,
+                seed=seed,
             )
         ]
         replicates = np.concatenate(parts, axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 
 from neurofer.analyses.statistics import wilson_interval
 from neurofer.analyses.tuning.axis import orthogonal_tuning
-from neurofer.analyses.tuning.families import families_of
+from neurofer.analyses.tuning.families import FALLS, RISES, families_of, signs_of
 from neurofer.analyses.tuning.fitting import (
     CRITERIA,
     LIKELIHOODS,
@@ -19,12 +19,12 @@ from neurofer.analyses.tuning.fitting import (
     Fit,
     akaike_weights,
     at_bound,
-    by_level,
     fit_all,
     predict,
     winners,
 )
 from neurofer.analyses.tuning.models import FEATURE_MODELS, STRENGTH_MODELS, choose
+from neurofer.analyses.tuning.presentations import by_level, weight_of
 from neurofer.analyses.tuning.resampling import bootstrap, cross_validate, intervals
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -43,6 +43,42 @@ class Settings:
     n_folds: int = 5
     n_bootstrap: int = 1000
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Units that are described together, because they were shown the same stimuli.
+
+    Attributes:
+        x: (n,) strengths or (n, dimensions) features.
+        responses: (n, units); NaN where a unit was not recorded.
+        identity: (n,) what is resampled and left out.
+        strata: (n,) head: within which it is resampled.
+        neuroid: (units,) names.
+        baseline: (n,) names of what has a baseline of its own, or None.
+        trials: (n, units) or (n, 1) trials that each response is a mean of, or None: one.
+    """
+
+    x: np.ndarray
+    responses: np.ndarray
+    identity: np.ndarray
+    strata: np.ndarray
+    neuroid: np.ndarray
+    baseline: np.ndarray | None = None
+    trials: np.ndarray | None = None
+
+    def of(self, units: np.ndarray) -> Job:
+        """Return the job of some of the units."""
+        trials = self.trials
+        if trials is not None and trials.shape[1] > 1:
+            trials = trials[:, units]
+        return replace(
+            self, responses=self.responses[:, units], neuroid=self.neuroid[units], trials=trials
+        )
+
+    def options(self) -> dict[str, Any]:
+        """Return what fits take besides x and responses."""
+        return {"baseline": self.baseline, "trials": self.trials}
 
 
 def settings_of(
@@ -69,26 +105,11 @@ def settings_of(
     return Settings(chosen, features, likelihood, criterion, **rest)
 
 
-def describe(
-    x: np.ndarray,
-    responses: np.ndarray,
-    identity: np.ndarray,
-    strata: np.ndarray,
-    neuroid: np.ndarray,
-    settings: Settings,
-) -> xr.Dataset:
-    """Return the comparison of models for units that were shown the same stimuli.
-
-    Args:
-        x: (n,) strengths or (n, dimensions) features.
-        responses: (n, units).
-        identity: (n,).
-        strata: (n,) head.
-        neuroid: (units,) names.
-        settings: of the comparison.
-    """
-    fits = fit_all(x, responses, settings.models, likelihood=settings.likelihood)
-    cross = np.stack([_cross(x, responses, identity, name, settings) for name in fits])
+def describe(job: Job, settings: Settings) -> xr.Dataset:
+    """Return the comparison of models for units that were shown the same stimuli."""
+    x, responses = job.x, job.responses
+    fits = fit_all(x, responses, settings.models, likelihood=settings.likelihood, **job.options())
+    cross = np.stack([_cross(job, name, settings) for name in fits])
     criteria = {
         "aicc": np.stack([one.aicc for one in fits.values()]),
         "bic": np.stack([one.bic for one in fits.values()]),
@@ -115,24 +136,43 @@ def describe(
         ),
         "best": ("neuroid", best.astype(str)),
         "interval": (
-            ("bound", "neuroid", "parameter"),
-            _intervals(x, responses, identity, strata, fits, best, parameters, settings),
+            ("bound", "neuroid", "parameter"), _intervals(job, fits, best, parameters, settings),
         ),
-    }
-    data |= _points(x, responses, identity, fits, best)
-    family = families_of(by_level(x).x, best, data["predicted"][1])
-    data["family"] = ("neuroid", family.astype(str))
+        "n_missing": ("neuroid", np.isnan(responses).sum(axis=0)),
+    }  # fmt: skip
+    data |= _points(job, fits, best)
+    data |= _family(x, fits, best, cross, data["predicted"][1])
     data["at_bound"] = ("neuroid", _at_bounds(x, fits, best))
     if "axis" in fits:
-        data |= _orthogonal(x, responses, identity, strata, settings)
+        data |= _orthogonal(job, fits["axis"], settings)
     coords = {
         "model": list(fits),
-        "neuroid": neuroid,
+        "neuroid": job.neuroid,
         "parameter": parameters,
         "bound": ["low", "high"],
         "level": level_names(x),
     }
     return xr.Dataset(data, coords)
+
+
+def _family(
+    x: np.ndarray,
+    fits: dict[str, Fit],
+    best: np.ndarray,
+    cross: np.ndarray,
+    predicted: np.ndarray,
+) -> dict[str, Any]:
+    """Return family and sign of every unit."""
+    own, gain = np.full(len(best), np.nan), np.full(len(best), np.nan)
+    for k, (name, one) in enumerate(fits.items()):
+        units = best == name
+        own[units] = cross[k, units]
+        if "b" in one.names:
+            gain[units] = one.values[units, one.names.index("b")]
+    distinct = by_level(x).x
+    family = families_of(distinct, best, predicted, own)
+    sign = signs_of(distinct, best, family, predicted, gain)
+    return {"family": ("neuroid", family.astype(str)), "sign": ("neuroid", sign)}
 
 
 def _at_bounds(x: np.ndarray, fits: dict[str, Fit], best: np.ndarray) -> np.ndarray:
@@ -154,10 +194,13 @@ def level_names(x: np.ndarray) -> np.ndarray:
     return np.array([",".join(f"{value:g}" for value in row) for row in distinct])
 
 
-def population(labels: np.ndarray, names: Sequence[str], dim: str, prefix: str) -> dict[str, Any]:
+def population(
+    labels: np.ndarray, sign: np.ndarray, names: Sequence[str], dim: str, prefix: str
+) -> dict[str, Any]:
     """Return by name: n of the (units,) with that label, their fraction and its interval.
 
-    The interval is Wilson's and takes units as independent.
+    The interval is Wilson's and takes units as independent. n_rising and n_falling are those whose
+    sign says so.
     """
     n = np.array([int((labels == name).sum()) for name in names])
     compared = int(n.sum())
@@ -168,18 +211,20 @@ def population(labels: np.ndarray, names: Sequence[str], dim: str, prefix: str) 
         f"{prefix}fraction": (dim, n / max(compared, 1)),
         f"{prefix}fraction_low": (dim, low),
         f"{prefix}fraction_high": (dim, high),
+    } | {
+        f"{prefix}n_{word}": (dim, [int(((labels == one) & (sign == way)).sum()) for one in names])
+        for word, way in (("rising", RISES), ("falling", FALLS))
     }
 
 
-def _orthogonal(
-    x: np.ndarray,
-    responses: np.ndarray,
-    identity: np.ndarray,
-    strata: np.ndarray,
-    settings: Settings,
-) -> dict[str, Any]:
+def _orthogonal(job: Job, axis: Fit, settings: Settings) -> dict[str, Any]:
     value, ends = orthogonal_tuning(
-        x, responses, identity, strata, n_bootstrap=settings.n_bootstrap, seed=settings.seed
+        job.x,
+        job.responses - axis.offsets(job.baseline),
+        job.identity,
+        job.strata,
+        n_bootstrap=settings.n_bootstrap,
+        seed=settings.seed,
     )
     return {
         "orthogonal": ("neuroid", value),
@@ -187,90 +232,88 @@ def _orthogonal(
     }
 
 
-def _cross(
-    x: np.ndarray, responses: np.ndarray, identity: np.ndarray, name: str, settings: Settings
-) -> np.ndarray:
-    if settings.n_folds < 2 or len(np.unique(identity)) < 2:
-        return np.full(responses.shape[1], np.nan)
+def _cross(job: Job, name: str, settings: Settings) -> np.ndarray:
+    if settings.n_folds < 2 or len(np.unique(job.identity)) < 2:
+        return np.full(job.responses.shape[1], np.nan)
     return cross_validate(
-        x,
-        responses,
-        identity,
+        job.x,
+        job.responses,
+        job.identity,
         name,
         likelihood=settings.likelihood,
         n_folds=settings.n_folds,
         seed=settings.seed,
+        **job.options(),
     )
 
 
 def _intervals(
-    x: np.ndarray,
-    responses: np.ndarray,
-    identity: np.ndarray,
-    strata: np.ndarray,
-    fits: dict[str, Fit],
-    best: np.ndarray,
-    parameters: list[str],
-    settings: Settings,
+    job: Job, fits: dict[str, Fit], best: np.ndarray, parameters: list[str], settings: Settings
 ) -> np.ndarray:
     """Return (2, units, parameters) intervals of the best model's parameters."""
-    found = np.full((2, responses.shape[1], len(parameters)), np.nan)
+    found = np.full((2, len(best), len(parameters)), np.nan)
     for name, one in fits.items():
         own = np.flatnonzero((best == name) & (one.status == OK))
         if settings.n_bootstrap < 2:
             continue
         for start in range(0, len(own), RESAMPLED_AT_ONCE):
             units = own[start : start + RESAMPLED_AT_ONCE]
+            part = job.of(units)
             replicates = bootstrap(
-                x,
-                responses[:, units],
-                identity,
-                strata,
+                part.x,
+                part.responses,
+                part.identity,
+                part.strata,
                 name,
                 likelihood=settings.likelihood,
                 n_bootstrap=settings.n_bootstrap,
                 seed=settings.seed,
+                **part.options(),
             )
-            ends = intervals(replicates, identity, strata)
+            ends = intervals(replicates, job.identity, job.strata)
             for i in range(2):
                 found[i, units] = _spread(ends[i], one.names, parameters)
     return found
 
 
-def _points(
-    x: np.ndarray,
-    responses: np.ndarray,
-    identity: np.ndarray,
-    fits: dict[str, Fit],
-    best: np.ndarray,
-) -> dict[str, Any]:
-    """Return mean, 95 % half-width over identities, and the best model's prediction by level."""
+def _points(job: Job, fits: dict[str, Fit], best: np.ndarray) -> dict[str, Any]:
+    """Return mean, 95 % half-width over identities, and the best model's prediction by level.
+
+    Where baselines differ, responses are moved to the mean baseline.
+    """
     from scipy.stats import t
 
-    levels = by_level(np.asarray(x, float))
-    _, who = np.unique(identity, return_inverse=True)
-    n_who, shape = who.max() + 1, (len(levels.x), responses.shape[1])
-    spread, n = np.full(shape, np.nan), np.zeros(len(levels.x), np.int64)
-    for level in range(len(levels.x)):
-        rows = levels.index == level
-        times = np.bincount(who.ravel()[rows], minlength=n_who).astype(float)
-        sums = np.zeros((n_who, responses.shape[1]))
-        np.add.at(sums, who.ravel()[rows], responses[rows])
-        means = sums[times > 0] / times[times > 0, None]
-        n[level] = len(means)
-        if len(means) > 1:
-            error = means.std(axis=0, ddof=1) / np.sqrt(len(means))
-            spread[level] = float(t.ppf(0.975, len(means) - 1)) * error
-    predicted = np.full(shape, np.nan)
+    levels = by_level(np.asarray(job.x, float))
+    _, who = np.unique(job.identity, return_inverse=True)
+    n_who, shape = who.max() + 1, (len(levels.x), len(best))
+    responses, predicted = job.responses.copy(), np.full(shape, np.nan)
     for name, one in fits.items():
         units = best == name
         if units.any():
             predicted[:, units] = predict(name, levels.x, one.values[units])
+            responses[:, units] -= np.nan_to_num(one.offsets(job.baseline)[:, units])
+    weight = np.broadcast_to(weight_of(responses, job.trials), responses.shape)
+    spread, n = np.full(shape, np.nan), np.zeros(shape, np.int64)
+    for level in range(len(levels.x)):
+        rows = levels.index == level
+        times, sums = np.zeros((2, n_who, len(best)))
+        np.add.at(times, who.ravel()[rows], weight[rows])
+        part = np.where(weight[rows] > 0, responses[rows] * weight[rows], 0.0)
+        np.add.at(sums, who.ravel()[rows], part)
+        means = sums / np.where(times > 0, times, np.nan)
+        n[level] = count = (times > 0).sum(axis=0)
+        several = count > 1
+        if several.any():
+            with np.errstate(invalid="ignore"):  # of units that are not finite
+                error = np.nanstd(means[:, several], axis=0, ddof=1) / np.sqrt(count[several])
+            spread[level, several] = t.ppf(0.975, count[several] - 1) * error
+    with np.errstate(invalid="ignore"):
+        mean = np.where(n > 0, levels.mean(responses, weight), np.nan)
     return {
-        "mean": (("level", "neuroid"), levels.mean(responses)),
+        "mean": (("level", "neuroid"), mean),
         "spread": (("level", "neuroid"), spread),
         "predicted": (("level", "neuroid"), predicted),
-        "n_identities": (("level", "neuroid"), np.repeat(n[:, None], shape[1], axis=1)),
+        "n_identities": (("level", "neuroid"), n),
     }
 
 

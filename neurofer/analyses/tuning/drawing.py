@@ -31,7 +31,7 @@ ANY = "any"
 
 
 def population_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a family, of any model, then a row a model: n of the units, and how well."""
+    """Return one row per family, of any model, then one per model: n units, and how well."""
     place = _place_of_best(result)
     of_best = {
         name: result[name].to_numpy()[place, np.arange(len(place))]
@@ -44,6 +44,8 @@ def population_table(result: xr.Dataset) -> pd.DataFrame:
             cell = result.sel({dim: name})
             row: dict[str, Any] = {"family": ANY, "model": ANY, "n": int(cell[f"{prefix}n"])}
             row[kind] = name
+            for column in ("n_rising", "n_falling"):
+                row[column] = int(cell[prefix + column])
             for column in ("fraction", "fraction_low", "fraction_high"):
                 row[column] = round(float(cell[prefix + column]), 3)
             for column, values in of_best.items():
@@ -60,7 +62,7 @@ def _place_of_best(result: xr.Dataset) -> np.ndarray:
 
 
 def unit_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a unit: its best model, how well it fits, and parameters with intervals."""
+    """Return one row per unit: its best model, how well it fits, and parameters with intervals."""
     best = result["best"].to_numpy().astype(str)
     at = (_place_of_best(result), np.arange(len(best)))
     columns: dict[str, Any] = {"neuroid": result["neuroid"].to_numpy()}
@@ -68,6 +70,8 @@ def unit_table(result: xr.Dataset) -> pd.DataFrame:
         if name in result.coords:
             columns[name] = result[name].to_numpy()
     columns |= {"family": result["family"].to_numpy().astype(str), "best": best}
+    columns["sign"] = result["sign"].to_numpy()
+    columns["n_missing"] = result["n_missing"].to_numpy()
     columns["at_bound"] = result["at_bound"].to_numpy().astype(str)
     columns |= {"status": result["status"].to_numpy()[at].astype(str)}
     for name in ("r2", "cv_r2", "aicc", "bic", "weight"):
@@ -144,8 +148,11 @@ def _titles(
 
 
 def _counted(result: xr.Dataset) -> str:
-    aside = int(result.attrs["n_set_aside"])
-    return f"{int(result['n'].sum())} units" + (f", {aside} set aside" if aside else "")
+    said = [f"{int(result['n'].sum())} units"]
+    for name, word in (("n_falling", "falling"), ("n_set_aside", "set aside")):
+        if int(result.attrs[name]):
+            said.append(f"{int(result.attrs[name])} {word}")
+    return ", ".join(said)
 
 
 def _unit_title(result: xr.Dataset, unit: int) -> str:
@@ -160,7 +167,8 @@ def _unit_title(result: xr.Dataset, unit: int) -> str:
 def _kind(one: xr.Dataset) -> str:
     """Return "family: model", or the model where it is the family."""
     family, best = str(one["family"].item()), str(one["best"].item())
-    return best if family == best else f"{family}: {best}"
+    kind = best if family == best else f"{family}: {best}"
+    return f"{kind}, falling" if int(one["sign"]) < 0 else kind
 
 
 def _shown(result: xr.Dataset, most: int) -> np.ndarray:
@@ -271,16 +279,36 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     n = span([int(one.attrs["n_units"]) for one in results.values()])
     identities = span([int(one["n_identities"].max()) for one in results.values()])
     criteria = " or ".join(dict.fromkeys(str(one.attrs["criterion"]) for one in results.values()))
-    points = f"points: means of {identities} identities, 95 % interval (t)"
+    named = all("not stated" not in str(one.attrs.get("identities")) for one in results.values())
+    points = f"points: means of {identities} {'identities' if named else 'presentations'}, "
+    points += "95 % interval (t)"
     if not any(bool(np.isfinite(one["spread"]).any()) for one in results.values()):
         points = "points: mean responses, without error bars (one identity)"
     drawn = "drawn: the unit of the greatest R<sup>2</sup> of each family, commonest first; "
     lines = [
         f"n = {n} units, best model by {criteria.upper()}; error bars of shares: 95 %, Wilson, "
         "units as independent",
+        *_chance(results),
         drawn + points,
         data_of(results),
     ]
     if len(results) == 1 and any("orthogonal" in one for one in results.values()):
-        lines[2:2] = ["across the axis: median, quartiles, and values beyond; 0 is flat"]
+        lines[-1:-1] = ["across the axis: median, quartiles, and values beyond; 0 is flat"]
+    missing = [int(one.attrs.get("n_units_missing", 0)) for one in results.values()]
+    if any(missing):
+        lines[-1:-1] = [f"{span(missing)} units lack some presentations and are fitted to the rest"]
     return "<br>".join(lines)
+
+
+def _chance(results: Mapping[str, xr.Dataset]) -> list[str]:
+    """Say how many of so many units of noise would be called tuned."""
+    parts = []
+    for name, one in results.items():
+        if "noise_called_tuned" not in one.attrs:
+            continue
+        n = int(one["n"].sum())
+        said = f"{float(one.attrs['noise_called_tuned']) * n:.0f} of {n}"
+        parts.append(said if len(results) == 1 else f"{name} {said}")
+    if not parts:
+        return []
+    return [f"of units of pure noise would be called tuned: {', '.join(parts)}"]

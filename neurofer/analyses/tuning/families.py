@@ -13,7 +13,10 @@ shows the foot only does not saturate.
     v-shaped        least between the ends
     peaked          greatest between the ends
 
-Of feature vectors the models are the families: they are what is asked.
+Of feature vectors the models are the families, but for two answers that no likelihood gives:
+"none" where the best model predicts identities that were left out no better than their mean, and
+"norm-direction or axis" where the stimuli show no more directions than they span dimensions, as
+expressions one by one do: then every norm-direction unit is an axis unit too.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ FAMILIES = ("flat", "linear", "accelerating", "saturating", "v-shaped", "peaked"
 LEAST_TURN = 0.1
 # What differs by less than this part is equal: rounding must not choose a family.
 ROUNDING = 1e-9
+NONE, EITHER = "none", "norm-direction or axis"
+FALLS, RISES = -1, 1
 
 
 def shape_of(x: np.ndarray, curve: np.ndarray) -> np.ndarray:
@@ -50,20 +55,75 @@ def shape_of(x: np.ndarray, curve: np.ndarray) -> np.ndarray:
     )
 
 
-def families_of(x: np.ndarray, best: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def told_apart(x: np.ndarray) -> bool:
+    """Return whether (levels, dimensions) features tell a norm-referenced unit from an axis.
+
+    They do where they show more directions from the norm than they span dimensions: opposite ones,
+    or mixtures.
+
+    >>> told_apart(np.eye(3)), told_apart(np.array([[1.0, 0], [0, 1], [1, 1]]))
+    (False, True)
+    """
+    length = np.linalg.norm(x, axis=1)
+    unit = x[length > 0] / length[length > 0, None]
+    if not len(unit):
+        return False
+    return len(np.unique(unit.round(9), axis=0)) > int(np.linalg.matrix_rank(unit))
+
+
+def families_of(
+    x: np.ndarray, best: np.ndarray, predicted: np.ndarray, cross: np.ndarray | None = None
+) -> np.ndarray:
     """Return (units,) the family of each unit, "" where it has no best model.
 
     Args:
         x: (levels,) strengths or (levels, dimensions) features, distinct, as `by_level` has them.
         best: (units,) name of the best model.
         predicted: (levels, units) its curve.
+        cross: (units,) part of the flat model's error that it explains of identities left out, or
+            NaN; of features 0 or less is "none".
     """
     if x.ndim == 2:
-        return best
+        either = np.isin(best, ["norm-direction", "axis"]) & (not told_apart(x))
+        found = np.where(either, EITHER, best)
+        if cross is None:
+            return found
+        with np.errstate(invalid="ignore"):
+            return np.where((cross <= 0) & ~np.isin(best, ["", "flat"]), NONE, found)
     as_named = np.isin(best, ["", "flat", "linear"])
     return np.where(as_named, best, shape_of(x, np.where(as_named, 0.0, predicted)))
 
 
+def signs_of(
+    x: np.ndarray, best: np.ndarray, family: np.ndarray, predicted: np.ndarray, gain: np.ndarray
+) -> np.ndarray:
+    """Return (units,) 1 for units that rise, -1 for those that fall, 0 for those that do neither.
+
+    Of strengths it is the response at the greatest against that at the least; of features, the
+    gain of norm-and-direction, 1 of exemplars, and 0 of an axis, which has a direction and no sign.
+    Where it could be norm-and-direction as well, it is the mean over stimuli against the norm.
+
+    Args:
+        x: (levels,) or (levels, dimensions).
+        best: (units,) name of the best model.
+        family: (units,).
+        predicted: (levels, units) its curve.
+        gain: (units,) "b" of the best model, NaN where it has none.
+    """
+    silent = np.isin(family, ["", "flat", NONE])
+    with np.errstate(invalid="ignore"):
+        if x.ndim == 1:
+            sign = np.sign(predicted[x.argmax()] - predicted[x.argmin()])
+        else:
+            norm = predicted[np.linalg.norm(x, axis=1).argmin()]
+            away = np.where(family == EITHER, np.sign(predicted.mean(axis=0) - norm), 0.0)
+            sign = np.where(best == "axis", away, np.sign(gain))
+    return np.where(silent, 0, np.nan_to_num(sign)).astype(np.int64)
+
+
 def family_names(features: bool, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the families that tables list: of feature vectors, the models."""
-    return models if features else FAMILIES
+    """Return the families that tables list: of feature vectors the models, and what none is."""
+    if not features:
+        return FAMILIES
+    pair = [EITHER] if "axis" in models and "norm-direction" in models else []
+    return (*models, *pair, NONE)

@@ -10,41 +10,29 @@ import torch
 
 from neurofer.analyses.tuning.models import MODELS, Model, choose
 from neurofer.analyses.tuning.poisson import solve_poisson
+from neurofer.analyses.tuning.presentations import (
+    NEGATIVE,
+    NOT_COUNTS,
+    Levels,
+    baseline_of,
+    by_level,
+    check_arrays,
+    check_trials,
+    is_balanced,
+    less_own_mean,
+    status_of,
+    weight_of,
+)
 from neurofer.analyses.tuning.solve import Solution, solve
-from neurofer.analyses.unit_status import CONSTANT, FEW_LEVELS, IS_CONSTANT, NOT_FINITE, OK
+from neurofer.analyses.unit_status import FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.errors import NeuroferError, unknown_choice
 
 LIKELIHOODS = ("gaussian", "poisson")
 CRITERIA = ("bic", "aicc", "aic", "cv")
-NEGATIVE = "negative"
 # Residuals of less than this part of the sum of squares are rounding; models share the floor.
 ROUNDING = 1e-24
 # A value within this part of its range from an end is at the end.
 AT_BOUND = 1e-4
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Presentations by what was shown.
-
-    Attributes:
-        x: (levels,) or (levels, dimensions), distinct.
-        index: (n,) level of each presentation.
-    """
-
-    x: np.ndarray
-    index: np.ndarray
-
-    @property
-    def count(self) -> np.ndarray:
-        """(levels,) number of presentations."""
-        return np.bincount(self.index, minlength=len(self.x))
-
-    def mean(self, responses: np.ndarray) -> np.ndarray:
-        """Return (levels, units) means of (n, units)."""
-        sums = np.zeros((len(self.x), responses.shape[1]))
-        np.add.at(sums, self.index, responses)
-        return sums / self.count[:, None]
 
 
 @dataclass(frozen=True)
@@ -55,14 +43,18 @@ class Fit:
         model: its name.
         likelihood: "gaussian" or "poisson".
         names: of the parameters of the mean, "a" first.
-        values: (units, parameters); NaN where `status` is not "ok".
-        status: (units,) "ok", "not finite", "negative" (for counts), "constant" ("flat" has its
-            value, all else is NaN), "too few levels" (fewer distinct x than parameters).
+        values: (units, parameters); NaN where `status` is not "ok". Of several baselines "a" is
+            the mean over presentations.
+        status: (units,) "ok", "not finite" (infinite, or nothing recorded), "negative" or "not
+            counts" (of counts: a mean times its trials is no whole number), "constant" ("flat" has
+            its value, all else is NaN), "too few levels" (fewer distinct x than parameters).
         rss: (units,) residual sum of squares.
         log_likelihood: (units,) at the maximum.
-        r2: (units,) 1 - RSS / TSS.
-        n: number of presentations.
-        k: number of parameters, with the variance of Gaussian noise.
+        r2: (units,) 1 - RSS / TSS, both about the baselines.
+        n: (units,) number of presentations with a response; of counts, of trials.
+        k: number of parameters, with baselines and the variance of Gaussian noise.
+        groups: names of the baselines; none where all presentations share one.
+        offset: (units, groups) by how much each baseline exceeds "a".
     """
 
     model: str
@@ -73,8 +65,10 @@ class Fit:
     rss: np.ndarray
     log_likelihood: np.ndarray
     r2: np.ndarray
-    n: int
+    n: np.ndarray
     k: int
+    groups: np.ndarray
+    offset: np.ndarray
 
     @property
     def aic(self) -> np.ndarray:
@@ -88,18 +82,30 @@ class Fit:
         Hurvich & Tsai 1989, Biometrika 76:297.
         """
         rest = self.n - self.k - 1
-        if rest <= 0:
-            return np.full_like(self.aic, np.nan)
-        return self.aic + 2 * self.k * (self.k + 1) / rest
+        correction = 2 * self.k * (self.k + 1) / np.where(rest > 0, rest, np.nan)
+        return np.asarray(self.aic + correction)
 
     @property
     def bic(self) -> np.ndarray:
         """(units,) k log n - 2 log L. Schwarz 1978, Annals of Statistics 6:461."""
-        return self.k * np.log(self.n) - 2 * self.log_likelihood
+        return self.k * np.log(np.maximum(self.n, 1)) - 2 * self.log_likelihood
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return (n, units) predicted responses at (n,) strengths or (n, dimensions) features."""
-        return predict(self.model, np.asarray(x, float), self.values)
+    def predict(self, x: np.ndarray, baseline: np.ndarray | None = None) -> np.ndarray:
+        """Return (n, units) predicted responses at (n,) strengths or (n, dimensions) features.
+
+        `baseline` (n,) names whose baseline they have; without, and of names that the fit has not
+        seen, it is the mean baseline.
+        """
+        return predict(self.model, np.asarray(x, float), self.values) + self.offsets(baseline)
+
+    def offsets(self, baseline: np.ndarray | None) -> np.ndarray:
+        """Return (n, units), or 0, by how much the baseline of each presentation exceeds "a"."""
+        if baseline is None or not len(self.groups):
+            return np.zeros((1, len(self.values)))
+        names = np.asarray(baseline).astype(str)
+        place = np.searchsorted(self.groups, names).clip(max=len(self.groups) - 1)
+        known = self.groups[place] == names
+        return np.where(known[:, None], self.offset.T[place], 0.0)
 
 
 def fit(
@@ -108,21 +114,13 @@ def fit(
     model: str = "linear",
     *,
     likelihood: str = "gaussian",
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> Fit:
-    """Fit one tuning model to all units by maximum likelihood.
+    """Fit one tuning model to all units by maximum likelihood; see `tuning.fit`.
 
-    As f depends on x alone, the means at distinct x are all that the fit needs of the responses;
-    `rss`, `log_likelihood` and `n` are those of the presentations.
-
-    Args:
-        x: (n,) strengths, or (n, dimensions) features as differences from the norm.
-        responses: (n,) or (n, units).
-        model: one of `MODELS`.
-        likelihood: "gaussian" with a common variance, or "poisson" with f as the mean count.
-
-    Raises:
-        NeuroferError: the model or likelihood is unknown, shapes do not match, or x is not finite,
-            one value only, or negative where the model is a power.
+    As f depends on x alone, the means at distinct x (of each baseline) are all that the fit needs
+    of the responses; `rss`, `log_likelihood` and `n` are those of the presentations.
 
     >>> one = fit(np.array([0, 0.5, 1.0]), np.array([1.0, 2.0, 3.0]), "linear")
     >>> dict(zip(one.names, one.values[0].round(6).tolist()))
@@ -132,21 +130,64 @@ def fit(
     if likelihood not in LIKELIHOODS:
         raise unknown_choice("likelihood", likelihood, LIKELIHOODS)
     x, responses = check_arrays(x, responses, chosen)
-    levels = by_level(x)
-    status = status_of(responses, likelihood)
+    trials = check_trials(trials, responses)
+    own, groups = baseline_of(baseline, len(x))
+    status = status_of(responses, likelihood, trials, own)
     names = chosen.names(x.shape[1] if x.ndim == 2 else 1)
-    if len(levels.x) < len(names):
-        status = np.where(status == OK, FEW_LEVELS, status)
-    live = status == OK
+    # Of Gaussian noise means are not weighted by their trials: what differs between stimuli
+    # beside the tuning, and is the same in all trials of one, is not known.
+    weight = weight_of(responses, trials if likelihood == "poisson" else None)
+    levels = by_level(x, own)
+    few = _shown(x, levels, weight) < [[len(names)], [len(names) + max(len(groups) - 1, 0)]]
+    status = np.where((status == OK) & few.any(axis=0), FEW_LEVELS, status)
+    live = np.flatnonzero(status == OK)
     values = np.full((responses.shape[1], len(names)), np.nan)
-    if live.any():
-        means = torch.from_numpy(levels.mean(responses[:, live]))
-        weights = torch.from_numpy(levels.count.astype(float))[:, None]
-        values[live] = solve_units(chosen, levels.x, means, weights, likelihood)
+    offset = np.full((responses.shape[1], len(groups)), np.nan)
+    if len(live):
+        part, own_weight = responses[:, live], weight if weight.shape[1] == 1 else weight[:, live]
+        values[live], offset[live] = solve_baselines(
+            chosen, x, part, own_weight, likelihood, own, len(groups)
+        )
     if model == "flat":
         constant = status == IS_CONSTANT
-        values[constant] = responses[:, constant].mean(axis=0)[:, None]
-    return _described(chosen, likelihood, names, values, status, responses, levels)
+        values[constant] = np.nanmean(responses[:, constant], axis=0)[:, None]
+    found = _described(chosen, likelihood, values, offset, responses, x, own, weight, live)
+    k = len(names) + (likelihood == "gaussian") + max(len(groups) - 1, 0)
+    n = np.broadcast_to(weight.sum(axis=0), len(status))
+    return Fit(model, likelihood, names, values, status, *found, n, k, groups, offset)
+
+
+def _shown(x: np.ndarray, levels: Levels, weight: np.ndarray) -> np.ndarray:
+    """Return (2, 1 or units) distinct x, and levels by baseline, that each unit was shown."""
+    plain = levels if levels.baseline is None else by_level(x)
+    return np.stack([(one.total(weight) > 0).sum(axis=0) for one in (plain, levels)])
+
+
+def solve_baselines(
+    model: Model,
+    x: np.ndarray,
+    responses: np.ndarray,
+    weight: np.ndarray,
+    likelihood: str,
+    own: np.ndarray | None,
+    n_groups: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (units, parameters) and (units, groups) offsets of units that can be fitted."""
+    if own is not None and likelihood == "gaussian" and is_balanced(x, own, responses):
+        # What all baselines were shown alike: the means of the baselines are all they differ in.
+        shifts = responses - less_own_mean(responses, own)
+        first = np.unique(own, return_index=True)[1]
+        offset = (shifts[first] - responses.mean(axis=0)).T
+        responses, own = responses - offset.T[own], None
+    else:
+        offset = None
+    levels = by_level(x, own)
+    means = torch.from_numpy(levels.mean(responses, weight))
+    total = torch.from_numpy(levels.total(weight))
+    found = solution(model, levels.x, means, total, likelihood, levels.groups)
+    if offset is None:
+        offset = np.asarray(found.offset.expand(n_groups, responses.shape[1]).T)
+    return _outside(model, found), offset
 
 
 def fit_all(
@@ -155,19 +196,41 @@ def fit_all(
     models: Sequence[str],
     *,
     likelihood: str = "gaussian",
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> dict[str, Fit]:
     """Fit several models, as `fit` does one; models with the same name are an error."""
     if len(set(models)) < len(models) or not models:
         raise NeuroferError(f"models={list(models)} must name at least one model, each once")
-    return {name: fit(x, responses, name, likelihood=likelihood) for name in models}
+    return {
+        name: fit(x, responses, name, likelihood=likelihood, baseline=baseline, trials=trials)
+        for name in models
+    }
+
+
+def solution(
+    model: Model,
+    x: np.ndarray,
+    means: torch.Tensor,
+    weights: torch.Tensor,
+    likelihood: str,
+    groups: torch.Tensor | None = None,
+) -> Solution:
+    """Return the fits of (levels, batch) means."""
+    solver = solve if likelihood == "gaussian" else solve_poisson
+    return solver(model, torch.from_numpy(x), means, weights, groups)
 
 
 def solve_units(
-    model: Model, x: np.ndarray, means: torch.Tensor, weights: torch.Tensor, likelihood: str
+    model: Model,
+    x: np.ndarray,
+    means: torch.Tensor,
+    weights: torch.Tensor,
+    likelihood: str,
+    groups: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Return (batch, parameters) as the user reads them, of (levels, batch) means."""
-    solver = solve if likelihood == "gaussian" else solve_poisson
-    return _outside(model, solver(model, torch.from_numpy(x), means, weights))
+    return _outside(model, solution(model, x, means, weights, likelihood, groups))
 
 
 def predict(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -202,44 +265,6 @@ def _inside(model: Model, x: np.ndarray, values: np.ndarray) -> tuple[torch.Tens
     return linear, theta
 
 
-def by_level(x: np.ndarray) -> Levels:
-    """Return presentations by their distinct x."""
-    distinct, index = np.unique(x, axis=0, return_inverse=True)
-    return Levels(distinct, index.ravel())
-
-
-def check_arrays(
-    x: np.ndarray, responses: np.ndarray, model: Model
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and (n, units) responses as float64, or say what is wrong with them."""
-    x, responses = np.asarray(x, np.float64), np.asarray(responses, np.float64)
-    responses = responses[:, None] if responses.ndim == 1 else responses
-    if responses.ndim != 2 or x.ndim not in (1, 2) or len(x) != len(responses):
-        raise NeuroferError(
-            f"x has shape {x.shape} and responses {responses.shape}; x must be (n,) or "
-            "(n, dimensions) and responses (n, units) of the same n"
-        )
-    if (model.features and x.ndim == 1) or (not model.features and x.ndim == 2 and model.linear):
-        wanted = "feature vectors (n, dimensions)" if model.features else "strengths (n,)"
-        raise NeuroferError(f"model {model.name!r} takes {wanted}; x has shape {x.shape}")
-    if not np.isfinite(x).all():
-        raise NeuroferError(f"x holds {int((~np.isfinite(x)).sum())} values that are not finite")
-    if len(x) == 0 or (x == x[0]).all():
-        raise NeuroferError(f"all {len(x)} presentations show the same x: there is no tuning to it")
-    return x, responses
-
-
-def status_of(responses: np.ndarray, likelihood: str) -> np.ndarray:
-    """Return (units,) what can be done with each unit."""
-    with np.errstate(invalid="ignore"):
-        extent = responses.max(axis=0) - responses.min(axis=0)
-        constant = extent <= CONSTANT * np.abs(responses).max(axis=0)
-        negative = (responses < 0).any(axis=0) & (likelihood == "poisson")
-    finite = np.isfinite(responses).all(axis=0)
-    conditions = [~finite, negative, constant]
-    return np.select(conditions, [NOT_FINITE, NEGATIVE, IS_CONSTANT], OK)
-
-
 def _theta_names(model: Model, dimensions: int) -> list[str]:
     names = model.names(dimensions)
     linear = dimensions if model.features and "w" in model.linear else len(model.linear)
@@ -262,36 +287,42 @@ def _outside(model: Model, found: Solution) -> np.ndarray:
 def _described(
     model: Model,
     likelihood: str,
-    names: list[str],
     values: np.ndarray,
-    status: np.ndarray,
+    offset: np.ndarray,
     responses: np.ndarray,
-    levels: Levels,
-) -> Fit:
-    n, live = len(responses), status == OK
-    nothing = np.full(len(status), np.nan)
-    rss, log_likelihood, r2 = nothing, nothing.copy(), nothing.copy()
-    if live.any():
-        shown = responses[:, live]
-        fitted = predict(model.name, levels.x, values[live])[levels.index]
-        total = ((shown - shown.mean(axis=0)) ** 2).sum(axis=0)
-        rss[live] = np.maximum(((shown - fitted) ** 2).sum(axis=0), ROUNDING * total)
-        r2[live] = 1 - rss[live] / total
-        log_likelihood[live] = _log_likelihood(likelihood, shown, fitted, rss[live])
-    k = len(names) + (likelihood == "gaussian")
-    return Fit(model.name, likelihood, names, values, status, rss, log_likelihood, r2, n, k)
+    x: np.ndarray,
+    own: np.ndarray | None,
+    weight: np.ndarray,
+    live: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (units,) rss, log likelihood and R2 of the units that were fitted."""
+    rss, log_likelihood, r2 = (np.full(responses.shape[1], np.nan) for _ in range(3))
+    if not len(live):
+        return rss, log_likelihood, r2
+    shown = responses[:, live]
+    levels = by_level(x)
+    fitted = predict(model.name, levels.x, values[live])[levels.index]
+    if own is not None:
+        fitted = fitted + offset[live].T[own]
+    total = np.nansum(less_own_mean(shown, own) ** 2, axis=0)
+    rss[live] = np.maximum(np.nansum((shown - fitted) ** 2, axis=0), ROUNDING * total)
+    r2[live] = 1 - rss[live] / total
+    if likelihood == "gaussian":
+        n = (~np.isnan(shown)).sum(axis=0)
+        log_likelihood[live] = -n / 2 * (np.log(2 * np.pi * rss[live] / n) + 1)
+    else:
+        own_weight = weight if weight.shape[1] == 1 else weight[:, live]
+        log_likelihood[live] = _poisson(shown, fitted, own_weight)
+    return rss, log_likelihood, r2
 
 
-def _log_likelihood(
-    likelihood: str, shown: np.ndarray, fitted: np.ndarray, rss: np.ndarray
-) -> np.ndarray:
+def _poisson(shown: np.ndarray, fitted: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """Return (units,) log likelihoods of the sums of counts, of so many trials each."""
     from scipy.special import gammaln, xlogy
 
-    n = len(shown)
-    if likelihood == "gaussian":
-        return -n / 2 * (np.log(2 * np.pi * rss / n) + 1)
-    mean = np.maximum(fitted, np.finfo(float).tiny)
-    return (xlogy(shown, mean) - mean - gammaln(shown + 1)).sum(axis=0)
+    mean = np.maximum(fitted, np.finfo(float).tiny) * trials
+    total = np.where(np.isnan(shown), 0.0, shown) * trials
+    return np.asarray((xlogy(total, mean) - mean - gammaln(total + 1)).sum(axis=0, where=mean > 0))
 
 
 def criterion_of(fit: Fit, criterion: str) -> np.ndarray:
@@ -332,4 +363,7 @@ def winners(names: np.ndarray, values: np.ndarray, status: np.ndarray) -> np.nda
     return np.where((status == IS_CONSTANT) & np.isin("flat", names), "flat", best)
 
 
-__all__ = ["CRITERIA", "LIKELIHOODS", "MODELS", "Fit", "Levels", "fit", "fit_all", "predict"]
+__all__ = [
+    "CRITERIA", "LIKELIHOODS", "MODELS", "NEGATIVE", "NOT_COUNTS", "OK", "Fit", "Levels",
+    "by_level", "check_arrays", "fit", "fit_all", "predict", "status_of",
+]  # fmt: skip

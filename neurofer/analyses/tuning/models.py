@@ -266,7 +266,7 @@ def _exemplar_box(x: torch.Tensor) -> torch.Tensor:
 
 def _exemplar_grid(x: torch.Tensor) -> torch.Tensor:
     widths = _extent(x) * torch.tensor([0.1, 0.2, 0.4, 0.8], dtype=x.dtype)
-    return _with_scalar(_spread_out(x), widths.log())
+    return _with_scalar(_spread_out(x.unique(dim=0)), widths.log())
 
 
 def _spread_out(points: torch.Tensor) -> torch.Tensor:
@@ -327,8 +327,8 @@ MODELS: dict[str, Model] = {
             _gaussian_box, _pairs(_gaussian_box, 31, 16), frozenset({"s"}), positive=True,
         ),
         Model(
-            "norm-direction", "a + b |x| max(0, cos(x, w))^nu, b >= 0", ("b",), ("w", "nu"),
-            _norm_direction, _direction_box, _direction_grid, frozenset({"nu"}), positive=True,
+            "norm-direction", "a + b |x| max(0, cos(x, w))^nu, b of either sign", ("b",),
+            ("w", "nu"), _norm_direction, _direction_box, _direction_grid, frozenset({"nu"}),
             features=True,
         ),
         Model("axis", "a + w . x", ("w",), (), _axis, _nothing, _no_grid, features=True),

@@ -37,51 +37,80 @@ class State(NamedTuple):
     cost: torch.Tensor
 
 
-def solve_poisson(model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> Solution:
+def solve_poisson(
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    groups: torch.Tensor | None = None,
+) -> Solution:
     """Maximise the likelihood from two starts: least squares, and least squares weighted by 1 / y.
 
     Args:
         model: to fit.
         x: (levels,) or (levels, dimensions).
         y: (levels, batch) mean count at each level, at least 0.
-        w: (levels, 1) or (levels, batch) number of presentations.
+        w: (levels, 1) or (levels, batch) number of trials.
+        groups: (groups, levels) of 0 and 1: which levels share a baseline; None: all.
 
     Returns:
         The solution, whose cost is minus the log likelihood, up to what depends on y alone.
     """
     near = y.clamp(min=1e-300).maximum(0.05 * y.amax(dim=0))
-    starts = [solve(model, x, y, w), solve(model, x, y, w / near)]
-    found = [_maximise(model, x, y, w.expand_as(y), start) for start in starts]
+    starts = [solve(model, x, y, w, groups), solve(model, x, y, w / near, groups)]
+    found = [_maximise(model, x, y, w.expand_as(y), start, groups) for start in starts]
     return better_of(*found)
 
 
 def _maximise(
-    model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, start: Solution
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    start: Solution,
+    groups: torch.Tensor | None,
 ) -> Solution:
     m, batch = len(start.b), y.shape[1]
+    shared = y.new_ones((1, len(x))) if groups is None else groups
+    base = start.a if groups is None else start.a + start.offset
+    base = base.reshape(-1, base.shape[-1]).expand(len(shared), batch)
     # No mean starts below what the likelihood can tell from 0.
-    mean = start.a + _rise(model, x, start.b, start.theta)
+    mean = shared.T @ base + _rise(model, x, start.b, start.theta)
     lift = (0.02 * y.amax(dim=0) - mean.amin(dim=0)).clamp(min=0)
-    parts = ((start.a + lift)[None], start.b.expand(m, batch), start.theta.expand(-1, batch))
-    size = len(x) * (1 + m + len(start.theta))
-    found = in_chunks(lambda *p: _ascend(model, x, m, *p), size, y, w, torch.cat(parts))
-    parameters, cost = found
-    return Solution(parameters[0], parameters[1 : 1 + m], parameters[1 + m :], cost[0])
+    parts = (base + lift, start.b.expand(m, batch), start.theta.expand(-1, batch))
+    size = len(x) * (len(shared) + m + len(start.theta))
+    found = in_chunks(
+        lambda y, w, start: _ascend(model, x, m, y, w, start, shared), size, y, w, torch.cat(parts)
+    )
+    (parameters, cost), g = found, len(shared)
+    own = shared @ w
+    a = (own * parameters[:g]).sum(0) / own.sum(0)
+    offset = parameters[:g] - a if groups is not None else parameters[:0]
+    return Solution(a, parameters[g : g + m], parameters[g + m :], cost[0], offset)
 
 
 def _ascend(
-    model: Model, x: torch.Tensor, m: int, y: torch.Tensor, w: torch.Tensor, start: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    m: int,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    start: torch.Tensor,
+    groups: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    bounds = [(-math.inf, math.inf)] + [(0 if model.positive else -math.inf, math.inf)] * m
+    linear = len(groups) + m
+    bounds = [(-math.inf, math.inf)] * len(groups) + [
+        (0 if model.positive else -math.inf, math.inf)
+    ] * m
     box = torch.cat([torch.tensor(bounds, dtype=x.dtype), model.box(x)])
     low, high = box[:, :1], box[:, 1:]
-    state = _state(model, x, m, y, w, start.clamp(low, high))
+    state = _state(model, x, m, y, w, start.clamp(low, high), groups)
     final, active = state.parameters.clone(), torch.arange(y.shape[1])
     cost, damping = state.cost.clone(), torch.full_like(state.cost, 1e-3)
     for _ in range(ROUNDS):
         trial = (state.parameters + _step(state, low, high, damping)).clamp(low, high)
-        trial = torch.cat([trial[: 1 + m], unit_length(model, trial[1 + m :])])
-        new = _state(model, x, m, y, w, trial)
+        trial = torch.cat([trial[:linear], unit_length(model, trial[linear:])])
+        new = _state(model, x, m, y, w, trial, groups)
         better = new.cost < state.cost
         done = better & (state.cost - new.cost <= TOLERANCE * (w * y).sum(0))
         state = State(*(torch.where(better, p, q) for p, q in zip(new, state, strict=True)))
@@ -97,14 +126,21 @@ def _ascend(
 
 
 def _state(
-    model: Model, x: torch.Tensor, m: int, y: torch.Tensor, w: torch.Tensor, v: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    m: int,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    v: torch.Tensor,
+    groups: torch.Tensor,
 ) -> State:
-    b, theta = v[1 : 1 + m], v[1 + m :]
+    g = len(groups)
+    b, theta = v[g : g + m], v[g + m :]
     phi, slope = model.columns(x, theta)
-    mean = v[0] + (b[:, None] * phi).sum(0)
+    mean = groups.T @ v[:g] + (b[:, None] * phi).sum(0)
     jacobian = torch.cat(
         [
-            torch.ones_like(mean)[None],
+            groups[:, :, None].expand(-1, -1, mean.shape[1]),
             phi.expand(-1, *mean.shape),
             (b[:, None, None] * slope).sum(0).expand(-1, *mean.shape),
         ]

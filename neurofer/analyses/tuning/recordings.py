@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.inputs import Responses, read_responses, sorted_expressions
+from neurofer.analyses.inputs import KEEP, Responses, joined, read_responses, sorted_expressions
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.statistics import can_resample
-from neurofer.analyses.tuning.describe import Settings, describe, population, settings_of
-from neurofer.analyses.tuning.families import family_names
+from neurofer.analyses.tuning.describe import Job, Settings, describe, population, settings_of
+from neurofer.analyses.tuning.estimate import announce
+from neurofer.analyses.tuning.families import EITHER, NONE, family_names, told_apart
 from neurofer.analyses.tuning.fitting import OK
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.progress import progress_of
 
-# What `describe` takes: x, responses, identity, strata and names of units shown the same stimuli.
-Job = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 PREFERRED = "preferred"
 INPUTS = ("strength", "expression")
+COMMON, HEAD, IDENTITY = "common", "head", "identity"
+UNTOLD = (
+    "each direction is shown in one sense only, and without mixtures: at these stimuli every "
+    "norm-and-direction is an axis too"
+)
 # Units that are described together: bounds the memory; with fewer the fits are slower (1000: half).
 AT_ONCE = 5000
 
@@ -33,10 +39,13 @@ def run(
     models: Sequence[str] | None,
     likelihood: str,
     criterion: str,
+    baseline: str | Sequence[str],
+    n_noise: int,
     **rest: int,
 ) -> xr.Dataset:
     """Return what `tuning.run` says."""
-    responses = read_responses(recording, site, undefined=True)
+    # Single trials stay single: counts are Poisson one by one, and means say of how many they are.
+    responses = read_responses(recording, site, undefined=True, trials=KEEP)
     if inputs not in INPUTS:
         raise unknown_choice("inputs", inputs, INPUTS)
     settings = settings_of(models, inputs == "expression", likelihood, criterion, **rest)
@@ -46,24 +55,85 @@ def run(
         raise NeuroferError(
             "the recording shows neutral faces only: there is no strength to be tuned to"
         )
-    if inputs == "strength":
-        result = _by_strength(responses, strength, shown, expression, settings)
-    else:
-        name = responses.column("expression")
-        x = np.stack([strength * (name == one) for one in shown], axis=1)
-        own = np.full(responses.activity.shape[1], "")
-        rows = {"": np.ones(len(x), bool)}
-        result = _described(responses, rows, x, own, settings)
-        result.attrs["features"] = list(shown)
+    if inputs == "strength" and expression not in (PREFERRED, *shown):
+        raise unknown_choice("expression", expression, [PREFERRED, *shown])
+    own = own_baseline(responses, baseline)
+    fitted = _by_strength if inputs == "strength" else _by_expression
+    result = fitted(responses, strength, shown, expression, own, settings)
     result = completed(
         result.assign_coords(unit=("neuroid", responses.unit)),
         responses.identity,
         responses.column("head"),
         settings,
     )
+    result.attrs |= {"baseline": _said(baseline, own), "n_noise": n_noise}
+    if n_noise:
+        noise = noise_like(responses, likelihood, n_noise, settings.seed)
+        quiet = replace(settings, n_bootstrap=0)
+        found = fitted(noise, strength, shown, expression, own, quiet)["family"].to_numpy()
+        result.attrs["noise_called_tuned"] = float(is_tuned(found).mean())
     options: dict[str, Any] = {"inputs": inputs, "expression": expression}
     options |= {"models": list(settings.models), "likelihood": likelihood, "criterion": criterion}
+    options |= {"baseline": baseline, "n_noise": n_noise}
     return with_provenance(result, "tuning", recording, responses, options | rest)
+
+
+def own_baseline(responses: Responses, baseline: str | Sequence[str]) -> np.ndarray | None:
+    """Return (n,) names of whose baseline a presentation has; None where all share one.
+
+    Raises:
+        NeuroferError: it is no column of the stimuli.
+    """
+    names = [baseline] if isinstance(baseline, str) else list(baseline)
+    if names == [COMMON]:
+        return None
+    columns = []
+    for name in names:
+        if name == IDENTITY:
+            columns.append(responses.identity)
+        elif name in responses.stimuli:
+            columns.append(responses.column(name))
+        else:
+            raise unknown_choice("baseline", name, [COMMON, IDENTITY, *responses.stimuli.columns])
+    found = joined(*columns)
+    return found if len(np.unique(found)) > 1 else None
+
+
+def _said(baseline: str | Sequence[str], own: np.ndarray | None) -> str:
+    if own is None:
+        return "one for all presentations"
+    names = baseline if isinstance(baseline, str) else " and ".join(baseline)
+    return f"one for each {names} ({len(np.unique(own))})"
+
+
+def is_tuned(family: np.ndarray) -> np.ndarray:
+    """Return (units,) whether a unit is said to be tuned."""
+    return ~np.isin(family, ["", "flat", NONE])
+
+
+def noise_like(responses: Responses, likelihood: str, n: int, seed: int) -> Responses:
+    """Return n units without tuning in the same design: what of them is called tuned is chance.
+
+    Gaussian noise or, for a likelihood of counts, Poisson counts of the units' median mean, over
+    as many trials; labels are those of the units, in turn. What units miss, they have.
+    """
+    generator = np.random.default_rng((seed, n))
+    place = np.arange(n) % len(responses.unit)
+    shape = (len(responses.stimuli), n)
+    counts = None if responses.counts is None else np.maximum(responses.counts[:, place], 1)
+    if likelihood == "poisson":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of units without any response
+            rate = float(np.nanmedian(np.nanmean(responses.activity, axis=0)))
+        trials = np.ones(shape) if counts is None else counts
+        rate = rate if np.isfinite(rate) and rate > 0 else 1.0
+        activity = generator.poisson(rate * trials) / trials
+    else:
+        activity = generator.normal(size=shape)
+    names = np.array([f"noise.{k}" for k in range(n)])
+    return replace(
+        responses, activity=activity, neuroid=names, unit=responses.unit[place], counts=counts
+    )
 
 
 def _by_strength(
@@ -71,54 +141,94 @@ def _by_strength(
     strength: np.ndarray,
     shown: list[str],
     expression: str,
+    baseline: np.ndarray | None,
     settings: Settings,
 ) -> xr.Dataset:
     """Fit each unit along the strength of its own expression, from the neutral."""
-    if expression not in (PREFERRED, *shown):
-        raise unknown_choice("expression", expression, [PREFERRED, *shown])
     name = responses.column("expression")
     own = np.full(responses.activity.shape[1], expression)
     if expression == PREFERRED:
         own = preferred(responses, strength, shown)
     rows = {one: (name == one) | (strength == 0) for one in shown}
-    result = _described(responses, rows, strength, own, settings)
+    result = _described(responses, rows, strength, own, baseline, settings)
     return result.assign_coords(expression=("neuroid", own.astype(str)))
 
 
-def preferred(responses: Responses, strength: np.ndarray, shown: list[str]) -> np.ndarray:
-    """Return (units,) the expression that a unit is labelled with or, without, responds to most.
-
-    The latter is the greatest mean response at an expression's greatest strength.
-    """
+def _by_expression(
+    responses: Responses,
+    strength: np.ndarray,
+    shown: list[str],
+    expression: str,
+    baseline: np.ndarray | None,
+    settings: Settings,
+) -> xr.Dataset:
+    """Fit each unit on vectors that have the strength of each expression."""
     name = responses.column("expression")
-    peaks = []
-    for one in shown:
-        rows = (name == one) & (strength == strength[name == one].max())
-        peaks.append(responses.activity[rows].mean(axis=0, dtype=np.float64))
-    best = np.array(shown)[np.nan_to_num(np.stack(peaks), nan=-np.inf).argmax(axis=0)]
+    x = np.stack([strength * (name == one) for one in shown], axis=1)
+    own = np.full(responses.activity.shape[1], "")
+    result = _described(responses, {"": np.ones(len(x), bool)}, x, own, baseline, settings)
+    result.attrs["features"] = list(shown)
+    if EITHER in family_names(True, settings.models) and not told_apart(x):
+        result.attrs["not_told_apart"] = UNTOLD
+    return result
+
+
+def preferred(responses: Responses, strength: np.ndarray, shown: list[str]) -> np.ndarray:
+    """Return (units,) the expression that a unit is labelled with or, without, changes most with.
+
+    The change is from the neutral to an expression's greatest strength, within each head, up or
+    down: the expression of a unit that is suppressed is the one that suppresses it.
+    """
+    name, head = responses.column("expression"), responses.column("head")
+    change = np.zeros((len(shown), responses.activity.shape[1]))
+    for k, one in enumerate(shown):
+        full = (name == one) & (strength == strength[name == one].max())
+        differences = [
+            _mean(responses.activity[full & (head == own)])
+            - _mean(responses.activity[(strength == 0) & (head == own)])
+            for own in np.unique(head[full])
+        ]
+        change[k] = np.abs(_mean(np.stack(differences)))
+    best = np.array(shown)[np.nan_to_num(change, nan=-np.inf).argmax(axis=0)]
     return np.where(np.isin(responses.unit, shown), responses.unit, best)
 
 
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the means over rows of what is there, NaN where nothing is."""
+    shown = np.isfinite(values)
+    total = np.where(shown, values, 0.0).sum(axis=0, dtype=np.float64)
+    count = shown.sum(axis=0)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
 def completed(
-    result: xr.Dataset, identity: np.ndarray, strata: np.ndarray, settings: Settings
+    result: xr.Dataset,
+    identity: np.ndarray,
+    strata: np.ndarray,
+    settings: Settings,
+    who: str = "identities",
 ) -> xr.Dataset:
     """Add what the population shows, and how intervals and cross-validation were made."""
     best, family = result["best"].to_numpy(), result["family"].to_numpy()
+    sign = result["sign"].to_numpy()
     names = family_names(settings.features, settings.models)
-    result = result.assign(population(best, settings.models, "model", ""))
-    result = result.assign(population(family, names, "families", "family_"))
+    result = result.assign(population(best, sign, settings.models, "model", ""))
+    result = result.assign(population(family, sign, names, "families", "family_"))
     result = result.assign_coords(families=list(names))
     enough = can_resample(identity, strata) and settings.n_bootstrap > 1
     status = result["status"].to_numpy()
     result.attrs |= {
-        "interval": "bootstrap over identities" if enough else "none",
-        "cross_validation": "identities left out"
+        "interval": f"bootstrap over {who}" if enough else "none",
+        "cross_validation": f"{who} left out"
         if settings.n_folds > 1 and len(np.unique(identity)) > 1
         else "none",
         "criterion": settings.criterion,
         "likelihood": settings.likelihood,
         "n_set_aside": int((result["best"] == "").sum()),
         "n_not_fitted": int((status != OK).all(axis=0).sum()),
+        "n_rising": int((sign > 0).sum()),
+        "n_falling": int((sign < 0).sum()),
+        "n_units_missing": int((result["n_missing"].to_numpy() > 0).sum()),
     }
     return result
 
@@ -128,17 +238,28 @@ def _described(
     rows: dict[str, np.ndarray],
     x: np.ndarray,
     own: np.ndarray,
+    baseline: np.ndarray | None,
     settings: Settings,
 ) -> xr.Dataset:
     """Describe units by the rows of the name that is their own."""
     identity, head = responses.identity, responses.column("head")
+    counts = responses.counts
 
     def jobs() -> Iterator[tuple[Job, np.ndarray]]:
         for name, shown in rows.items():
             for units in some_after_others(np.flatnonzero(own == name)):
-                y = responses.activity[np.ix_(shown, units)].astype(np.float64)
-                labels = responses.neuroid[units]
-                yield (x[shown], y, identity[shown], head[shown], labels), units
+                yield (
+                    Job(
+                        x[shown],
+                        responses.activity[np.ix_(shown, units)].astype(np.float64),
+                        identity[shown],
+                        head[shown],
+                        responses.neuroid[units],
+                        None if baseline is None else baseline[shown],
+                        None if counts is None else counts[np.ix_(shown, units)],
+                    ),
+                    units,
+                )
 
     return described(jobs(), len(own), settings)
 
@@ -150,12 +271,22 @@ def some_after_others(units: np.ndarray) -> list[np.ndarray]:
 
 def described(jobs: Iterable[tuple[Job, np.ndarray]], total: int, settings: Settings) -> xr.Dataset:
     """Describe the units of each job, and return all in the order of the places beside it."""
-    parts, places = [], []
+    parts: list[xr.Dataset] = []
+    places: list[np.ndarray] = []
     with progress_of("tuning curves", total) as advance:
         for job, units in jobs:
-            parts.append(describe(*job, settings))
-            places.append(units)
-            advance(len(units))
+            if not parts:
+                announce(job, total, settings)
+            for some in pieces(len(units), settings):
+                parts.append(describe(job.of(some), settings))
+                places.append(units[some])
+                advance(len(some))
     at = np.argsort(np.concatenate(places), kind="stable")
     whole = xr.concat(parts, dim="neuroid", join="outer") if len(parts) > 1 else parts[0]
     return whole.isel(neuroid=at)
+
+
+def pieces(n: int, settings: Settings) -> list[np.ndarray]:
+    """Return n units in parts after which progress is shown: of features one takes long."""
+    step = 10 if settings.features and settings.n_bootstrap > 1 else AT_ONCE
+    return np.array_split(np.arange(n), range(step, n, step))

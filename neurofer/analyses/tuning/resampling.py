@@ -9,17 +9,20 @@ import torch
 
 from neurofer.analyses.folds import deal
 from neurofer.analyses.statistics import can_resample, expanded_tail, resample
-from neurofer.analyses.tuning.fitting import (
-    OK,
+from neurofer.analyses.tuning.fitting import OK, fit, solve_units
+from neurofer.analyses.tuning.models import choose
+from neurofer.analyses.tuning.presentations import (
     Levels,
+    baseline_of,
     by_level,
     check_arrays,
-    fit,
-    predict,
-    solve_units,
+    check_trials,
+    is_balanced,
+    less_own_mean,
     status_of,
+    weight_of,
 )
-from neurofer.analyses.tuning.models import choose
+from neurofer.analyses.unit_status import IS_CONSTANT
 from neurofer.errors import NeuroferError
 
 # Means of resampled levels that are held at once: bounds the memory of a bootstrap.
@@ -54,6 +57,8 @@ def held_out(
     likelihood: str = "gaussian",
     n_folds: int = 5,
     seed: int = 0,
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (n, units) predictions, each by a fit that has not seen the presentation's identity.
 
@@ -65,13 +70,20 @@ def held_out(
         likelihood: "gaussian" or "poisson".
         n_folds: as `folds_of`.
         seed: as `folds_of`.
+        baseline: (n,) names. What a baseline is that no other identity has (its own) cannot be
+            predicted: it is taken from the responses that are left out, and only what lies above
+            it is predicted.
+        trials: as `fit`.
 
     Raises:
         NeuroferError: as `fit` and `folds_of`.
     """
     x, responses = check_arrays(x, responses, choose(model))
+    trials = check_trials(trials, responses)
+    own, _ = baseline_of(baseline, len(x))
+    names = None if own is None else own.astype(str)
     predicted = np.full(responses.shape, np.nan)
-    live = status_of(responses, likelihood) == OK
+    live = status_of(responses, likelihood, trials, own) == OK
     folds = folds_of(identity, n_folds, seed)
     for fold in np.unique(folds):
         test = folds == fold
@@ -79,12 +91,30 @@ def held_out(
             continue
         # A unit may be constant in what is left: then it is predicted as constant.
         shown = responses[~test][:, live]
-        one = fit(x[~test], shown, model, likelihood=likelihood)
-        part = predict(model, x[test], one.values)
-        still = np.ptp(shown, axis=0) == 0
-        part[:, still] = shown[0, still]
+        few = None if trials is None else _of_units(trials, live)
+        rest = None if names is None else names[~test]
+        weight = None if few is None else few[~test]
+        one = fit(x[~test], shown, model, likelihood=likelihood, baseline=rest, trials=weight)
+        part = one.predict(x[test], None if names is None else names[test])
+        with np.errstate(invalid="ignore"):
+            level = np.nanmean(shown, axis=0)
+        still = np.isin(one.status, [IS_CONSTANT])
+        part[:, still] = level[still]
+        if names is not None:
+            part += _unseen(responses[test][:, live] - part, names[test], one.groups)
         predicted[np.ix_(test, live)] = part
     return predicted
+
+
+def _unseen(rest: np.ndarray, names: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return (n, units) the mean residual of every baseline that the fit has not seen, else 0."""
+    shift = rest - less_own_mean(rest, np.unique(names, return_inverse=True)[1].ravel())
+    return np.where((~np.isin(names, seen))[:, None] & np.isfinite(shift), shift, 0.0)
+
+
+def _of_units(values: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return the columns of some units; one column stands for all."""
+    return values if values.shape[1] == 1 else values[:, units]
 
 
 def cross_validate(
@@ -96,6 +126,8 @@ def cross_validate(
     likelihood: str = "gaussian",
     n_folds: int = 5,
     seed: int = 0,
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (units,) the part of the flat model's error that a model explains out of sample.
 
@@ -104,10 +136,12 @@ def cross_validate(
     where a unit or a fold cannot be fitted. Arguments as `held_out`.
     """
     options = {"n_folds": n_folds, "seed": seed, "likelihood": likelihood}
+    options |= {"baseline": baseline, "trials": trials}
     own = held_out(x, responses, identity, model, **options)  # type: ignore[arg-type]
     flat = held_out(x, responses, identity, "flat", **options)  # type: ignore[arg-type]
     responses = np.asarray(responses, float).reshape(flat.shape)
-    error, base = (_error(responses, one, likelihood) for one in (own, flat))
+    weight = weight_of(responses, check_trials(trials, responses))
+    error, base = (_error(responses, one, likelihood, weight) for one in (own, flat))
     return np.divide(base - error, base, out=np.full_like(base, np.nan), where=base > 0)
 
 
@@ -121,6 +155,8 @@ def bootstrap(
     likelihood: str = "gaussian",
     n_bootstrap: int = 1000,
     seed: int = 0,
+    baseline: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (n_bootstrap, units, parameters) of fits to resampled identities.
 
@@ -136,31 +172,69 @@ def bootstrap(
         likelihood: "gaussian" or "poisson".
         n_bootstrap: number of resamples.
         seed: of the resampling.
+        baseline: as `fit`.
+        trials: as `fit`.
     """
     chosen = choose(model)
     x, responses = check_arrays(x, responses, chosen)
-    levels = by_level(x)
+    trials = check_trials(trials, responses)
+    own, _ = baseline_of(baseline, len(x))
     names = chosen.names(x.shape[1] if x.ndim == 2 else 1)
     found = np.full((n_bootstrap, responses.shape[1], len(names)), np.nan)
-    live = np.flatnonzero(status_of(responses, likelihood) == OK)
-    if len(levels.x) < len(names):
+    live = np.flatnonzero(status_of(responses, likelihood, trials, own) == OK)
+    if len(by_level(x).x) < len(names) or not len(live):
         return found
+    shown = responses[:, live]
+    weight = weight_of(shown, _of_units(trials, live) if trials is not None else None)
+    weight = weight if likelihood == "poisson" else weight_of(shown)
+    shift = None
+    if own is not None and likelihood == "gaussian" and is_balanced(x, own, shown):
+        # As in `fit`: the tuning of centred responses; the mean baseline is that of those drawn.
+        shift = shown - less_own_mean(shown, own) - shown.mean(axis=0)
+        shown, own = shown - shift, None
+    levels = by_level(x, own)
+    options = {"n_bootstrap": n_bootstrap, "seed": seed}
     parts = [
-        solve_units(chosen, levels.x, means, weights, likelihood).reshape(
+        solve_units(chosen, levels.x, means, weights, likelihood, levels.groups).reshape(
             n_bootstrap, -1, len(names)
         )
-        for means, weights in resampled(
-            levels, responses[:, live], identity, strata, n_bootstrap=n_bootstrap, seed=seed
-        )
+        for means, weights in resampled(levels, shown, weight, identity, strata, **options)
     ]
-    if parts:
-        found[:, live] = np.concatenate(parts, axis=1)
+    found[:, live] = np.concatenate(parts, axis=1)
+    if shift is not None:
+        found[:, live, 0] += mean_of_drawn(shift, identity, strata, **options)
     return found
+
+
+def mean_of_drawn(
+    values: np.ndarray,
+    identity: np.ndarray,
+    strata: np.ndarray,
+    *,
+    n_bootstrap: int,
+    seed: int,
+) -> np.ndarray:
+    """Return (n_bootstrap, units) means over the presentations of resampled identities."""
+    times, who = _drawn(identity, strata, n_bootstrap, seed)
+    sums = np.zeros((times.shape[1], values.shape[1]))
+    np.add.at(sums, who, values)
+    return np.asarray((times @ sums) / (times @ np.bincount(who))[:, None])
+
+
+def _drawn(
+    identity: np.ndarray, strata: np.ndarray, n_bootstrap: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n_bootstrap, identities) how often each is drawn, and (n,) numbers of identities."""
+    _, first, who = np.unique(identity, return_index=True, return_inverse=True)
+    drawn = resample(np.asarray(strata)[first], n_bootstrap, seed)
+    times = np.stack([np.bincount(row, minlength=len(first)) for row in drawn]).astype(float)
+    return times, who.ravel()
 
 
 def resampled(
     levels: Levels,
     responses: np.ndarray,
+    weight: np.ndarray,
     identity: np.ndarray,
     strata: np.ndarray,
     *,
@@ -171,24 +245,28 @@ def resampled(
 
     Weights are (levels, 1) if identities were shown the same, so that all resamples have them.
     """
-    _, first, who = np.unique(identity, return_index=True, return_inverse=True)
-    drawn = resample(np.asarray(strata)[first], n_bootstrap, seed)
-    times = np.stack([np.bincount(row, minlength=len(first)) for row in drawn]).astype(float)
-    cell = who.ravel() * len(levels.x) + levels.index
-    shape = (len(first), len(levels.x))
-    counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
-    n = times @ counts
-    step = max(1, BATCH // (n_bootstrap * shape[1]))
+    times, who = _drawn(identity, strata, n_bootstrap, seed)
+    cell = who * len(levels.x) + levels.index
+    n_cells, shape = times.shape[1] * len(levels.x), (times.shape[1], len(levels.x), -1)
+
+    def drawn(values: np.ndarray) -> np.ndarray:
+        """Return (levels, n_bootstrap, units) sums over the identities that were drawn."""
+        sums = np.zeros((n_cells, values.shape[1]))
+        np.add.at(sums, cell, values)
+        return np.einsum("bi,ilu->lbu", times, sums.reshape(shape), optimize=True)
+
+    step = max(1, BATCH // (n_bootstrap * len(levels.x)))
     for i in range(0, responses.shape[1], step):
         part = responses[:, i : i + step]
-        sums = np.zeros((shape[0] * shape[1], part.shape[1]))
-        np.add.at(sums, cell, part)
-        totals = np.einsum("bi,ilu->lbu", times, sums.reshape(*shape, -1), optimize=True)
-        means = totals / np.maximum(n.T, 1)[:, :, None]
-        weights = np.repeat(n.T, part.shape[1], axis=1) if np.ptp(n) else n.T[:, :1]
+        own = weight if weight.shape[1] == 1 else weight[:, i : i + step]
+        n = drawn(own)
+        totals = drawn(np.where(own > 0, part * own, 0.0))
+        means = totals / np.maximum(n, 1e-300)
+        same = n.shape[2] == 1 and np.ptp(n, axis=(1, 2)).max() == 0
+        weights = n[:, :1, 0] if same else np.broadcast_to(n, totals.shape).reshape(len(n), -1)
         yield (
-            torch.from_numpy(means.reshape(shape[1], -1)),
-            torch.from_numpy(np.ascontiguousarray(weights)),
+            torch.from_numpy(means.reshape(len(n), -1)),
+            torch.from_numpy(np.array(weights)),
         )
 
 
@@ -207,10 +285,16 @@ def intervals(
     return np.quantile(replicates, [tail, 1 - tail], axis=0)
 
 
-def _error(responses: np.ndarray, predicted: np.ndarray, likelihood: str) -> np.ndarray:
+def _error(
+    responses: np.ndarray, predicted: np.ndarray, likelihood: str, weight: np.ndarray
+) -> np.ndarray:
+    """Return (units,) errors; NaN where something that was recorded is not predicted."""
+    shown = ~np.isnan(responses)
     if likelihood == "gaussian":
-        return ((responses - predicted) ** 2).sum(axis=0)
+        return np.asarray(((responses - predicted) ** 2).sum(axis=0, where=shown))
     from scipy.special import xlogy
 
-    mean = np.maximum(predicted, 1e-5 * np.maximum(responses.max(axis=0), 1e-300))
-    return 2 * (xlogy(responses, responses / mean) - responses + mean).sum(axis=0)
+    most = np.where(shown, responses, 0.0).max(axis=0)
+    mean = np.maximum(predicted, 1e-5 * np.maximum(most, 1e-300))
+    deviance = weight * (xlogy(responses, responses / mean) - responses + mean)
+    return np.asarray(2 * deviance.sum(axis=0, where=shown))

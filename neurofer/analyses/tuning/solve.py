@@ -29,12 +29,17 @@ CHUNK = 1_000_000
 
 
 class Solution(NamedTuple):
-    """Parameters and weighted sum of squares: a, cost (batch,), b (m, batch), theta (p, batch)."""
+    """Parameters and weighted sum of squares: a, cost (batch,), b (m, batch), theta (p, batch).
+
+    `offset` (groups, batch) is by how much each group's baseline exceeds a, the mean baseline;
+    without groups it has no rows.
+    """
 
     a: torch.Tensor
     b: torch.Tensor
     theta: torch.Tensor
     cost: torch.Tensor
+    offset: torch.Tensor
 
 
 class State(NamedTuple):
@@ -49,7 +54,13 @@ class State(NamedTuple):
     cost: torch.Tensor
 
 
-def solve(model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> Solution:
+def solve(
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    groups: torch.Tensor | None = None,
+) -> Solution:
     """Fit a model to every column by least squares.
 
     Args:
@@ -57,34 +68,67 @@ def solve(model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> So
         x: (levels,) or (levels, dimensions).
         y: (levels, batch) mean response at each level.
         w: (levels, 1) or (levels, batch) weight of each level: its number of presentations.
+        groups: (groups, levels) of 0 and 1: which levels share a baseline; None: all.
     """
-    found = _solve(model, x, y, w)
+    found = _solve(model, x, y, w, groups)
     for arm in model.arms:
-        found = better_of(found, _embed(model, arm, _solve(arm, x, y, w)))
+        found = better_of(found, _embed(model, arm, _solve(arm, x, y, w, groups)))
     return found
 
 
 def refine(
-    model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, theta: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    theta: torch.Tensor,
+    groups: torch.Tensor | None = None,
 ) -> Solution:
     """Refine fits from theta (p, batch) by damped Gauss-Newton steps inside the bounds."""
     if len(theta):
-        size = len(x) * len(theta)
-        theta = in_chunks(lambda *parts: (_descend(model, x, *parts),), size, y, w, theta)[0]
-    return evaluate(model, x, y, w, theta)
+
+        def descend(*parts: torch.Tensor) -> tuple[torch.Tensor]:
+            y, w, theta = parts
+            return (_descend(model, x, y, w, theta, groups),)
+
+        theta = in_chunks(descend, len(x) * len(theta), y, w, theta)[0]
+    return evaluate(model, x, y, w, theta, groups)
 
 
 def evaluate(
-    model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, theta: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    theta: torch.Tensor,
+    groups: torch.Tensor | None = None,
 ) -> Solution:
     """Return the best a and b at theta; b is 0 where the model allows no b of its sign."""
-    mean = weighted_mean(y, w)
-    state = _state(model, x, y - mean, w, theta)
+    yc = less_baseline(y, w, groups)
+    state = _state(model, x, yc, w, theta, groups)
     refused = _refused(model, state.b)
     b = torch.where(refused, 0.0, state.b)
-    columns = weighted_mean(model.columns(x, theta)[0], w, axis=1)
-    flat = (w * (y - mean) ** 2).sum(0)
-    return Solution(mean - (b * columns).sum(0), b, theta, torch.where(refused, flat, state.cost))
+    rest = y - (b[:, None] * model.columns(x, theta)[0]).sum(0)
+    a = weighted_mean(rest, w)
+    offset = baselines(rest, w, groups) - a
+    flat = (w * yc**2).sum(0)
+    return Solution(a, b, theta, torch.where(refused, flat, state.cost), offset)
+
+
+def baselines(values: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
+    """Return (..., groups, batch) means over the levels of each group; no rows without groups."""
+    if groups is None:
+        return values.new_zeros((*values.shape[:-2], 0, values.shape[-1]))
+    return groups @ (w * values) / (groups @ w).clamp(min=1e-300)
+
+
+def less_baseline(
+    values: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None
+) -> torch.Tensor:
+    """Return (..., levels, batch) values less their mean over levels, or over those of a group."""
+    if groups is None:
+        return values - weighted_mean(values, w, axis=-2).unsqueeze(-2)
+    return values - groups.T @ baselines(values, w, groups)
 
 
 def weighted_mean(values: torch.Tensor, w: torch.Tensor, axis: int = 0) -> torch.Tensor:
@@ -107,14 +151,16 @@ def in_chunks(
     return tuple(torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
 
 
-def _solve(model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> Solution:
+def _solve(
+    model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None
+) -> Solution:
     if not len(model.box(x)):
-        return evaluate(model, x, y, w, x.new_zeros((0, 1)))
+        return evaluate(model, x, y, w, x.new_zeros((0, 1)), groups)
     shared = w if w.shape[1] == 1 else w.mean(dim=1, keepdim=True)
-    yc = y - weighted_mean(y, shared)
-    unit, theta = _starts(model, x, yc, shared)
+    yc = less_baseline(y, shared, groups)
+    unit, theta = _starts(model, x, yc, shared, groups)
     rows = w if w.shape[1] == 1 else w[:, unit]
-    refined = refine(model, x, y[:, unit], rows, theta)
+    refined = refine(model, x, y[:, unit], rows, theta, groups)
     cost = torch.full((y.shape[1],), torch.inf, dtype=y.dtype)
     cost = cost.scatter_reduce(0, unit, refined.cost, "amin")
     winner = (refined.cost == cost[unit]).nonzero()[:, 0]
@@ -124,14 +170,14 @@ def _solve(model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> S
 
 
 def _starts(
-    model: Model, x: torch.Tensor, yc: torch.Tensor, w: torch.Tensor
+    model: Model, x: torch.Tensor, yc: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (starts,) units and (p, starts) theta: the best basins of every unit on the grid."""
     grid = model.grid(x)
     p, blocks, block = grid.shape
     phi = model.columns(x, grid.reshape(p, -1))[0]
     best, place = in_chunks(
-        lambda part: _best_of_blocks(model, phi, part, w, blocks), blocks * block, yc
+        lambda part: _best_of_blocks(model, phi, part, w, blocks, groups), blocks * block, yc
     )
     if not model.features:
         edge = best.new_full((1, best.shape[1]), -torch.inf)
@@ -144,30 +190,44 @@ def _starts(
     rank, unit = kept.nonzero(as_tuple=True)
     theta = grid.reshape(p, -1)[:, chosen[rank, unit]]
     if model.features:
-        unit, theta = _with_ramps(x, yc, w, unit, theta)
+        unit, theta = _with_ramps(model, x, yc, w, unit, theta, groups)
     return unit, theta
 
 
 def _with_ramps(
-    x: torch.Tensor, yc: torch.Tensor, w: torch.Tensor, unit: torch.Tensor, theta: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    yc: torch.Tensor,
+    w: torch.Tensor,
+    unit: torch.Tensor,
+    theta: torch.Tensor,
+    groups: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add one start a unit, in the direction of its least-squares ramp."""
+    """Add a start in the direction of each unit's least-squares ramp and, for b < 0, against it."""
     root = w.sqrt()
-    ramp = torch.linalg.pinv(root * (x - weighted_mean(x, w))) @ (root * yc)
+    ramp = torch.linalg.pinv(root * less_baseline(x, w, groups)) @ (root * yc)
     length, everyone = ramp.norm(dim=0), torch.arange(yc.shape[1])
     size = x.norm(dim=1).max()
     ramp = ramp * size / torch.where(length > 0, length, 1.0)
-    own = torch.cat([ramp, theta.new_zeros((1, len(everyone)))])
     usable = length > 0
-    return torch.cat([unit, everyone[usable]]), torch.cat([theta, own[:, usable]], dim=1)
+    for sign in (1.0,) if model.positive else (1.0, -1.0):
+        own = torch.cat([sign * ramp, theta.new_zeros((1, len(everyone)))])
+        unit = torch.cat([unit, everyone[usable]])
+        theta = torch.cat([theta, own[:, usable]], dim=1)
+    return unit, theta
 
 
 def _best_of_blocks(
-    model: Model, phi: torch.Tensor, yc: torch.Tensor, w: torch.Tensor, blocks: int
+    model: Model,
+    phi: torch.Tensor,
+    yc: torch.Tensor,
+    w: torch.Tensor,
+    blocks: int,
+    groups: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (blocks, batch) the best explained variance of each block, and its place."""
     root = w.sqrt()
-    centred = root * (phi - weighted_mean(phi, w, axis=1)[:, None])
+    centred = root * less_baseline(phi, w, groups)
     first = centred[0] / centred[0].norm(dim=0).clamp(min=1e-300)
     along = first.T @ (root * yc)
     explained = along**2
@@ -186,19 +246,24 @@ def _best_of_blocks(
 
 
 def _descend(
-    model: Model, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, theta: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    theta: torch.Tensor,
+    groups: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return theta after Levenberg-Marquardt steps; fits that have converged leave the batch."""
     box = model.box(x)
     low, high = box[:, :1], box[:, 1:]
-    yc = y - weighted_mean(y, w)
+    yc = less_baseline(y, w, groups)
     rounding = ROUNDING * (w * yc**2).sum(0)
-    state = _state(model, x, yc, w, theta.clamp(low, high))
+    state = _state(model, x, yc, w, theta.clamp(low, high), groups)
     final, active = state.theta.clone(), torch.arange(y.shape[1])
     damping = torch.full_like(rounding, 1e-3)
     for _ in range(ROUNDS):
-        trial = (state.theta + _step(state, w, low, high, damping)).clamp(low, high)
-        new = _state(model, x, yc, w, unit_length(model, trial))
+        trial = (state.theta + _step(state, w, low, high, damping, groups)).clamp(low, high)
+        new = _state(model, x, yc, w, unit_length(model, trial), groups)
         better = (new.cost < state.cost) & ~_refused(model, new.b)
         done = better & (state.cost - new.cost <= TOLERANCE * new.cost)
         state = State(*(torch.where(better, p, q) for p, q in zip(new, state, strict=True)))
@@ -216,10 +281,15 @@ def _descend(
 
 
 def _state(
-    model: Model, x: torch.Tensor, yc: torch.Tensor, w: torch.Tensor, theta: torch.Tensor
+    model: Model,
+    x: torch.Tensor,
+    yc: torch.Tensor,
+    w: torch.Tensor,
+    theta: torch.Tensor,
+    groups: torch.Tensor | None,
 ) -> State:
     phi, slope = model.columns(x, theta)
-    centred = phi - weighted_mean(phi, w, axis=1)[:, None]
+    centred = less_baseline(phi, w, groups)
     weighted = w * centred
     gram = products(weighted, centred)
     b = solve_symmetric(gram, (weighted * yc).sum(1))
@@ -228,11 +298,16 @@ def _state(
 
 
 def _step(
-    state: State, w: torch.Tensor, low: torch.Tensor, high: torch.Tensor, damping: torch.Tensor
+    state: State,
+    w: torch.Tensor,
+    low: torch.Tensor,
+    high: torch.Tensor,
+    damping: torch.Tensor,
+    groups: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return the damped step of theta; what lies on a bound and would leave it stays."""
     jacobian = (state.b[:, None, None] * state.slope).sum(0)
-    jacobian = jacobian - weighted_mean(jacobian, w, axis=1)[:, None]
+    jacobian = less_baseline(jacobian, w, groups)
     inner = products(state.centred, w * jacobian)
     shadow = torch.stack([solve_symmetric(state.gram, column) for column in inner.unbind(1)])
     jacobian = jacobian - (shadow[:, :, None] * state.centred).sum(1)

@@ -61,7 +61,7 @@ def test_intervals_are_those_of_a_loop_over_resampled_identities(kept):
 
 def test_what_has_no_distance_from_an_axis_is_not_measured():
     y = responses()
-    y[0, 0], y[:, 1] = np.nan, 4.0
+    y[0, 0], y[:, 1] = np.inf, 4.0
     found, ends = orthogonal_tuning(X, y, WHO, ONE, n_bootstrap=5)
     assert np.isnan(found).tolist() == [True, True, False]
     assert np.isnan(ends[:, :2]).all()

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurofer.analyses.tuning.families import FAMILIES, families_of, family_names, shape_of
+from neurofer.analyses.tuning.families import (
+    EITHER,
+    FAMILIES,
+    families_of,
+    family_names,
+    shape_of,
+    signs_of,
+    told_apart,
+)
 from neurofer.analyses.tuning.fitting import predict
 
 LEVELS = np.array([0, 0.25, 0.5, 0.75, 1.0])
@@ -71,7 +79,51 @@ def test_units_without_a_model_have_no_family_and_features_have_their_model():
     curve = np.full((5, 2), np.nan)
     curve[:, 1] = LEVELS
     assert families_of(LEVELS, np.array(["", "linear"]), curve).tolist() == ["", "linear"]
-    x, best = np.eye(3), np.array(["axis", "exemplar", ""])
-    assert families_of(x, best, np.zeros((3, 3))).tolist() == best.tolist()
-    assert family_names(True, ("flat", "axis")) == ("flat", "axis")
+    # With opposite directions an axis is told from a norm-referenced unit, without it is not.
+    x, best = np.vstack([np.eye(3), -np.eye(3)]), np.array(["axis", "exemplar", "", "flat"])
+    none = np.zeros((6, 4))
+    assert families_of(x, best, none).tolist() == best.tolist()
+    assert families_of(x[:3], best, none[:3]).tolist() == [EITHER, *best[1:]]
+    cross = np.array([0.4, -0.1, np.nan, 0.0])
+    assert families_of(x, best, none, cross).tolist() == ["axis", "none", "", "flat"]
+    assert family_names(True, ("flat", "axis")) == ("flat", "axis", "none")
     assert family_names(False, ("flat", "linear")) == FAMILIES
+
+
+@pytest.mark.parametrize(
+    ("curve", "family", "sign"),
+    [
+        ([0, 1, 2], "linear", 1),
+        ([5, 3, 1], "linear", -1),
+        ([5, 1, 1], "saturating", -1),
+        ([1, 4, 2], "peaked", 1),
+        ([2, 2, 2], "flat", 0),
+        ([np.nan] * 3, "", 0),
+    ],
+)
+def test_the_sign_of_a_curve_is_that_of_its_ends(curve, family, sign):
+    x, found = LEVELS[[0, 2, 4]], np.array(curve, float)[:, None]
+    gain = np.array([np.nan])
+    assert signs_of(x, np.array(["x"]), np.array([family]), found, gain).tolist() == [sign]
+
+
+def test_the_sign_of_models_of_features_is_that_of_their_gain():
+    x = np.vstack([np.zeros(2), np.eye(2)])
+    best = np.array(["norm-direction", "exemplar", "axis", "axis", "axis"])
+    family = np.array(["norm-direction", "exemplar", "axis", EITHER, "none"])
+    curve = np.array([[1, 1, 1, 1, 1], [0, 2, 3, 0, 0], [0, 2, -1, 0.5, 0]], float)
+    gain = np.array([-2, 3, np.nan, np.nan, np.nan])
+    assert signs_of(x, best, family, curve, gain).tolist() == [-1, 1, 0, -1, 0]
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        ([[0, 0], [1, 0], [2, 0], [0, 1]], False),
+        ([[0, 0], [1, 0], [-1, 0]], True),
+        ([[1, 0], [0, 1], [0.5, 0.5]], True),
+        ([[0, 0]], False),
+    ],
+)
+def test_directions_that_tell_a_norm_from_an_axis(x, told):
+    assert told_apart(np.array(x, float)) == told

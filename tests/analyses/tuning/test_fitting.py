@@ -122,7 +122,7 @@ def test_all_units_at_once_is_each_unit_alone():
 
 def test_units_that_cannot_be_fitted_say_why():
     y = noisy(4)
-    y[3, 0], y[5, 1] = np.nan, np.inf
+    y[:, 0], y[5, 1] = np.nan, np.inf
     y[:, 2] = 7.0
     fits = fit_all(X, y, ["flat", "linear"])
     for one in fits.values():
@@ -136,8 +136,144 @@ def test_units_that_cannot_be_fitted_say_why():
 
 
 def test_negative_counts_are_set_aside():
-    found = tuning.fit(X, np.stack([X + 1, X - 0.5], axis=1), "linear", likelihood="poisson")
-    assert found.status.tolist() == ["ok", "negative"]
+    counts = np.stack([4 * X + 1, 4 * X - 2, X + 1], axis=1)
+    found = tuning.fit(X, counts, "linear", likelihood="poisson")
+    assert found.status.tolist() == ["ok", "negative", "not counts"]
+    # Quarters are whole counts of four trials each.
+    found = tuning.fit(X, counts, "linear", likelihood="poisson", trials=np.full(75, 4))
+    assert found.status.tolist() == ["ok", "negative", "ok"]
+
+
+def poisson_trials(seed=3):
+    """One to six trials of each of 75 presentations, of three units that grow with strength."""
+    generator = np.random.default_rng(seed)
+    n = generator.integers(1, 7, 75)
+    single = generator.poisson(3 + 10 * np.repeat(X, n)[:, None] ** 2, size=(n.sum(), 3))
+    place = np.repeat(np.arange(75), n)
+    mean = np.stack([np.bincount(place, one) for one in single.T], axis=1) / n[:, None]
+    return n, place, single, mean.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["flat", "linear", "power"])
+def test_means_of_counts_are_fitted_as_their_single_trials(name):
+    """Unequal numbers of trials: parameters, and what criteria say of models, are the same."""
+    n, place, single, mean = poisson_trials()
+    options = {"likelihood": "poisson"}
+    one = tuning.fit(X[place], single, name, **options)
+    many = tuning.fit(X, mean, name, trials=n, **options)
+    np.testing.assert_allclose(many.values, one.values, rtol=1e-4)
+    assert many.n.tolist() == one.n.tolist() == [n.sum()] * 3
+    flat = [tuning.fit(X[place], single, "flat", **options)]
+    flat.append(tuning.fit(X, mean, "flat", trials=n, **options))
+    np.testing.assert_allclose(many.bic - flat[1].bic, one.bic - flat[0].bic, atol=1e-3)
+
+
+def test_the_exposure_is_that_of_statsmodels():
+    n, _, _, mean = poisson_trials()
+    found = tuning.fit(X, mean, "linear", likelihood="poisson", trials=n)
+    total = mean.astype(float) * n[:, None]
+    # Of sums over n trials with identity link, the design is n times that of one trial.
+    family = sm.families.Poisson(sm.families.links.Identity())
+    for unit in range(3):
+        design = n[:, None] * sm.add_constant(X)
+        with pytest.warns(sm.tools.sm_exceptions.DomainWarning):
+            glm = sm.GLM(total[:, unit], design, family=family).fit(tol=1e-12)
+        np.testing.assert_allclose(found.values[unit], glm.params, rtol=1e-4)
+        assert found.log_likelihood[unit] == pytest.approx(glm.llf, abs=1e-6)
+        assert found.bic[unit] == pytest.approx(2 * np.log(n.sum()) - 2 * glm.llf)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
+def test_a_unit_that_lacks_presentations_is_fitted_to_the_rest(likelihood):
+    generator = np.random.default_rng(5)
+    y = generator.poisson(5 + 20 * X[:, None], size=(75, 3)).astype(float)
+    y[[0, 7, 31], 1] = np.nan
+    y[X == 1, 2] = np.nan
+    for name in ("linear", "rectified"):
+        found = tuning.fit(X, y, name, likelihood=likelihood)
+        assert found.n.tolist() == [75, 72, 60]
+        for unit in (1, 2):
+            kept = np.isfinite(y[:, unit])
+            alone = tuning.fit(X[kept], y[kept, unit], name, likelihood=likelihood)
+            if name == "linear":  # the bounds of a threshold are those of all strengths
+                np.testing.assert_allclose(found.values[unit], alone.values[0], rtol=1e-5)
+                assert found.bic[unit] == pytest.approx(alone.bic[0])
+                assert found.r2[unit] == pytest.approx(alone.r2[0])
+    few = np.where(X[:, None] > 0.25, np.nan, y[:, :1])
+    assert tuning.fit(X, few, "power", likelihood=likelihood).status.tolist() == ["too few levels"]
+
+
+HEADS = np.repeat(["human", "monkey", "cartoon"], 25)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.8])
+def test_baselines_are_those_of_dummies_in_statsmodels(kept):
+    """Balanced, where centring is enough, and not."""
+    generator = np.random.default_rng(6)
+    shown = generator.uniform(size=75) < kept
+    x, head = X[shown], HEADS[shown]
+    names, group = np.unique(head, return_inverse=True)
+    y = 5 * group[:, None] + 4 * x[:, None] + generator.normal(size=(len(x), 2))
+    found = tuning.fit(x, y, "linear", baseline=head)
+    design = np.column_stack([group == k for k in range(3)] + [x]).astype(float)
+    for unit in range(2):
+        line = sm.OLS(y[:, unit], design).fit()
+        own = found.values[unit, 0] + found.offset[unit]
+        np.testing.assert_allclose([*own, found.values[unit, 1]], line.params, rtol=1e-8)
+        assert found.rss[unit] == pytest.approx(line.ssr)
+        assert found.bic[unit] == pytest.approx(line.bic + np.log(len(x)))
+        flat = sm.OLS(y[:, unit], design[:, :3]).fit()
+        assert found.r2[unit] == pytest.approx(1 - line.ssr / flat.ssr)
+    assert found.groups.tolist() == names.tolist()
+    np.testing.assert_allclose(
+        found.predict(x, head)[:, 0], sm.OLS(y[:, 0], design).fit().fittedvalues
+    )
+
+
+def test_baselines_of_counts_are_those_of_dummies_in_statsmodels():
+    generator = np.random.default_rng(7)
+    group = np.unique(HEADS, return_inverse=True)[1]
+    y = generator.poisson(4 + 6 * group + 8 * X)
+    found = tuning.fit(X, y, "linear", likelihood="poisson", baseline=HEADS)
+    design = np.column_stack([group == k for k in range(3)] + [X]).astype(float)
+    family = sm.families.Poisson(sm.families.links.Identity())
+    with pytest.warns(sm.tools.sm_exceptions.DomainWarning):
+        glm = sm.GLM(y, design, family=family).fit(tol=1e-12)
+    own = found.values[0, 0] + found.offset[0]
+    np.testing.assert_allclose([*own, found.values[0, 1]], glm.params, rtol=1e-4)
+    assert found.log_likelihood[0] == pytest.approx(glm.llf, abs=1e-6)
+    assert found.k == 4
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "v-shape", "power"])
+def test_unbalanced_baselines_are_found_beside_a_curve(name):
+    """Without noise the curve comes back, whatever the baselines are."""
+    truth = {"sigmoid": [3, 10, 0.4, 12], "v-shape": [5, 20, 15, 0.4], "power": [5, -10, 2]}[name]
+    kept = np.random.default_rng(8).uniform(size=75) < 0.8
+    x, head = X[kept], HEADS[kept]
+    step = {"human": 0.0, "monkey": 30.0, "cartoon": -12.0}
+    y = predict(name, x, np.array([truth], float))[:, 0] + [step[one] for one in head]
+    found = tuning.fit(x, y, name, baseline=head)
+    assert found.r2[0] == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(found.values[0, 1:], truth[1:], rtol=1e-2)
+    assert np.ptp(found.offset[0]) == pytest.approx(42, rel=1e-3)
+
+
+def test_baselines_alone_are_no_tuning():
+    y = np.stack([np.unique(HEADS, return_inverse=True)[1].astype(float)], axis=1)
+    found = tuning.fit(X, y, "flat", baseline=HEADS)
+    assert found.status.tolist() == ["constant"]
+    with pytest.raises(NeuroferError, match=r"baseline has shape \(3,\)"):
+        tuning.fit(X, y, "flat", baseline=np.array(["a", "b", "c"]))
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [(np.ones(3), r"trials has shape \(3,\)"), (np.zeros(75), "not positive")],
+)
+def test_trials_are_checked(trials, message):
+    with pytest.raises(NeuroferError, match=message):
+        tuning.fit(X, 4 * X, likelihood="poisson", trials=trials)
 
 
 def test_fewer_levels_than_parameters_are_not_fitted():

@@ -126,6 +126,19 @@ def test_residuals_are_never_worse_than_those_of_curve_fit(name):
         assert found.rss[u] <= 1.001 * best
 
 
+def test_norm_referenced_units_that_fall_are_found():
+    """Their gain is negative; an axis, of either sign, explains them less."""
+    x = stimuli("norm-direction")
+    truth = np.array([8, -3, 0.6, 0.8, 0.0, 1.5])
+    y = np.tile(EQUATIONS["norm-direction"](x, *truth), 3)
+    y = y + 0.1 * np.random.default_rng(0).normal(size=len(y))
+    x = np.tile(x, (3, 1))
+    fits = {name: tuning.fit(x, y, name) for name in FEATURE_MODELS}
+    found = fits["norm-direction"]
+    np.testing.assert_allclose(found.values[0], truth, atol=0.1)
+    assert found.bic[0] < min(one.bic[0] for n, one in fits.items() if n != "norm-direction") - 50
+
+
 @pytest.mark.parametrize("name", ["power", "naka-rushton"])
 def test_powers_of_negative_strengths_are_refused(name):
     with pytest.raises(NeuroferError, match=f"model '{name}'.* go down to -1"):

@@ -89,8 +89,16 @@ def test_counts_are_cross_validated_by_deviance():
 
 def test_units_that_are_not_finite_have_no_cross_validated_error():
     y = simulated("linear", 3)
-    y[0, 1] = np.nan
+    y[0, 1] = np.inf
     assert np.isnan(cross_validate(X, y, WHO, "linear")).tolist() == [False, True, False]
+
+
+def test_what_is_missing_is_left_out_of_the_error():
+    y = simulated("linear", 2)
+    y[[3, 17, 18], 1] = np.nan
+    kept = np.isfinite(y[:, 1])
+    alone = cross_validate(X[kept], y[kept, 1:], WHO[kept], "linear", seed=2)
+    np.testing.assert_allclose(cross_validate(X, y, WHO, "linear", seed=2)[1:], alone)
 
 
 def test_a_bootstrap_is_that_of_a_loop_over_resampled_identities():
@@ -111,3 +119,41 @@ def test_intervals_need_five_identities():
     assert np.isfinite(intervals(replicates, WHO, ONE)).all()
     assert np.isnan(intervals(replicates, WHO % 4, ONE)).all()
     assert np.isnan(intervals(replicates[:0], WHO, ONE)).all()
+
+
+def test_baselines_of_identities_widen_the_interval_of_the_mean_baseline_only():
+    """The slope's replicates are those of responses without them."""
+    generator = np.random.default_rng(1)
+    y = 10 * X[:, None] + generator.normal(size=(75, 2))
+    moved = y + 20 * generator.normal(size=(15, 1))[WHO]
+    one, other = (
+        bootstrap(X, v, WHO, ONE, "linear", n_bootstrap=50, baseline=WHO) for v in (y, moved)
+    )
+    np.testing.assert_allclose(one[..., 1], other[..., 1], atol=1e-8)
+    assert other[..., 0].std() > 10 * one[..., 0].std()
+    # Where identities were not shown the same, the general solution is the same loop.
+    kept = np.arange(75) != 7
+    found = bootstrap(
+        X[kept], moved[kept], WHO[kept], ONE[kept], "linear", n_bootstrap=3, baseline=WHO[kept]
+    )
+    from neurofer.analyses.statistics import resample
+
+    for k, drawn in enumerate(resample(np.zeros(15), 3, 0)):
+        rows = np.concatenate([np.flatnonzero((one == WHO) & kept) for one in drawn])
+        again = tuning.fit(X[rows], moved[rows], "linear", baseline=WHO[rows]).values
+        np.testing.assert_allclose(found[k], again, rtol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
+def test_a_baseline_that_no_other_identity_has_is_not_predicted(likelihood):
+    """What lies above it is: with steps of 100 between identities a line explains nearly all."""
+    generator = np.random.default_rng(2)
+    mean = 20 + 100 * WHO[:, None] + 50 * X[:, None]
+    y = (
+        generator.poisson(mean)
+        if likelihood == "poisson"
+        else mean + generator.normal(size=(75, 1))
+    )
+    options = {"likelihood": likelihood}
+    assert cross_validate(X, y, WHO, "linear", baseline=WHO, **options)[0] > 0.4
+    assert cross_validate(X, y, WHO, "linear", **options)[0] < 0.01
