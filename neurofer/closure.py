@@ -99,11 +99,24 @@ def closure_hash(*modules: str, without: Iterable[str] = ()) -> str:
     return digest.hexdigest()
 
 
-def source_hash(made: Any) -> str | None:
+def package_hash() -> str:
+    """Return a hash of all source of this package, as it was imported."""
+    digest = hashlib.sha256()
+    for entry in sorted(_walk(str(PACKAGE)), key=lambda entry: entry.path):
+        name = Path(entry.path).relative_to(PACKAGE).as_posix()
+        digest.update(f"{name} {file_hash(entry.path)}\n".encode())
+    return digest.hexdigest()
+
+
+def source_hash(made: Any, without: Iterable[str] = ()) -> str | None:
     """Return a hash of the source of a class or function and of what it imports.
 
     Of this package that is `closure_hash` of its module. Of a user's own code it is every file of
     theirs that the module imports, without the libraries that they installed.
+
+    Args:
+        made: a class or function.
+        without: modules of this package that are left out, as in `closure`.
 
     Returns:
         None where there is no source: what was typed at a prompt or run from a string.
@@ -111,7 +124,9 @@ def source_hash(made: Any) -> str | None:
     kinds = [one for one in made.__mro__ if one is not object] if isinstance(made, type) else [made]
     names = {str(one.__module__) for one in kinds} - set(sys.stdlib_module_names)
     ours = sorted(name for name in names if name.split(".")[0] == _ROOT)
-    parts = [closure_hash(*ours)] if ours else []
+    parts = [closure_hash(*ours, without=without)] if ours else []
+    if ours and names == set(ours):
+        return parts[0]
     for name in sorted(names - set(ours)):
         files = _foreign_files(name)
         if files is None:

@@ -10,6 +10,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -263,6 +264,27 @@ def write_folder_whole(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+_READ: ContextVar[set[Path] | None] = ContextVar("files that were read", default=None)
+
+
+@contextmanager
+def files_read() -> Iterator[set[Path]]:
+    """Yield a set that fills with the files that readers of this block name by `note_read`."""
+    seen: set[Path] = set()
+    token = _READ.set(seen)
+    try:
+        yield seen
+    finally:
+        _READ.reset(token)
+
+
+def note_read(path: str | os.PathLike[str]) -> None:
+    """Say that a file decides what is made now, such as weights; see `files_read`."""
+    seen = _READ.get()
+    if seen is not None:
+        seen.add(Path(path).resolve())
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

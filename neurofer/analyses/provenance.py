@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurofer.analyses.inputs import Responses
+from neurofer.versions import LIBRARIES, versions
 
-VERSIONS_OF = ("neurofer", "numpy", "xarray", "scipy", "scikit-learn", "rsatoolbox", "torch")
+VERSIONS_OF = ("neurofer", *LIBRARIES)
 # Attributes that figures print; every result has them, and the options and versions besides.
 PROVENANCE = ("analysis", "subject", "stimuli", "data", "site", "options", "versions", "seed")
 
@@ -42,16 +41,8 @@ def with_provenance(
         "n_identities": len(np.unique(responses.identity)),
         "n_units": responses.activity.shape[1],
         "options": json.dumps({**options, "site": responses.site}, sort_keys=True, default=list),
-        "versions": json.dumps({name: _version(name) for name in VERSIONS_OF}),
+        "versions": json.dumps(versions(VERSIONS_OF)),
         "seed": int(options.get("seed", 0)),
         **responses.said_of_trials(),
     }
     return result.assign_attrs({**made, **result.attrs})
-
-
-@lru_cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,16 +13,50 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurofer.closure import closure_hash, source_hash
 from neurofer.errors import NeuroferError
-from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.files import content_hash
 from neurofer.hdf5 import check_declared, check_hdf5
 from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
+from neurofer.sealed import DamagedError, cached, check_seal, is_sealed, write_sealed
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.versions import RESPONSE_LIBRARIES, versions
 
-# The subpackages whose source decides a response.
-RESPONSE_CODE = ("faces", "recording", "stimuli", "subjects")
+SEALED = "sealed"  # attribute of a file that must end in a seal
+
+# What makes stimuli does not decide a response: the stimuli themselves are in the key.
+_MAKES_STIMULI = (
+    "neurofer.faces",
+    "neurofer.stimuli.cards",
+    "neurofer.stimuli.catalogue",
+    "neurofer.stimuli.drawn",
+    "neurofer.stimuli.folder",
+    "neurofer.stimuli.layouts",
+    "neurofer.stimuli.licensed",
+    "neurofer.stimuli.rendered",
+    "neurofer.stimuli.simulated",
+)
+
+
+def response_source(made: Any) -> str | None:
+    """Return a hash of the code and the versions that decide a subject's responses.
+
+    Args:
+        made: the subject's class, what makes it, or the name of its module in this package.
+
+    Returns:
+        None where a user's class has no source: what was typed at a prompt.
+    """
+    if isinstance(made, str):
+        own: str | None = closure_hash(made, without=_MAKES_STIMULI)
+    else:
+        own = source_hash(made, without=_MAKES_STIMULI)
+    if own is None:
+        return None
+    recording = closure_hash("neurofer.recording.store", without=_MAKES_STIMULI)
+    return content_hash(own, recording, versions(RESPONSE_LIBRARIES))
 
 
 def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Path:
@@ -31,10 +66,8 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Pat
         NeuroferError: it is no recording, or no netCDF library is installed.
     """
     check_recording(recording)
-    path = Path(path)
-    with write_whole(path) as partial:
-        steady_order(recording.to_dataset(name="activity")).to_netcdf(partial, engine=_engine())
-    return path
+    _write(recording, Path(path), named=False)
+    return Path(path)
 
 
 def steady_order(dataset: xr.Dataset) -> xr.Dataset:
@@ -57,8 +90,10 @@ def steady_order(dataset: xr.Dataset) -> xr.Dataset:
 def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
     """Read a recording that `save_recording` wrote: same values, dtypes, coordinates, attributes.
 
+    Every byte is checked against the seal that `save_recording` put at the end of the file.
+
     Raises:
-        NeuroferError: the file is missing, truncated or no recording.
+        NeuroferError: the file is missing, damaged or not a recording.
     """
     loaded = open_netcdf(path)
     if "activity" not in loaded:
@@ -87,12 +122,18 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
     if not path.is_file():
         raise NeuroferError(f"there is no recording at {path}")
     try:
+        sealed = is_sealed(path)
+        if sealed:
+            check_seal(path, named=False)
         check_hdf5(path)
         _check_classic(path)
         with xr.open_dataset(
             path, engine=_engine(), decode_times=False, decode_timedelta=False
         ) as dataset:
-            return dataset.load()
+            loaded = dataset.load()
+        if loaded.attrs.pop(SEALED, None) is not None and not sealed:
+            raise DamagedError(f"{path} is damaged: its end, with its seal, is missing")
+        return loaded
     except NeuroferError:
         raise
     except Exception as error:  # the netCDF libraries raise OSError, RuntimeError, ValueError, ...
@@ -100,6 +141,32 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
             f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
             "record again"
         ) from error
+
+
+def write_netcdf(dataset: xr.Dataset, path: Path, *, named: bool) -> None:
+    """Write a dataset as netCDF with a seal, whole or not at all.
+
+    Args:
+        dataset: what is written; the file says in `attrs` that it has a seal.
+        path: of the file.
+        named: it is valid under this name only, as in a cache.
+    """
+    with write_sealed(path, named=named) as partial:
+        marked = steady_order(dataset).assign_attrs({SEALED: "the last line of this file"})
+        marked.to_netcdf(partial, engine=_engine())
+
+
+def _write(recording: xr.DataArray, path: Path, *, named: bool) -> None:
+    write_netcdf(recording.to_dataset(name="activity"), path, named=named)
+
+
+def _stored(path: Path) -> xr.DataArray:
+    check_seal(path)
+    return load_recording(path)
+
+
+def _whole(path: Path) -> bool:
+    return cached(path, check_seal) is not None
 
 
 def _check_classic(path: Path) -> None:
@@ -117,11 +184,13 @@ def _check_classic(path: Path) -> None:
 
 
 class RecordingStore:
-    """A folder of recordings, a file a site, found again by content.
+    """A folder of recordings, one file for each site, found again by content.
 
-    A key is the hash of the subject's and the stimuli's identifiers, the site, the time bins and
-    the source that decides a response: changed weights, images or code never meet an old
-    recording, and a changed analysis does not ask for a new one.
+    A key is the hash of the subject's and the stimuli's identifiers and content, the site, the
+    time bins, the source that decides a response and the versions of the libraries: changed
+    weights, images or code never meet an old recording, and a changed analysis does not ask for a
+    new one. A damaged file is named, set aside and recorded again. A subject without source, typed
+    at a prompt, is recorded anew each time, which is said.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -134,12 +203,28 @@ class RecordingStore:
         stimuli: StimulusSet,
         site: str,
         time_bins: Sequence[tuple[int, int]] | None = None,
-    ) -> Path:
-        """Return where the recording of one site lies, or would lie."""
+    ) -> Path | None:
+        """Return where the recording of one site lies, or would lie; None without source.
+
+        Args:
+            subject: a subject, or what is known of one: identifier, sites and `source`.
+            stimuli: what it is shown.
+            site: the name of a site.
+            time_bins: (start, end) in ms, or None.
+        """
+        source = subject.source if hasattr(subject, "source") else response_source(type(subject))
+        if source is None:
+            return None
         bins = None if time_bins is None else [[int(a), int(b)] for a, b in time_bins]
-        code = code_hash(*RESPONSE_CODE)
-        key = content_hash(subject.identifier, stimuli.identifier, site, bins, code)
-        return self.folder / f"{subject.identifier}.{stimuli.identifier}.{site}.{key[:16]}.nc"
+        key = content_hash(
+            subject.identifier, stimuli.identifier, stimuli.content, site, bins, source
+        )
+        return self.folder / f"{subject.identifier}.{stimuli.identifier}.{site}.{key[:32]}.nc"
+
+    def lacking(self, subject: Recordable, stimuli: StimulusSet, sites: Sequence[str]) -> list[str]:
+        """Return the sites that would have to be recorded."""
+        paths = {site: self.path(subject, stimuli, site) for site in sites}
+        return [site for site, path in paths.items() if path is None or not _whole(path)]
 
     def record(
         self,
@@ -153,17 +238,36 @@ class RecordingStore:
         """Return the recording, from the folder where possible; as `neurofer.recording.record`.
 
         All sites that the folder lacks are recorded in one forward pass, then stored.
+
+        Args:
+            subject: a subject, or where all is stored what is known of one (see `path`).
+            stimuli: what it is shown.
+            sites: names of sites; default: `subject.default_sites`.
+            time_bins: (start, end) in ms, or None.
+            options: of `neurofer.recording.record`.
         """
         names = check_sites(subject, sites)
         paths = {name: self.path(subject, stimuli, name, time_bins) for name in names}
-        found = {name: load_recording(path) for name, path in paths.items() if path.is_file()}
+        found: dict[str, xr.DataArray] = {}
+        for name, path in paths.items():
+            stored = None if path is None else cached(path, _stored)
+            if stored is not None:
+                found[name] = stored
         lacking = [name for name in names if name not in found]
         if lacking:
+            if None in paths.values():
+                warnings.warn(
+                    f"{subject.identifier}: its class has no source file, so that its responses "
+                    "are kept in no cache; put it into a file",
+                    stacklevel=2,
+                )
             fresh = record(subject, stimuli, sites=lacking, time_bins=time_bins, **options)
             for name in lacking:
                 found[name] = fresh.isel(neuroid=fresh["site"].values == name)
                 found[name].attrs["missing"] = count_missing(found[name])
-                save_recording(found[name], paths[name])
+                path = paths[name]
+                if path is not None:
+                    _write(found[name], path, named=True)
         return join_sites([found[name] for name in names])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurofer.closure import package_hash
 from neurofer.labels import code, markdown
 from neurofer.reports.blocks import (
     Block,
@@ -27,10 +28,11 @@ from neurofer.reports.methods import methods_sections
 from neurofer.reports.numbers import counted, interval, listed, measured, published
 from neurofer.reports.tables import claim_table, trace_table
 from neurofer.reports.words import images_words
-from neurofer.studies.cells import Failure, installed, surroundings
+from neurofer.studies.cell import Failure
 from neurofer.studies.claims import ClaimRow
 from neurofer.studies.descriptions import StimuliDescription
 from neurofer.studies.run import StudyOutcome
+from neurofer.versions import installed, versions
 
 if TYPE_CHECKING:
     from neurofer.stimuli import StimulusSet
@@ -87,7 +89,7 @@ def write_sheets(outcome: StudyOutcome, folder: Path) -> tuple[list[Picture], li
     from PIL import Image
 
     from neurofer.stimuli.sheet import contact_sheet
-    from neurofer.studies.cells import failure_of
+    from neurofer.studies.cell import failure_of
 
     pictures: list[Picture] = []
     failures: list[Failure] = []
@@ -226,10 +228,9 @@ def _notes(outcome: StudyOutcome) -> list[Block]:
 
 
 def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, ...]:
-    around = surroundings()
-    libraries = listed(f"{k} {v}" for k, v in around.items() if k != "neurofer")
+    libraries = listed(f"{name} {version}" for name, version in versions().items())
     facts = [
-        ("Made with", f"neurofer {installed('neurofer')}, source `{around['neurofer'][:16]}`"),
+        ("Made with", f"neurofer {installed('neurofer')}, source `{package_hash()[:16]}`"),
         ("Command", code(command) if command else ""),
         ("Date", date),
         ("Python", f"{platform.python_version()} on {platform.platform()}"),

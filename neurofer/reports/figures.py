@@ -20,10 +20,9 @@ from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import Figure
 from neurofer.reports.numbers import listed
 from neurofer.reports.words import identities_words, images_words, recording_words
-from neurofer.studies.cells import Failure, ResultKey, failure_of
-from neurofer.studies.recorded import RECORDED
+from neurofer.studies.cell import Failure, ResultKey, failure_of
 from neurofer.studies.run import StudyOutcome
-from neurofer.studies.study import FigureSpec
+from neurofer.studies.study import RECORDED, FigureSpec
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH, HEIGHT = 900, 520

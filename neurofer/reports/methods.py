@@ -17,11 +17,10 @@ from neurofer.reports.words import (
     values_words,
     weights_words,
 )
+from neurofer.studies.checks import unused_names
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription
-from neurofer.studies.names import unused_names
-from neurofer.studies.recorded import RECORDED
 from neurofer.studies.run import StudyOutcome
-from neurofer.studies.study import AnalysisSpec, StimuliSpec, TrainingSpec
+from neurofer.studies.study import RECORDED, AnalysisSpec, StimuliSpec, TrainingSpec
 
 ABOUT_IDENTITIES = (
     "Where an interval is over identities, these are the independent units, because the images of "

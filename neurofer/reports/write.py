@@ -25,9 +25,10 @@ from neurofer.reports.place import (
     target_folder,
     write_manifest,
 )
-from neurofer.studies.cells import Failure
+from neurofer.studies.cell import Failure
+from neurofer.studies.reading import read_study
 from neurofer.studies.run import Progress, StudyOutcome, compute_study, silent, write_results
-from neurofer.studies.study import Study, read_study
+from neurofer.studies.study import Study
 
 
 @dataclass

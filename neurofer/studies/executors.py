@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from neurofer.closure import package_hash
 from neurofer.errors import unknown_choice
-from neurofer.studies.cells import Bench, Cell, CellOutcome, Failure
+from neurofer.studies.bench import Bench
+from neurofer.studies.cell import Cell, CellOutcome, Failure
 from neurofer.studies.study import Study
 
 if TYPE_CHECKING:
@@ -122,7 +124,9 @@ def _in_processes(
     )
     try:
         with _one_thread():
-            jobs = {pool.submit(_work, study, group, cache): group for group in groups}
+            jobs = {
+                pool.submit(_work, study, group, cache, package_hash()): group for group in groups
+            }
         for job in as_completed(jobs):
             try:
                 yield from job.result()
@@ -136,7 +140,10 @@ def _in_processes(
     pool.shutdown()
 
 
-def _work(study: Study, cells: list[Cell], cache: Path | None) -> list[CellOutcome]:
+def _work(study: Study, cells: list[Cell], cache: Path | None, source: str) -> list[CellOutcome]:
+    if package_hash() != source:
+        words = "the source of neurofer changed while it was running; run it again"
+        return [CellOutcome(cell, failures=[Failure(str(cell), words)]) for cell in cells]
     bench = Bench(study, cache)
     return [bench.work(cell) for cell in cells]
 

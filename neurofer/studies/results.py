@@ -13,9 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import write_whole
-from neurofer.hdf5 import check_hdf5
-from neurofer.recording.store import steady_order
+from neurofer.recording.store import open_netcdf, write_netcdf
+from neurofer.sealed import check_seal
 
 # Larger variables (dissimilarity matrices, raw activity) stand in the netCDF file only.
 MOST_CSV_ROWS = 20_000
@@ -130,21 +129,28 @@ def _method(dataset: xr.Dataset, value: str, position: Mapping[str, int]) -> str
     return str(dataset.attrs.get("interval", ""))
 
 
-def write_result(result: xr.Dataset, path: Path) -> None:
-    """Write a result as netCDF, whole or not at all."""
-    with write_whole(path) as partial:
-        steady_order(result).to_netcdf(partial, engine="netcdf4")
+def write_result(result: xr.Dataset, path: Path, *, named: bool = False) -> None:
+    """Write a result as sealed netCDF, whole or not at all.
+
+    Args:
+        result: of an analysis.
+        path: of the file.
+        named: it is valid under this name only, as in a cache.
+    """
+    write_netcdf(result, path, named=named)
 
 
-def read_result(path: Path) -> xr.Dataset:
-    """Read a result; its strings come back as numpy strings, as they were."""
-    try:
-        check_hdf5(path)
-        result = xr.load_dataset(path, engine="netcdf4")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise NeuroferError(
-            f"the result {path} cannot be read ({error}); delete it and run again"
-        ) from error
+def read_result(path: Path, *, named: bool = False) -> xr.Dataset:
+    """Read a result, every byte checked; its strings come back as numpy strings, as they were.
+
+    Raises:
+        NeuroferError: there is none, or it is damaged.
+    """
+    if not path.is_file():
+        raise NeuroferError(f"there is no result at {path}")
+    if named:
+        check_seal(path)
+    result = open_netcdf(path)
     strings = {
         name: (coord.dims, np.asarray([str(item) for item in coord.to_numpy()]))
         for name, coord in result.coords.items()

@@ -10,25 +10,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurofer.closure import package_hash
 from neurofer.errors import NeuroferError
 from neurofer.files import write_json
-from neurofer.studies.cells import (
-    Bench,
-    Failure,
-    ResultKey,
-    failure_of,
-    installed,
-    load_spec,
-    plan_cells,
-    surroundings,
-)
+from neurofer.sealed import cached
+from neurofer.studies.bench import Bench
+from neurofer.studies.cell import Cell, Failure, ResultKey, failure_of, plan_cells
+from neurofer.studies.checks import check_names
 from neurofer.studies.claims import DERIVED_FILE, ClaimRow, claim_row, derived_rows, judge
 from neurofer.studies.descriptions import StimuliDescription, SubjectDescription, describe_stimuli
 from neurofer.studies.executors import find_executor
-from neurofer.studies.names import check_names
-from neurofer.studies.recorded import RECORDED
+from neurofer.studies.loading import load_spec
+from neurofer.studies.reading import dump_study, read_study
 from neurofer.studies.results import read_number, read_result, tidy, write_result
-from neurofer.studies.study import ClaimSpec, Study, dump_study, read_study
+from neurofer.studies.study import RECORDED, ClaimSpec, Study
+from neurofer.versions import installed, versions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,7 +112,7 @@ def compute_study(
     if not paths:
         reasons = "; ".join(f"{f.place}: {f.message}" for f in outcome.failures)
         raise NeuroferError(f"nothing of study {made.name!r} could be computed: {reasons}")
-    outcome.results = {key: read_result(paths[key]) for key in _in_order(made, paths)}
+    _read_results(outcome, paths, cache)
     _make_claims(outcome)
     return outcome
 
@@ -159,11 +155,34 @@ def provenance(outcome: StudyOutcome) -> dict[str, Any]:
             for (subject, stimuli), description in sorted(outcome.subjects.items())
         },
         "neurofer": installed("neurofer"),
-        "source": surroundings()["neurofer"],
+        "source": package_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {k: v for k, v in surroundings().items() if k != "neurofer"},
+        "libraries": versions(),
     }
+
+
+def _read_results(
+    outcome: StudyOutcome, paths: Mapping[ResultKey, Path], cache: Path | None
+) -> None:
+    """Read the results; the cell of one that was damaged since it was made is worked on again."""
+    bench: Bench | None = None
+    for key in _in_order(outcome.study, paths):
+        found = cached(paths[key], _read)
+        if found is None:
+            bench = bench or Bench(outcome.study, cache, outcome.stimuli)
+            again = bench.work(Cell(key.subject, key.stimuli, (key.analysis,)))
+            outcome.failures += again.failures
+            outcome.recorded += again.recorded
+            outcome.analysed += again.analysed
+            if key not in again.results:
+                continue
+            found = _read(again.results[key])
+        outcome.results[key] = found
+
+
+def _read(path: Path) -> xr.Dataset:
+    return read_result(path, named=True)
 
 
 def _plain(failures: Sequence[Failure]) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
+from neurofer.closure import note_source
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.subject import Subject
@@ -31,6 +32,7 @@ def register(name: str) -> Callable[[Factory], Factory]:
         if name in _FACTORIES and _FACTORIES[name].__module__ != factory.__module__:
             raise ValueError(f"two subjects are registered as {name!r}")
         _FACTORIES[name] = factory
+        note_source(factory.__module__)
         if isinstance(factory, type) and "name" not in vars(factory):
             factory.name = name  # type: ignore[attr-defined]
         return factory
@@ -64,6 +66,17 @@ def subject_factory(name: str) -> Callable[..., Subject]:
             raise unknown_choice("subject", name, list_subjects())
         import_module(_modules()[name])
     return _FACTORIES[name]
+
+
+def subject_source(name: str) -> Callable[..., Subject] | str:
+    """Return what makes a subject: a module of this package, not imported, or a user's own class.
+
+    Raises:
+        NeuroferError: the name is unknown; the message lists the choices.
+    """
+    if name in _modules():
+        return _modules()[name]
+    return subject_factory(name)
 
 
 def load_subject(name: str, *, training: StimulusSet | None = None, **options: Any) -> Subject:

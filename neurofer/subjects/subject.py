@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from neurofer.closure import note_source
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
 from neurofer.recording.layout import presentation_coords
@@ -65,6 +66,11 @@ class Subject(ABC):
         self._timing: Timing | None = None
         self._task: str | None = None
         self._labels: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Note the state of the source as it is imported, for the keys of caches."""
+        super().__init_subclass__(**options)
+        note_source(cls.__module__)
 
     @abstractmethod
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:

