@@ -31,6 +31,11 @@ def add(
 
     copy, images = add_copy(name, path, layout)
     typer.echo(f"{name}: {images:,} images in {copy.folder}, layout {copy.layout}; remembered")
+    if copy.simulated:
+        typer.echo(
+            f"{name}: they are {copy.source} images of {copy.name}, not the original; to let go of "
+            f"them: neurofer stimuli forget {name}"
+        )
 
 
 def check(
@@ -44,9 +49,11 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Decode your copy of a licensed set and compare it with its card; status 2 for findings."""
-    from neurofer.files import write_whole
+    from neurofer.files import check_output, write_whole
     from neurofer.stimuli.check import check_stimuli
 
+    if csv is not None:
+        csv = check_output(csv, option="--csv")
     told = check_stimuli(name, path, layout=layout, progress=False if quiet else None)
     if csv is not None:
         with write_whole(csv) as partial:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurofer.errors import NeuroferError
+from neurofer.files import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +38,23 @@ Cell = Annotated[int, typer.Option(min=16, max=1024, help="Width of a cell in pi
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
+@app.command()
+def forget(
+    name: Annotated[str, typer.Argument(help="A set whose folder `neurofer stimuli add` took.")],
+) -> None:
+    """Forget where your copy of a set lies; the folder stays as it is."""
+    from neurofer.stimuli.remembered import forget as let_go
+
+    typer.echo(f"{name}: {let_go(name)} is forgotten; its files are left as they are")
+
+
 @app.command("list")
 def list_sets() -> None:
     """List the stimulus sets that have a card."""
     from neurofer.stimuli import list_stimuli
     from neurofer.stimuli.cards import broken_cards
     from neurofer.stimuli.catalogue import stimuli_card
+    from neurofer.stimuli.copies import stands_in
     from neurofer.stimuli.remembered import remembered
 
     names, folders = list_stimuli(), remembered()
@@ -50,6 +62,8 @@ def list_sets() -> None:
     for name in names:
         card = stimuli_card(name)
         where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
+        if name in folders and (said := stands_in(folders[name])):
+            where += f" ({said})"
         typer.echo(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
     for error in broken_cards().values():
         typer.echo(f"neurofer: {error}", err=True)
@@ -67,6 +81,7 @@ def render(
     quiet: Quiet = False,
 ) -> None:
     """Render a set and write it to a folder: table.csv, images, landmarks, part labels."""
+    check_output(out, option="OUT", folder=True)
     stimuli = _load(name, _values(parameters, seeds, size), quiet)
     stimuli.save(out)
     typer.echo(f"{stimuli.identifier}: {len(stimuli)} images in {out}")
@@ -132,16 +147,17 @@ def write(
     """Write a simulated set in the folders and file names of the set that it stands for."""
     from neurofer.stimuli.layouts import write_layout
 
+    check_output(folder, option="FOLDER", folder=True)
     stimuli = _load(name, _values(parameters), quiet)
     write_layout(stimuli, layout, folder)
     typer.echo(f"{stimuli.identifier}: {len(stimuli)} images in {folder} as {layout}")
 
 
 def _png(out: Path | None, stem: str) -> Path:
-    path = Path(f"{stem}.png") if out is None else out
+    path = Path(f"{Path(stem).name}.png") if out is None else out
     if path.suffix.lower() != ".png":
         raise NeuroferError(f"--out {path}: a sheet is a PNG file; end the name in .png")
-    return path
+    return check_output(path)
 
 
 def _write_png(path: Path, picture: np.ndarray) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
-from neurofer.files import content_folder
+from neurofer.files import checked_name, content_folder
 from neurofer.schema import Strict, load_yaml, validated
 
 KINDS = {
     "drawn": "neurofer.stimuli.drawn",
+    "folder": "neurofer.stimuli.own",
     "licensed": "neurofer.stimuli.licensed",
     "rendered": "neurofer.stimuli.rendered",
     "simulated": "neurofer.stimuli.simulated",
@@ -30,6 +31,11 @@ class Card(Strict):
     description: str
     licence: str
     citation: str
+
+    @classmethod
+    def placed(cls, content: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Return the content of a card's file; paths that it names are those beside the file."""
+        return content
 
     def sets(self) -> dict[str, str]:
         """Return the sets of this card: name -> one line that says what it is."""
@@ -50,7 +56,35 @@ def read_card(path: Path) -> Card:
     kind = content.get("kind")
     check_choice("kind", kind, KINDS, str(path))
     model: type[Card] = module_of(str(kind)).CARD
-    return validated(model, content, str(path))
+    card = validated(model, model.placed(content, path), str(path))
+    try:
+        for name in card.sets():
+            checked_name(name, "stimulus set")
+    except NeuroferError as error:
+        raise NeuroferError(f"{path}: {error}") from error
+    return card
+
+
+def find_card(name: str) -> tuple[str, Card]:
+    """Return a set's name and its card: one of `read_cards`, or the file of a card of the user's.
+
+    Raises:
+        NeuroferError: there is no set of that name (the message lists the choices), or its card
+            is wrong.
+    """
+    if name.lower().endswith((".yaml", ".yml")):
+        card = read_card(Path(name))
+        return next(iter(card.sets())), card
+    cards = read_cards()
+    if name not in cards:
+        if Path(name).is_dir():
+            raise NeuroferError(
+                f"{name!r} is a folder, not the name of a stimulus set: read_stimuli({name!r}) "
+                "reads one with a table.csv and images; of other pictures write a card of "
+                "`kind: folder` and load that: load_stimuli('card.yaml')"
+            )
+        raise no_such_set("stimulus set", name, sorted(cards))
+    return name, cards[name]
 
 
 def module_of(kind: str) -> Any:

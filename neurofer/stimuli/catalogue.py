@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from neurofer.stimuli.folder_table import add_landmarks
 from neurofer.stimuli.stimulus_set import StimulusSet
 
 if TYPE_CHECKING:
@@ -29,12 +30,9 @@ def stimuli_card(name: str) -> Card:
         NeuroferError: there is no set of that name (the message lists the choices), or its card
             is wrong.
     """
-    from neurofer.stimuli.cards import no_such_set, read_cards
+    from neurofer.stimuli.cards import find_card
 
-    cards = read_cards()
-    if name not in cards:
-        raise no_such_set("stimulus set", name, list_stimuli())
-    return cards[name]
+    return find_card(name)[1]
 
 
 def load_stimuli(
@@ -42,15 +40,18 @@ def load_stimuli(
     *,
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
+    landmarks: str | os.PathLike[str] | None = None,
     **parameters: Any,
 ) -> StimulusSet:
     """Return a stimulus set: a rendered one is drawn, a licensed one read from the user's copy.
 
     Args:
-        name: one of `list_stimuli()`.
+        name: one of `list_stimuli()`, or the file of a card of one's own ("faces.yaml").
         cache: folder of rendered images, and of indexes of copies; default: in the user's cache.
         progress: None shows a bar on terminals if it takes over two seconds, True always,
             False never.
+        landmarks: a file of landmarks for the set, a table as `StimulusSet.save` writes it:
+            `stimulus_id`, `left_eyebrow_ext.x`, ...; empty cells are not known.
         parameters: of rendered sets: `seeds`, the identity seeds (default 1 to 5; the first is
             the training identity), and `size` in pixels (default 224). Of simulated sets: `size`
             and those of `simulated.load`. Of licensed sets: `path` of the copy (default: what
@@ -61,10 +62,10 @@ def load_stimuli(
         NeuroferError: the name or a parameter is unknown or has a wrong value, or there is no copy
             of a licensed set.
     """
-    from neurofer.stimuli.cards import module_of
+    from neurofer.stimuli.cards import find_card, module_of
 
-    card = stimuli_card(name)
+    name, card = find_card(name)
     stimuli: StimulusSet = module_of(card.kind).load(
         name, card, cache=cache, progress=progress, **parameters
     )
-    return stimuli
+    return stimuli if landmarks is None else add_landmarks(stimuli, landmarks)

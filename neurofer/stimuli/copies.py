@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import cache_folder, content_hash
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.files import cache_folder, checked_name, content_hash
 from neurofer.schema import Strict
 from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index
-from neurofer.stimuli.licensed_card import LicensedCard
+from neurofer.stimuli.licensed_card import PicturesCard
 from neurofer.stimuli.readers import Layout, Walk, walk
 from neurofer.stimuli.readers.columns import look_up, make_columns
 from neurofer.stimuli.readers.lists import List
 from neurofer.stimuli.remembered import remember, remembered
-from neurofer.stimuli.table import SOURCES, make_table
+from neurofer.stimuli.table import make_table
 
 NOTE = "neurofer-simulated.json"
 """The file that says of a folder that its images are no photographs."""
@@ -35,7 +35,7 @@ class Copy(Strict):
         simulated: whether it holds simulated images in the layout of the original.
     """
 
-    card: LicensedCard
+    card: PicturesCard
     folder: Path
     layout: str
     name: str
@@ -43,18 +43,26 @@ class Copy(Strict):
     simulated: bool
 
 
-def licensed_card(name: str) -> LicensedCard:
-    """Return the card of a licensed set, or raise a NeuroferError that lists the choices."""
-    from neurofer.stimuli.cards import no_such_set, read_cards
+def licensed_card(name: str) -> PicturesCard:
+    """Return the card of a set of the user's pictures, licensed or their own, by name or file.
 
-    cards = {key: card for key, card in read_cards().items() if isinstance(card, LicensedCard)}
+    Raises:
+        NeuroferError: there is none; the message lists the choices.
+    """
+    from neurofer.stimuli.cards import find_card, no_such_set, read_cards
+
+    if name.lower().endswith((".yaml", ".yml")):
+        card = find_card(name)[1]
+        if isinstance(card, PicturesCard):
+            return card
+    cards = {key: card for key, card in read_cards().items() if isinstance(card, PicturesCard)}
     if name not in cards:
         raise no_such_set("licensed set", name, sorted(cards))
     return cards[name]
 
 
 def find_copy(
-    card: LicensedCard, path: str | os.PathLike[str] | None = None, layout: str | None = None
+    card: PicturesCard, path: str | os.PathLike[str] | None = None, layout: str | None = None
 ) -> Copy:
     """Return the user's copy of a set, at a path or at the remembered one.
 
@@ -64,7 +72,12 @@ def find_copy(
     if layout is not None and layout not in card.layouts:
         raise unknown_choice("layout", layout, card.layouts, f"set {card.name!r}")
     if path is None:
-        path = remembered().get(card.name)
+        path = remembered().get(card.name) or card.folder or None
+    if path is None and not card.apply:
+        raise NeuroferError(
+            f"the card of {card.name!r} does not say where its pictures lie: write "
+            f"`folder: PATH` into it, run `neurofer stimuli add {card.name} PATH`, or pass path=..."
+        )
     if path is None:
         raise NeuroferError(
             f"{card.title} ({card.name}) is handed out by its owners, not by neurofer "
@@ -75,7 +88,7 @@ def find_copy(
     given = Path(path).expanduser()
     if not given.is_dir():
         raise NeuroferError(
-            f"path={str(given)!r} of {card.name} is no folder; give the one that holds: "
+            f"path={str(given)!r} of {card.name} is not a folder; give the one that holds: "
             f"{' '.join(card.files.split())}"
         )
     for name in card.layouts if layout is None else [layout]:
@@ -109,7 +122,7 @@ def add_copy(
             f"{path} does not look like {copy.card.title} ({name}): {count} images fit and {wrong} "
             f"files do not{first}; it should hold {' '.join(copy.card.files.split())}"
         )
-    remember(name, path)
+    remember(copy.card.name, path)
     return copy, count
 
 
@@ -118,12 +131,13 @@ def pairs_file(copy: Copy, name: str) -> Path:
     for folder in (copy.folder, copy.folder.parent):
         if (folder / name).is_file():
             return folder / name
+    source = copy.card.apply or "its source"
     raise NeuroferError(
-        f"{name} is neither in {copy.folder} nor beside it; copy it there from {copy.card.apply}"
+        f"{name} is neither in {copy.folder} nor beside it; copy it there from {source}"
     )
 
 
-def _labelled(card: LicensedCard, given: Path, folder: Path, layout: str) -> Copy:
+def _labelled(card: PicturesCard, given: Path, folder: Path, layout: str) -> Copy:
     """Return the copy; a note in the folder says that its images are simulated."""
     notes = [place / NOTE for place in (given, folder) if (place / NOTE).is_file()]
     if not notes:
@@ -135,18 +149,42 @@ def _labelled(card: LicensedCard, given: Path, folder: Path, layout: str) -> Cop
             source=card.source,
             simulated=False,
         )
-    try:
-        note = json.loads(notes[0].read_text(encoding="utf-8"))
-        name, source, original = (str(note[key]) for key in _NOTE_KEYS[:3])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NeuroferError(
-            f"{notes[0]} cannot be read ({error!r}); it needs {', '.join(_NOTE_KEYS)}"
-        ) from error
+    name, source, original = read_note(notes[0])
     if original != card.name:
         raise NeuroferError(f"{given} holds {name} in the layout of {original}, not of {card.name}")
-    if source not in SOURCES:
-        raise unknown_choice("source", source, SOURCES, str(notes[0]))
     return Copy(card=card, folder=folder, layout=layout, name=name, source=source, simulated=True)
+
+
+def read_note(path: Path) -> tuple[str, str, str]:
+    """Return what `NOTE` says of a folder: the set, what its images are, whose layout they have.
+
+    Raises:
+        NeuroferError: it cannot be read, names no such source, or has a name that no set may have.
+    """
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+        name, source, original = (note[key] for key in _NOTE_KEYS[:3])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NeuroferError(
+            f"{path} cannot be read ({error!r}); it needs {', '.join(_NOTE_KEYS)}"
+        ) from error
+    try:
+        checked_name(name, "stimulus set")
+    except NeuroferError as error:
+        raise NeuroferError(f"{path}: {error}") from error
+    if name == original:
+        raise NeuroferError(f"{path}: what stands in for {original} cannot have its name")
+    check_choice("source", source, ("rendered", "simulated"), str(path))
+    return str(name), str(source), str(original)
+
+
+def stands_in(folder: str | os.PathLike[str]) -> str:
+    """Return what is said of a folder whose images are no photographs, "" of any other."""
+    note = Path(folder) / NOTE
+    if not note.is_file():
+        return ""
+    name, source, original = read_note(note)
+    return f"{source}: {name} in place of {original}"
 
 
 def open_index(
@@ -193,6 +231,8 @@ def parse(copy: Copy, layout: Layout, files: Walk, progress: bool | None = None)
         look_up(lookup, list(List(files=there).rows(files.root)) if there else [], rows)
     columns, sound, problems = make_columns(card.columns, rows)
     size = None if copy.simulated else card.expected.size
+    if card.split is not None:
+        columns["split"] = card.split.splits(columns["stimulus_id"])
     # A row that is set aside keeps its place, under an id of its own.
     ids = zip(columns["stimulus_id"], sound, strict=True)
     columns["stimulus_id"] = [one if good else f"bad {i}" for i, (one, good) in enumerate(ids)]

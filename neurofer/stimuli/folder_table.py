@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,9 @@ import pandas as pd
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.table import COLUMNS
 from neurofer.tables import line, not_numbers, numbers, read_table, strict_numbers
+
+if TYPE_CHECKING:
+    from neurofer.stimuli.stimulus_set import StimulusSet
 
 _TRUTH = {"True": True, "False": False}
 _READ: Mapping[str, Callable[[str | None], Any]] = {
@@ -128,6 +133,36 @@ def read_landmarks(path: Path, table: pd.DataFrame) -> np.ndarray | None:
             f"{path} does not fit table.csv: it needs the same stimuli in the same order"
         )
     return found
+
+
+def add_landmarks(stimuli: StimulusSet, path: str | os.PathLike[str]) -> StimulusSet:
+    """Return a set with the landmarks of a file, whose rows are found by their stimulus_id.
+
+    Stimuli that the file lacks have none (a warning says how many), and of other stimuli the file
+    may tell as well.
+
+    Raises:
+        NeuroferError: the file is no table of landmarks, or tells of no stimulus of the set.
+    """
+    known, found = landmark_table(Path(path))
+    rows = {one: i for i, one in enumerate(known)}
+    ids = stimuli.table["stimulus_id"].tolist()
+    lacking = [one for one in ids if one not in rows]
+    if len(lacking) == len(ids):
+        raise NeuroferError(
+            f"{path} holds landmarks of {known[0]!r} and others, and stimulus set "
+            f"{stimuli.name!r} has {ids[0]!r} and others: no stimulus_id is in both"
+        )
+    if lacking:
+        warnings.warn(
+            f"{len(lacking)} of {len(ids)} stimuli of {stimuli.name!r} have no landmarks in "
+            f"{path} ({lacking[0]!r}{', ...' if len(lacking) > 1 else ''})",
+            stacklevel=3,
+        )
+    nowhere = np.full(found.shape[1:], np.nan)
+    return stimuli.with_landmarks(
+        np.stack([found[rows[one]] if one in rows else nowhere for one in ids])
+    )
 
 
 def landmark_table(path: Path) -> tuple[list[str], np.ndarray]:

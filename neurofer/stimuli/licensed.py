@@ -11,8 +11,9 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.stimuli.copies import Copy, find_copy, licensed_card, open_index, pairs_file
+from neurofer.stimuli.folder_table import add_landmarks
 from neurofer.stimuli.index import Index
-from neurofer.stimuli.licensed_card import LicensedCard
+from neurofer.stimuli.licensed_card import LicensedCard, PicturesCard
 from neurofer.stimuli.pairs import read_pairs
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.votes import RULES, targets
@@ -22,7 +23,7 @@ CARD = LicensedCard
 
 def load(
     name: str,
-    card: LicensedCard,
+    card: PicturesCard,
     *,
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -49,7 +50,9 @@ def load(
             f"{copy.folder} holds no image of {copy.name} that can be used; `neurofer stimuli "
             f"check {card.name} {copy.folder}` says why"
         )
-    return StimulusSet(copy.name, table, index.pictures(rows))
+    stimuli = StimulusSet(copy.name, table, index.pictures(rows))
+    points = copy.folder / card.landmarks
+    return add_landmarks(stimuli, points) if card.landmarks and points.is_file() else stimuli
 
 
 def bad_files(
@@ -68,6 +71,12 @@ def bad_files(
 
 
 def _warn(copy: Copy, index: Index) -> None:
+    if copy.simulated:
+        warnings.warn(
+            f"{copy.card.name}: {copy.folder} holds {copy.source} images of {copy.name}, not the "
+            f"original; `neurofer stimuli forget {copy.card.name}` lets go of a remembered folder",
+            stacklevel=4,
+        )
     if not index.problems:
         return
     first = "; ".join(f"{problem.file}: {problem.kind}" for problem in index.problems[:3])

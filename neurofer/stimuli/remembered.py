@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from neurofer.errors import NeuroferError
+from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_json
 
 
@@ -34,6 +34,20 @@ def remember(name: str, folder: str | os.PathLike[str]) -> Path:
     path = _path()
     write_json(path, {**remembered(), name: str(Path(folder).expanduser().resolve())})
     return path
+
+
+def forget(name: str) -> str:
+    """Forget where a set lies; returns the folder, which is left as it is.
+
+    Raises:
+        NeuroferError: none is remembered; the message lists those that are.
+    """
+    folders = remembered()
+    if name not in folders:
+        raise unknown_choice("set with a folder", name, sorted(folders))
+    folder = folders.pop(name)
+    write_json(_path(), folders)
+    return folder
 
 
 def _path() -> Path:

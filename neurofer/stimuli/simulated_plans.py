@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from neurofer.errors import NeuroferError, unknown_choice
@@ -14,6 +13,7 @@ from neurofer.faces.random import Random
 from neurofer.schema import Strict
 from neurofer.stimuli.jitter import Draw, Jitter, draw
 from neurofer.stimuli.render_cache import RenderSpec
+from neurofer.stimuli.splits import shuffled
 
 VIEWS = {"full-left": -90, "half-left": -45, "frontal": 0, "half-right": 45, "full-right": 90}
 """View -> yaw in degrees; negative turns the face to the image's left."""
@@ -141,7 +141,7 @@ def plan_ferg(scene: Scene, parameters: FergParameters) -> Planned:
         for expression in scene.expressions
         for image in range(parameters.images)
     )
-    split = dict(zip(stems, ferg_split(len(stems)), strict=True))
+    split = dict(zip(stems, shuffled(len(stems), _FERG_SHARE), strict=True))
     for avatar in AVATARS:
         for expression in scene.expressions:
             for image in range(parameters.images):
@@ -155,20 +155,6 @@ def plan_ferg(scene: Scene, parameters: FergParameters) -> Planned:
                     "split": split[stem],
                 }
                 yield _planned(scene, avatar, 0, row, drawn, parameters.size)
-
-
-def ferg_split(count: int) -> list[str]:
-    """Return the split of each of FERG's images, sorted by name: shuffled, test first, then val.
-
-    The shares are those of the usual 6,000, 6,000 and 43,767 images (seed 0).
-    """
-    held_out = round(count * _FERG_SHARE)
-    order = np.arange(count)
-    np.random.RandomState(0).shuffle(order)
-    split = np.full(count, "train", dtype="<U5")
-    split[order[:held_out]] = "test"
-    split[order[held_out : 2 * held_out]] = "val"
-    return split.tolist()
 
 
 def plan_lfw(scene: Scene, parameters: LfwParameters) -> Planned:

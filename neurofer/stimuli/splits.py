@@ -276,3 +276,20 @@ def _check_fold(one: Split, classes: str, values: pd.Categorical, name: str) -> 
                 f"{one.name} of {name!r} has no {classes} {said} to {part} with; choose fewer "
                 f"folds, another seed or another rule, or pass classes=None to allow it"
             )
+
+
+def shuffled(count: int, share: float) -> list[str]:
+    """Return the split of each of some images, sorted by name: shuffled, test first, then val.
+
+    Args:
+        count: how many images.
+        share: of them comes to test, and as much to val; the others are to train. The shuffle is
+            that of numpy's RandomState(0), by which sets such as FERG are usually split.
+    """
+    held_out = round(count * share)
+    order = np.arange(count)
+    np.random.RandomState(0).shuffle(order)
+    made = np.full(count, "train", dtype="<U5")
+    made[order[:held_out]] = "test"
+    made[order[held_out : 2 * held_out]] = "val"
+    return made.tolist()

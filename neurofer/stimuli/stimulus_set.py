@@ -242,6 +242,12 @@ class StimulusSet:
             parts=None if self._parts is None else [self._parts[i] for i in chosen],
         )
 
+    def with_landmarks(self, landmarks: np.ndarray | None) -> StimulusSet:
+        """Return the same stimuli with other landmarks, (n, 13, 2); None: with none."""
+        return StimulusSet(
+            self.name, self._table, self._images, landmarks=landmarks, parts=self._parts
+        )
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write table.csv, images/*.png, landmarks.csv and parts/*.png, whole or not at all.
 

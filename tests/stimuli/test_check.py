@@ -257,6 +257,44 @@ def test_the_status_says_whether_there_are_findings(folder: Path, tmp_path: Path
     assert invoke("check", "kdef", str(folder), "--known-ok").exit_code == 0
 
 
+def test_a_folder_is_remembered_and_forgotten(folder: Path) -> None:
+    (folder / "neurofer-simulated.json").write_text(
+        '{"set": "kdef-sim", "source": "rendered", "card": "kdef", "identifier": "x"}'
+    )
+    done = invoke("add", "kdef", str(folder))
+    assert "rendered images of kdef-sim, not the original" in done.stdout
+    (line,) = [line for line in invoke("list").stdout.splitlines() if line.startswith("kdef ")]
+    assert line.endswith(f"{folder} (rendered: kdef-sim in place of kdef)")
+    with pytest.warns(UserWarning, match=r"rendered images of kdef-sim.*`neurofer stimuli forget"):
+        assert load_stimuli("kdef").name == "kdef-sim"
+    assert str(folder) in invoke("forget", "kdef").stdout
+    assert remembered() == {}
+    with pytest.raises(NeuroferError, match="apply at"):
+        load_stimuli("kdef")
+    assert isinstance(invoke("forget", "kdef").exception, NeuroferError)
+    assert at(folder, "AF01AFS").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["render", "bfs", "out", "--set", "identities=["], "identities"),
+        (["render", "bfs", "mine.txt"], "mine.txt: it is a file"),
+        (["sheet", "bfs", "--out", "mine.txt/a.png"], "mine.txt is a file"),
+        (["check", "kdef", "--csv", "mine.txt/a.csv"], "mine.txt is a file"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "mine.txt").write_text("a thesis")
+    done = invoke(*words)
+    assert isinstance(done.exception, NeuroferError)
+    assert message in str(done.exception)
+    assert sorted(path.name for path in folder.iterdir()) == ["KDEF", "mine.txt"]
+
+
 def test_a_warning_is_a_line_without_code(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

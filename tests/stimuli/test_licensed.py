@@ -323,6 +323,28 @@ def test_a_simulated_folder_keeps_its_name_and_source(tmp_path: Path) -> None:
         load("ferg", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"set": "../ferg-sim"}, "the stimulus set '../ferg-sim' cannot name a file"),
+        ({"set": "/tmp/x"}, "the stimulus set '/tmp/x' cannot name a file"),
+        ({"set": 7}, "the stimulus set 7 cannot name a file"),
+        ({"set": "ferg"}, "what stands in for ferg cannot have its name"),
+        ({"source": "photograph"}, "source='photograph'"),
+    ],
+)
+def test_a_note_that_lies_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    fake_layout("ferg", tmp_path / "copy")
+    note = {"set": "ferg-sim", "source": "rendered", "card": "ferg", "identifier": "ferg-sim-x"}
+    path = tmp_path / "copy" / "neurofer-simulated.json"
+    path.write_text(json.dumps({**note, **changes}))
+    with pytest.raises(NeuroferError, match=rf"neurofer-simulated\.json.*{message}"):
+        load("ferg", tmp_path)
+
+
+
 def test_without_a_path_the_error_says_where_to_apply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,7 +381,7 @@ def test_another_folder_is_refused_with_what_it_should_hold(tmp_path: Path) -> N
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(NeuroferError, match=r"does not look like.*KDEF/AF01/AF01AFFL\.JPG"):
         load_stimuli("kdef", path=tmp_path)
-    with pytest.raises(NeuroferError, match="is no folder"):
+    with pytest.raises(NeuroferError, match="is not a folder"):
         load_stimuli("kdef", path=tmp_path / "nowhere")
 
 

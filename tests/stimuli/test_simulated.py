@@ -16,7 +16,7 @@ from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.jitter import JITTERS
 from neurofer.stimuli.render_cache import RenderSpec
 from neurofer.stimuli.simulated import plan
-from neurofer.stimuli.simulated_plans import ferg_split
+from neurofer.stimuli.splits import shuffled
 from neurofer.training import list_recipes, read_recipe
 
 from .conftest import FakeRenderer
@@ -157,10 +157,10 @@ def test_avatars_show_every_expression_and_look_about() -> None:
 
 @pytest.mark.parametrize("count", [42, 1000, 55767])
 def test_fergs_split_has_the_usual_shares(count: int) -> None:
-    counts = Counter(ferg_split(count))
+    counts = Counter(shuffled(count, 6000 / 55767))
     assert counts["test"] == counts["val"] == round(count * 6000 / 55767)
     assert sum(counts.values()) == count
-    assert ferg_split(count) == ferg_split(count)
+    assert shuffled(count, 6000 / 55767) == shuffled(count, 6000 / 55767)
     if count == 55767:
         assert counts["train"] == 43767
 
