@@ -14,6 +14,9 @@ def train(
     start: Annotated[
         str, typer.Option(help="Weights to start from: a shipped file's name or a path.")
     ] = "",
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Which fold to hold out, in a recipe with folds.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
     ] = False,
@@ -35,12 +38,13 @@ def train(
     """
     from neurofer.training import read_recipe
     from neurofer.training.card import Command
-    from neurofer.training.recipe import starting_from
+    from neurofer.training.recipe import starting_from, with_fold
     from neurofer.training.train import train as run
 
     stated = read_recipe(recipe)
+    stated = starting_from(stated, start) if start else stated
     result = run(
-        starting_from(stated, start) if start else stated,
+        stated if fold is None else with_fold(stated, fold),
         out,
         resume=resume,
         overwrite=overwrite,
@@ -48,7 +52,7 @@ def train(
         threads=threads,
         tensorboard=tensorboard,
         quiet=quiet,
-        command=Command(recipe, start, device, threads),
+        command=Command(recipe, start, fold, device, threads),
     )
     if not result.finished:
         typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)

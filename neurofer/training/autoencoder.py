@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from neurofer.errors import NeuroferError
 from neurofer.schema import Strict
+from neurofer.stimuli import StimulusSet
 from neurofer.subjects.networks import scale_pixels
 from neurofer.subjects.prior_knowledge import (
     LATENT,
@@ -33,9 +34,9 @@ from neurofer.subjects.tensors import save_tensors
 from neurofer.subjects.trunk import load_trunk
 from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
-from neurofer.training.images import ImageData, ImageSource, divide
+from neurofer.training.images import ImageData, Sources, divide
 from neurofer.training.recipe import Recipe
-from neurofer.training.world import World
+from neurofer.training.world import World, channels_last, sent
 
 PERCEPTUAL_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 
@@ -103,9 +104,12 @@ class Task:
         if recipe.data.size != SIZE:
             raise NeuroferError(f"data.size={recipe.data.size}; the encoder sees {SIZE} pixels")
         self.recipe, self.world = recipe, world
-        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
-        self.images = ImageSource(self.division.train, SIZE, device=world.device)
-        self.affect = self._affect()
+        self.division = divide(
+            recipe.data, recipe.seed, validate=bool(recipe.evaluate_every), quiet=quiet
+        )
+        self._sources = Sources(world.device)
+        self.images = self._sources.of(self.division.train, SIZE)
+        self.affect = self._affect().to(world.device)
         weights = recipe.weights
         self.trunk = load_trunk(recipe.perceptual).to(world.device) if weights.identity else None
 
@@ -131,7 +135,7 @@ class Task:
         if self.recipe.initial == "by-inputs":
             initialise_by_inputs(net.encoder)
             initialise_by_inputs(net.generator)
-        return net
+        return channels_last(net)
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of the critics, and those of encoder and generator."""
@@ -157,10 +161,11 @@ class Task:
         part, count = self.world.share(len(positions)), len(positions)
         random = np.random.default_rng((recipe.seed, 1, step))
         images = self.images.batch(positions[part])
+        self.images.prefetch(self.positions(step + 1)[part])
         if recipe.augmentation is not None:
             images = augment_images(images, recipe.augmentation, random, part, count)
         images = scale_pixels(images)
-        affect = self.affect[positions[part]].to(device)
+        affect = self.affect[sent(positions[part], device)]
         prior = random.uniform(-1, 1, (count, LATENT)).astype(np.float32)
         latent = net.encoder(images)
         generated = net.generator(latent, affect)
@@ -177,7 +182,7 @@ class Task:
         prior: np.ndarray,
     ) -> torch.Tensor:
         """Return the loss of telling true from made, of images and of latent vectors."""
-        drawn = torch.from_numpy(prior).to(images.device)
+        drawn = sent(prior, images.device)
         true = [net.image_critic(images, affect), net.latent_critic(drawn)[:, 0]]
         made = [
             net.image_critic(generated.detach(), affect),
@@ -222,17 +227,22 @@ class Task:
         return torch.stack(parts).sum()
 
     def validate(self, net: nn.Module) -> float:
-        """Return minus the reconstruction error of held-out images."""
-        return -self.evaluate(net)["reconstruction_error"]
+        """Return minus the reconstruction error of images to validate on."""
+        return -self._error(net, self.division.validated)
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return the mean absolute error of held-out images, in parts of the range of pixels."""
-        source, total = ImageSource(self.division.test, SIZE, device=self.world.device), 0.0
+        error = round(self._error(net, self.division.test), 4)
+        return self.division.named({"reconstruction_error": error})
+
+    def _error(self, net: nn.Module, stimuli: StimulusSet) -> float:
+        source = self._sources.of(stimuli, SIZE)
+        total = torch.zeros((), dtype=torch.float64, device=self.world.device)
         with torch.inference_mode():
             for part in source.batches():
                 images = scale_pixels(part)
-                total += (net(images) - images).abs().mean((1, 2, 3)).sum().item() / 2
-        return {"reconstruction_error": round(total / len(source), 4)}
+                total += (net(images) - images).abs().mean((1, 2, 3)).double().sum() / 2
+        return total.item() / len(source)
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
         """Write the encoder, and the generator where it is wanted, in half precision.

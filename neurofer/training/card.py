@@ -25,11 +25,13 @@ class Command:
     Attributes:
         recipe: its name, or the file that holds it.
         start: the weights to start from, where they are not the recipe's own.
+        fold: which one is held out, where it is not the recipe's own.
         device, threads: as they were asked for.
     """
 
     recipe: str
     start: str = ""
+    fold: int | None = None
     device: str = "auto"
     threads: int | None = None
 
@@ -41,6 +43,7 @@ class Command:
         """
         words = ["neurofer", "train", self.recipe, "--out", out]
         words += ["--start", self.start] if self.start else []
+        words += ["--fold", str(self.fold)] if self.fold is not None else []
         words += ["--device", self.device] if self.device != "auto" else []
         words += ["--threads", str(self.threads)] if self.threads else []
         return shlex.join(words)

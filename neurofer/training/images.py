@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neurofer.errors import NeuroferError
 from neurofer.recording.layout import HASH_DIGITS
@@ -23,6 +22,7 @@ from neurofer.subjects.preprocess import network_input
 from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.tensors import load_tensors
 from neurofer.subjects.trained_on import trained_on
+from neurofer.training.dividing import held_out, people_of, validating
 from neurofer.training.world import sent
 
 RESIDENT_BYTES = 4 << 30
@@ -47,6 +47,12 @@ class ImageData(Strict):
         held_out: whether whole identities are held out, images of all of them, or, by the set's
             own "split", all that are not its training images.
         share: the part that is held out; a split has its own.
+        folds, fold: for identities, instead of a share: they are dealt to so many parts, and which
+            of these is held out, from 0; training once for each fold tests every identity.
+        validation: where a recipe takes scores while it trains (`evaluate_every`): the part of what
+            would be trained on that they are taken from. With folds it is the next fold; a split
+            with images of "val" beside others held out has its own. 0 takes the held-out images
+            themselves, whose scores are then called those of validation.
     """
 
     stimuli: str
@@ -56,6 +62,20 @@ class ImageData(Strict):
     size: int = Field(ge=16, le=512)
     held_out: Literal["identities", "images", "split"] = "identities"
     share: float = Field(default=0.15, gt=0, lt=1)
+    folds: int = Field(default=0, ge=0)
+    fold: int = Field(default=0, ge=0)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _dealt(self) -> ImageData:
+        if self.folds and self.held_out != "identities":
+            raise ValueError(f"folds deal identities; held_out is {self.held_out!r}")
+        if self.folds and not (self.folds >= 3 and self.fold < self.folds):
+            raise ValueError(
+                f"folds={self.folds}, fold={self.fold}: there are at least three folds (one is "
+                "tested, one validates), and fold is below their number"
+            )
+        return self
 
     def load(self, *, quiet: bool = False) -> StimulusSet:
         """Return the stimuli."""
@@ -63,7 +83,7 @@ class ImageData(Strict):
         stimuli = stimuli.select(**self.select) if self.select else stimuli
         if self.people is None:
             return stimuli
-        people = _people(stimuli.table)
+        people = people_of(stimuli.table)
         counts = people.value_counts().sort_index().sort_values(ascending=False, kind="stable")
         if len(counts) < self.people:
             raise NeuroferError(
@@ -72,55 +92,21 @@ class ImageData(Strict):
         return stimuli.take(np.flatnonzero(people.isin(counts.index[: self.people])))
 
 
-def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
-    """Return which stimuli are held out, (n,) bool; an identity belongs to a head.
-
-    Raises:
-        NeuroferError: the set is too small to be divided so.
-    """
-    table = stimuli.table
-    if data.held_out == "split":
-        others = (table["split"] != "train").to_numpy()
-        if others.all() or not others.any():
-            raise NeuroferError(
-                f"{data.stimuli} is all {', '.join(sorted(set(table['split'])))}: its own split "
-                "holds nothing out; choose held_out out of identities, images"
-            )
-        return others
-    random = np.random.default_rng((seed, 2))
-    people = _people(table).to_numpy()
-    names = np.unique(people)
-    if data.held_out == "identities":
-        count = max(1, round(data.share * len(names)))
-        if count >= len(names):
-            raise NeuroferError(
-                f"{data.stimuli} has {len(names)} identities, too few to hold some out"
-            )
-        # A part of every head: heads are not to be absent from either side by chance.
-        heads = np.array([name.split("/")[0] for name in names])
-        chosen: list[str] = []
-        for head in np.unique(heads):
-            some = random.permutation(names[heads == head])
-            chosen += some[: round(data.share * len(some))].tolist()
-        return np.isin(people, chosen)
-    out = np.zeros(len(table), bool)
-    for rows in pd.Series(people).groupby(people).indices.values():  # in the order of their names
-        rows = random.permutation(rows)
-        out[rows[: round(data.share * len(rows))]] = True
-    if not out.any() or not np.isin(people, people[~out]).all():
-        raise NeuroferError(f"{data.stimuli} has too few images an identity to hold some out")
-    return out
-
-
 @dataclass(frozen=True)
 class Division:
-    """The stimuli of a recipe: all of them, those that are trained on, those that are held out."""
+    """The stimuli of a recipe: all of them, those that are trained on, those that are held out.
+
+    `scored` says whether scores are taken while training, `validation` what they are taken from;
+    it is None where those are the held-out images themselves.
+    """
 
     stimuli: StimulusSet
     train: StimulusSet
     test: StimulusSet
     before: frozenset[str] = frozenset()
     """First digits of the hashes of the images that the starting weights were trained on."""
+    validation: StimulusSet | None = None
+    scored: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return what a weight file says of its data."""
@@ -130,13 +116,14 @@ class Division:
             "training_images": len(self.train),
             "training_content": self.train.content,
             "held_out_images": len(self.test),
+            **({"validation_images": len(self.validation)} if self.validation is not None else {}),
         }
 
     def split(self) -> dict[str, Any]:
         """Return what a card says of the division beside `describe`."""
         found = {
-            "training_identities": _people(self.train.table).nunique(),
-            "held_out_identities": _people(self.test.table).nunique(),
+            "training_identities": people_of(self.train.table).nunique(),
+            "held_out_identities": people_of(self.test.table).nunique(),
             "held_out_content": self.test.content,
         }
         if self.before:
@@ -144,28 +131,51 @@ class Division:
             found["held_out_images_seen_by_start"] = int(seen.sum())
         return found
 
+    @property
+    def validated(self) -> StimulusSet:
+        """What scores are taken from while training."""
+        return self.test if self.validation is None else self.validation
+
+    def named(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Name scores on the held-out images after what they are: validation, if chosen by them."""
+        chosen = self.scored and self.validation is None
+        return {f"validation_{key}" if chosen else key: value for key, value in scores.items()}
+
     def seen(self) -> frozenset[str]:
-        """Return first digits of the hashes of all images that the weights were trained on."""
-        return self.before | set(self.train.table["image_sha256"].str[:HASH_DIGITS])
+        """Return first digits of the hashes of all images that decided the weights."""
+        shown = [self.train, *([self.validated] if self.scored else [])]
+        hashes = (stimuli.table["image_sha256"].str[:HASH_DIGITS] for stimuli in shown)
+        return self.before.union(*hashes)
 
 
-def divide(data: ImageData, seed: int, *, start: str = "", quiet: bool = False) -> Division:
+def divide(
+    data: ImageData, seed: int, *, start: str = "", validate: bool = False, quiet: bool = False
+) -> Division:
     """Load the stimuli of a recipe and divide them; the errors are those of `held_out`.
 
-    `start` is the weight file that the training starts from, as a recipe names it.
+    An image with the pixels of one that is tested or validated on is not trained on, whoever it is
+    said to show.
 
-    An image with the pixels of one that is held out is not trained on, whoever it is said to show.
+    Args:
+        data: of the recipe.
+        seed: of the recipe.
+        start: the weight file that the training starts from, as a recipe names it.
+        validate: whether scores are taken while training (`evaluate_every`).
+        quiet: show no progress.
     """
     stimuli = data.load(quiet=quiet)
     out = held_out(stimuli, data, seed)
-    train, test = (stimuli.take(np.flatnonzero(rows)) for rows in (~out, out))
+    chosen = validating(stimuli, out, data, seed) if validate else None
+    if chosen is None:
+        train, test = (stimuli.take(np.flatnonzero(rows)) for rows in (~out, out))
+        validation = None
+    else:
+        train, test, validation = (
+            stimuli.take(np.flatnonzero(rows)) for rows in (~out & ~chosen, out & ~chosen, chosen)
+        )
+        train, validation = not_among(train, validation), not_among(validation, test)
     before = trained_on(load_tensors(weight_file(start))[1]) if start else frozenset()
-    return Division(stimuli, not_among(train, test), test, before)
-
-
-def _people(table: pd.DataFrame) -> pd.Series:
-    """Return who is shown; an identity belongs to a head."""
-    return table["head"] + "/" + table["identity"]
+    return Division(stimuli, not_among(train, test), test, before, validation, validate)
 
 
 class ImageSource:
@@ -251,6 +261,26 @@ class ImageSource:
     def _decode(self, position: int) -> np.ndarray:
         image = self._stimuli.image(position)
         return network_input(image, self._size, colourless=self._gray)
+
+
+class Sources:
+    """The sources of several sets for one network; each set is decoded once, where it fits.
+
+    Args:
+        device: where batches are wanted.
+        gray: one channel instead of three.
+    """
+
+    def __init__(self, device: torch.device, *, gray: bool = False) -> None:
+        self._device, self._gray = device, gray
+        self._made: dict[tuple[str, str, int], ImageSource] = {}
+
+    def of(self, stimuli: StimulusSet, size: int) -> ImageSource:
+        """Return the images of a set at a size, the same source for the same images."""
+        key = stimuli.identifier, stimuli.content, size
+        if key not in self._made:
+            self._made[key] = ImageSource(stimuli, size, gray=self._gray, device=self._device)
+        return self._made[key]
 
 
 def _room(device: torch.device) -> int:

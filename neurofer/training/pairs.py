@@ -18,10 +18,10 @@ from neurofer.subjects.networks import scale_pixels
 from neurofer.subjects.siamese import SIZE, SiameseNet
 from neurofer.subjects.tensors import save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
-from neurofer.training.images import ImageData, ImageSource, divide
+from neurofer.training.images import ImageData, Sources, divide
 from neurofer.training.recipe import Recipe
 from neurofer.training.verification import pair_auc
-from neurofer.training.world import World
+from neurofer.training.world import World, channels_last, sent
 
 _TESTED_PAIRS = 2000
 
@@ -55,9 +55,12 @@ class Task:
         if recipe.batch_size % 2:
             raise NeuroferError(f"batch_size={recipe.batch_size}; give an even number of pairs")
         self.recipe, self.world = recipe, world
-        self.division = divide(recipe.data, recipe.seed, quiet=quiet)
+        self.division = divide(
+            recipe.data, recipe.seed, validate=bool(recipe.evaluate_every), quiet=quiet
+        )
         self.people = _people(self.division.train)
-        self.images = ImageSource(self.division.train, SIZE, gray=True, device=world.device)
+        self._sources = Sources(world.device, gray=True)
+        self.images = self._sources.of(self.division.train, SIZE)
 
     def data(self) -> dict[str, Any]:
         """Describe the data."""
@@ -65,7 +68,7 @@ class Task:
 
     def net(self) -> nn.Module:
         """Return a new Siamese network."""
-        return SiameseNet(width=self.recipe.width, embedding=self.recipe.embedding)
+        return channels_last(SiameseNet(width=self.recipe.width, embedding=self.recipe.embedding))
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return all parameters: one optimiser."""
@@ -86,34 +89,42 @@ class Task:
         first, second, same, random = self._pairs(step)
         part = self.world.share(count)
         sides = []
+        self.images.prefetch(np.concatenate([side[part] for side in self._pairs(step + 1)[:2]]))
         for positions in (first, second):
             images = self.images.batch(positions[part])
             if recipe.augmentation is not None:
                 images = augment_images(images, recipe.augmentation, random, part, count)
             sides.append(scale_pixels(images))
-        told = torch.from_numpy(same[part].astype(np.float32)).to(self.world.device)
+        told = sent(same[part].astype(np.float32), self.world.device)
         logits = net(*sides).float()
         with torch.autocast(self.world.device.type, enabled=False):
             yield "net", functional.binary_cross_entropy_with_logits(logits, told)
 
     def validate(self, net: nn.Module) -> float:
-        """Return the area under the ROC curve on held-out identities."""
-        return self.evaluate(net)["verification_auc"]
+        """Return the area under the ROC curve on identities to validate on."""
+        return self._scores(net, self.division.validated)["verification_auc"]
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return AUC and accuracy in percent on pairs of held-out people, half of them alike."""
+        scores = self._scores(net, self.division.test)
+        return self.division.named(
+            {
+                "verification_auc": round(scores["verification_auc"], 4),
+                "accuracy": round(scores["accuracy"], 2),
+            }
+        )
+
+    def _scores(self, net: nn.Module, stimuli: StimulusSet) -> dict[str, float]:
         assert isinstance(net, SiameseNet)
-        random = np.random.default_rng((self.recipe.seed, 3))
-        first, second, same = draw_pairs(_people(self.division.test), _TESTED_PAIRS, random)
-        source = ImageSource(self.division.test, SIZE, gray=True, device=self.world.device)
+        random, device = np.random.default_rng((self.recipe.seed, 3)), self.world.device
+        first, second, same = draw_pairs(_people(stimuli), _TESTED_PAIRS, random)
+        source = self._sources.of(stimuli, SIZE)
         with torch.inference_mode():
             embedded = torch.cat([net.embed(scale_pixels(part)) for part in source.batches()])
-            difference = (embedded[first] - embedded[second]).abs()
+            difference = (embedded[sent(first, device)] - embedded[sent(second, device)]).abs()
             logits = net.compare(difference)[:, 0].float().cpu().numpy()
-        return {
-            "verification_auc": round(pair_auc(logits, same), 4),
-            "accuracy": round(100 * float(((logits > 0) == same).mean()), 2),
-        }
+        accuracy = 100 * float(((logits > 0) == same).mean())
+        return {"verification_auc": pair_auc(logits, same), "accuracy": accuracy}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
         """Write the weights in half precision."""

@@ -154,6 +154,21 @@ def starting_from(recipe: Recipe, start: str) -> Recipe:
     return make_recipe(values, where=f"recipe {recipe.name}")
 
 
+def with_fold(recipe: Recipe, fold: int) -> Recipe:
+    """Return a recipe that holds out another fold of its identities, from 0.
+
+    Raises:
+        NeuroferError: it deals no folds, or has none of this number.
+    """
+    values = recipe.model_dump()
+    folds = values.get("data", {}).get("folds", 0)
+    if not 0 <= fold < folds:
+        has = f"has the folds 0 to {folds - 1}" if folds else "deals no folds: give data.folds"
+        raise NeuroferError(f"fold={fold}, but recipe {recipe.name} {has}")
+    values["data"]["fold"] = fold
+    return make_recipe(values, where=f"recipe {recipe.name}")
+
+
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """Check a mapping and return it as the recipe of its task; the errors are `read_recipe`'s."""
     task = values.get("task")

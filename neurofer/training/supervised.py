@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +23,12 @@ from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.tensors import load_tensors, save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
 from neurofer.training.batches import batch_positions
-from neurofer.training.images import ImageData, ImageSource, divide
+from neurofer.training.images import ImageData, Sources, divide
 from neurofer.training.normalisation import fold, normalise
 from neurofer.training.recipe import Recipe
 from neurofer.training.targets import AnyTarget
 from neurofer.training.verification import verification_auc
-from neurofer.training.world import World, sent
+from neurofer.training.world import World, channels_last, sent, spoils_memory
 
 
 class Network(Strict):
@@ -100,14 +100,25 @@ class Task:
     def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
         self.recipe, self.world = recipe, world
         start = recipe.network.start
-        self.division = divide(recipe.data, recipe.seed, start=start, quiet=quiet)
+        self.division = divide(
+            recipe.data,
+            recipe.seed,
+            start=start,
+            validate=bool(recipe.evaluate_every),
+            quiet=quiet,
+        )
         self.names = recipe.target.names(self.division.train.table)
         self.targets = self._targets(self.division.train)
-        self._targets(self.division.test)  # a label that is not trained on is said now
+        # A label that is not trained on is said now.
+        self._targets(self.division.test)
+        self._targets(self.division.validated)
         weights = recipe.target.weights(self.targets, len(self.names))
         self.weights = None if weights is None else weights.to(world.device)
-        self.images = self._source(self.division.train, recipe.data)
+        gray = ARCHITECTURES[recipe.network.name].gray
+        self._sources = Sources(world.device, gray=gray)
+        self.images = self._sources.of(self.division.train, recipe.data.size)
         self._quiet = quiet
+        self._last = True  # whether the net is channels last
 
     def data(self) -> dict[str, Any]:
         """Describe the data: the set's identifier, and how much was learned and held out."""
@@ -128,7 +139,8 @@ class Task:
             start_from(net, weight_file(stated.start))
         if stated.normalise:
             normalise(net)
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._last = not spoils_memory(net)
+        return channels_last(net)
 
     def learners(self, net: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Return the parameters that learn: one optimiser."""
@@ -150,7 +162,9 @@ class Task:
             random = np.random.default_rng((recipe.seed, 1, step))
             images = augment_images(images, recipe.augmentation, random, part, len(positions))
         targets = sent(self.targets[positions[part]].numpy(), device)
-        seen = self._seen(images).contiguous(memory_format=torch.channels_last)
+        seen = self._seen(images)
+        if self._last:
+            seen = seen.contiguous(memory_format=torch.channels_last)
         if recipe.contrast is None:
             outputs, features = net(seen).float(), None
         else:
@@ -182,13 +196,13 @@ class Task:
         return stated.weight * loss / count
 
     def validate(self, net: nn.Module) -> float:
-        """Return the main score on the held-out images."""
-        return next(iter(self._scores(net, self.division.test, self.recipe.data).values()))
+        """Return the main score on the images to validate on."""
+        return next(iter(self._scores(net, self.division.validated, self.recipe.data).values()))
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
         """Return the scores on held-out images, by head, and on the further tests."""
         recipe = self.recipe
-        scores = self._scores(net, self.division.test, recipe.data)
+        scores = self.division.named(self._scores(net, self.division.test, recipe.data))
         for name, data in recipe.tests.items():
             tested = held_out(data.load(quiet=self._quiet), self.division.train)
             found = self._scores(net, tested, data)
@@ -219,37 +233,42 @@ class Task:
     def _targets(self, stimuli: StimulusSet) -> torch.Tensor:
         return self.recipe.target.values(stimuli.table, self.names)
 
-    def _source(self, stimuli: StimulusSet, data: ImageData) -> ImageSource:
-        gray = ARCHITECTURES[self.recipe.network.name].gray
-        return ImageSource(stimuli, data.size, gray=gray, device=self.world.device)
-
     def _outputs(
-        self, net: nn.Module, stimuli: StimulusSet, data: ImageData, site: str | None = None
-    ) -> torch.Tensor:
-        source, found = self._source(stimuli, data), []
+        self,
+        net: nn.Module,
+        stimuli: StimulusSet,
+        data: ImageData,
+        sites: Sequence[str] = (),
+    ) -> list[torch.Tensor]:
+        """Return what the net says of stimuli, or what its sites do: (n, units) on the host each.
+
+        All sites come from one pass; nothing waits for the device before its end.
+        """
+        found: list[list[torch.Tensor]] = []
         with torch.inference_mode():
-            for images in source.batches():
+            for images in self._sources.of(stimuli, data.size).batches():
                 seen = self._seen(images)
-                output = net(seen) if site is None else activity(net, seen, [site])[site]
-                found.append(output.float().flatten(1).cpu())
-        return torch.cat(found)
+                outputs = activity(net, seen, sites).values() if sites else [net(seen)]
+                found.append([output.float().flatten(1) for output in outputs])
+            return [torch.cat(parts).cpu() for parts in zip(*found, strict=True)]
 
     def _scores(self, net: nn.Module, stimuli: StimulusSet, data: ImageData) -> dict[str, float]:
-        outputs, targets = self._outputs(net, stimuli, data), self._targets(stimuli)
-        scores = self.recipe.target.scores(outputs, targets)
-        heads = stimuli.table["head"].to_numpy()
+        target, table = self.recipe.target, stimuli.table
+        outputs, targets = self._outputs(net, stimuli, data)[0], self._targets(stimuli)
+        scores = target.scores(*target.pooled(outputs, targets, table))
+        heads = table["head"].to_numpy()
         if len(set(heads)) > 1:
             main = next(iter(scores))
             for head in dict.fromkeys(heads):
-                rows = torch.from_numpy(heads == head)
-                found = self.recipe.target.scores(outputs[rows], targets[rows])
-                scores[f"{main}_{head}"] = found[main]
+                rows = np.flatnonzero(heads == head)
+                pooled = target.pooled(outputs[rows], targets[rows], table.iloc[rows])
+                scores[f"{main}_{head}"] = target.scores(*pooled)[main]
         return scores
 
     def _verify(self, net: nn.Module, data: ImageData) -> float:
         stimuli = self._strangers("verification", data)
         site = ARCHITECTURES[self.recipe.network.name].features
-        features = self._outputs(net, stimuli, data, site)
+        features = self._outputs(net, stimuli, data, [site])[0]
         return verification_auc(features.numpy(), stimuli.table["identity"].to_numpy())
 
     def _probe(self, net: nn.Module, data: ImageData) -> dict[str, float]:
@@ -259,10 +278,12 @@ class Task:
         stimuli = self._strangers("probe", data)
         expressions = stimuli.table["expression"].to_numpy(str)
         people = stimuli.table["identity"].to_numpy(str)
-        scores = {}
-        for site in ARCHITECTURES[self.recipe.network.name].sites:
-            features = self._outputs(net, stimuli, data, site).numpy()
-            answers, _ = held_out_answers(features, expressions, people, seed=self.recipe.seed)
+        scores, sites = {}, ARCHITECTURES[self.recipe.network.name].sites
+        found = self._outputs(net, stimuli, data, sites)
+        for site, features in zip(sites, found, strict=True):
+            answers, _ = held_out_answers(
+                features.numpy(), expressions, people, seed=self.recipe.seed
+            )
             scores[f"probe_{site}"] = 100 * float((answers == expressions).mean())
         return scores
 

@@ -48,6 +48,18 @@ class Target(Strict):
     def scores(self, outputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
         """Return scores of outputs (n, k) against targets, the main one first; higher is better."""
 
+    def pooled(
+        self, outputs: torch.Tensor, values: torch.Tensor, table: pd.DataFrame
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return outputs (n, k) and targets of what is scored: here, of every image by itself.
+
+        Args:
+            outputs: of the network.
+            values: the targets.
+            table: of the stimuli.
+        """
+        return outputs, values
+
     def classes(self, values: torch.Tensor) -> torch.Tensor:
         """Return a whole number a stimulus, equal where a contrastive loss takes them as alike."""
         return values.long()
@@ -201,10 +213,15 @@ class Affect(Target):
 
 
 class Labels(Target):
-    """Several labels an image, each there or not: binary cross-entropy, mean F1 in percent."""
+    """Several labels an image, each there or not: binary cross-entropy, mean F1 in percent.
+
+    Where images are frames, `clips` names the column that says of which clip ("session"): the
+    probabilities of a clip's frames are averaged, and F1 is over clips.
+    """
 
     kind: Literal["labels"]
     columns: tuple[str, ...] = ()
+    clips: str = ""
 
     def names(self, table: pd.DataFrame) -> tuple[str, ...]:
         """Return the columns of labels."""
@@ -223,6 +240,35 @@ class Labels(Target):
         """Return the mean binary cross-entropy."""
         return functional.binary_cross_entropy_with_logits(outputs, values)
 
+    def pooled(
+        self, outputs: torch.Tensor, values: torch.Tensor, table: pd.DataFrame
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return outputs and targets of every clip, (clips, k); of every image where none is named.
+
+        Raises:
+            NeuroferError: there is no such column, or the frames of a clip have different labels.
+        """
+        if not self.clips:
+            return outputs, values
+        if self.clips not in table:
+            raise unknown_choice("clips", self.clips, table.columns, "the stimuli")
+        names, place = np.unique(table[self.clips].to_numpy(str), return_inverse=True)
+        clip = torch.from_numpy(place.reshape(-1))
+        count = torch.bincount(clip, minlength=len(names)).double()[:, None]
+
+        def mean(frames: torch.Tensor) -> torch.Tensor:
+            total = torch.zeros(len(names), frames.shape[1], dtype=torch.float64)
+            return total.index_add_(0, clip, frames.double()) / count
+
+        labels = mean(values)
+        mixed = ((labels > 0) & (labels < 1)).any(1)
+        if mixed.any():
+            name = names[int(mixed.nonzero()[0, 0])]
+            raise NeuroferError(
+                f"the frames of {self.clips} {name!r} have different labels; leave `clips` out"
+            )
+        return torch.logit(mean(outputs.sigmoid())), labels
+
     def scores(self, outputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
         """Return the mean F1 over the labels in percent; a label that never occurs is left out."""
         said, true = outputs > 0, values > 0.5
@@ -232,8 +278,9 @@ class Labels(Target):
 
     def classes(self, values: torch.Tensor) -> torch.Tensor:
         """Return a number for each set of labels: alike are images with exactly the same."""
-        _, numbers = torch.unique(values, dim=0, return_inverse=True)
-        return numbers
+        # The first row that is the same; torch.unique would wait for the device.
+        same = (values[:, None] == values[None]).all(2)
+        return same.to(torch.uint8).argmax(1)
 
 
 AnyTarget = Annotated[Category | Distribution | Affect | Labels, Field(discriminator="kind")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ from neurofer.training.optimisers import learning_rate, make_optimiser
 from neurofer.training.places import check_place, checkpoint_of, disk_errors, kept, reserved
 from neurofer.training.recipe import TASKS, Recipe
 from neurofer.training.stopping import Stop, Stopped, stopping
-from neurofer.training.world import World, joined, share_statistics
+from neurofer.training.world import World, joined, share_statistics, torch_settings
 
 _NAMED = 8  # stimuli of a bad batch
 _LOOK_EVERY = 10  # steps after which several processes ask each other whether to stop
@@ -137,7 +137,7 @@ def train(
         ExitStack() as held,
         disk_errors(out),
         joined(device) as world,
-        _torch_settings(threads, world),
+        torch_settings(threads, world),
         stopping() as stop,
     ):
         if world.first:
@@ -388,19 +388,3 @@ def _steps_kept(out: Path) -> int:
         except NeuroferError:
             continue
     return 0
-
-
-@contextmanager
-def _torch_settings(threads: int | None, world: World) -> Iterator[None]:
-    """Set threads; ask for deterministic kernels on the CPU, the fastest on CUDA; put all back."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    tried = torch.backends.cudnn.benchmark
-    torch.set_num_threads(threads or before[0])
-    torch.use_deterministic_algorithms(world.device.type == "cpu")
-    torch.backends.cudnn.benchmark = world.device.type == "cuda"  # batches are all of one shape
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        torch.backends.cudnn.benchmark = tried

@@ -20,6 +20,7 @@ from torch import distributed, nn
 from neurofer.errors import NeuroferError, unknown_choice
 
 DEVICES = ("auto", "cpu", "cuda")
+_FEW = 8  # input channels, see `spoils_memory`
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,31 @@ def sent(values: np.ndarray, device: torch.device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+def channels_last(net: nn.Module) -> nn.Module:
+    """Lay a network's kernels out with channels last, with which convolutions are quicker.
+
+    Not so where `spoils_memory` says that torch would write beyond its arrays.
+    """
+    if spoils_memory(net):
+        return net
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def spoils_memory(net: nn.Module) -> bool:
+    """Return whether channels last is unsafe for a network on the CPU.
+
+    torch 2.13.0 corrupts the heap there in the backward pass of 1 x 1 convolutions of stride 2 or
+    more with eight or fewer input channels.
+    """
+    return any(
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.in_channels <= _FEW
+        for layer in net.modules()
+    )
+
+
 @contextmanager
 def joined(device: str = "auto") -> Iterator[World]:
     """Yield this process's place among those of `torchrun`, or a world of one.
@@ -133,6 +159,22 @@ def joined(device: str = "auto") -> Iterator[World]:
         yield World(distributed.get_rank(), size, place)
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def torch_settings(threads: int | None, world: World) -> Iterator[None]:
+    """Set threads; ask for deterministic kernels on the CPU, the fastest on CUDA; put all back."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    tried = torch.backends.cudnn.benchmark
+    torch.set_num_threads(threads or before[0])
+    torch.use_deterministic_algorithms(world.device.type == "cpu")
+    torch.backends.cudnn.benchmark = world.device.type == "cuda"  # batches are all of one shape
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.benchmark = tried
 
 
 def share_statistics(net: nn.Module, world: World) -> None:

@@ -48,7 +48,7 @@ def test_options_reach_the_loop(run):
         "threads": 1,
         "tensorboard": False,
         "quiet": True,
-        "command": Command("heatmap", "", "cpu", 1),
+        "command": Command("heatmap", device="cpu", threads=1),
     }
 
 

@@ -168,7 +168,8 @@ def test_without_patience_the_last_weights_are_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "validate", lambda self, net: 0.0)
-    run(tmp_path / "one.safetensors")
-    run(tmp_path / "two.safetensors", evaluate_every=2)
+    data = {"stimuli": "made", "size": 24, "validation": 0}
+    run(tmp_path / "one.safetensors", data=data)
+    run(tmp_path / "two.safetensors", data=data, evaluate_every=2)
     one, two = (load_tensors(tmp_path / f"{name}.safetensors")[0] for name in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)

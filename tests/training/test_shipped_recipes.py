@@ -133,6 +133,7 @@ def everything(**_: object) -> StimulusSet:
             "expression": [expressions[i % 8] for i in range(n)],
             "split": ["train", "train", "train", "val", "train", "test"] * 8,
             "source": "simulated",
+            "session": [f"clip {number}" for number in range(n)],
             **{f"target_{name}": votes[:, i] for i, name in enumerate(expressions)},
             **{f"label_{name}": random.random(n) < 0.4 for name in affects},
             "valence": random.uniform(-1, 1, n),
@@ -152,6 +153,8 @@ def test_a_step_of_it_can_be_taken(name: str, monkeypatch: pytest.MonkeyPatch) -
     if recipe["task"] == "supervised":
         recipe["network"]["options"] |= {"width": 0.05}
         recipe["data"] |= {"share": 0.25, "people": None}
+        if recipe["data"]["validation"]:
+            recipe["data"]["validation"] = 0.34
         if recipe["network"]["name"] not in ("vgg", "pk", "face-channel"):
             recipe["data"]["size"] = 32
     else:

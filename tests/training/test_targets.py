@@ -118,3 +118,47 @@ def test_labels_are_scored_by_f1() -> None:
     expected = f1_score(values.numpy(), (outputs > 0).numpy(), average="macro")
     assert target.scores(outputs, values)["f1"] == pytest.approx(100 * expected)
     assert target.classes(values)[0] == target.classes(values)[1] != target.classes(values)[2]
+
+
+def clips() -> tuple[torch.Tensor, torch.Tensor, pd.DataFrame]:
+    """Frames of four clips, of 1 to 4 frames, with two labels."""
+    session = np.repeat(["a", "b", "c", "d"], [1, 2, 3, 4])
+    random = torch.Generator().manual_seed(0)
+    outputs = torch.randn(10, 2, generator=random) * 3
+    labels = torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0]])
+    values = labels[[0, 1, 1, 2, 2, 2, 3, 3, 3, 3]]
+    return outputs, values, pd.DataFrame({"session": session})
+
+
+def test_f1_is_over_clips_whose_frames_are_averaged() -> None:
+    outputs, values, table = clips()
+    target = Labels(kind="labels", clips="session")
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(1))  # frames lie anywhere
+    pooled = target.pooled(outputs[order], values[order], table.iloc[order.numpy()])
+    probabilities = torch.stack(
+        [outputs[table["session"].to_numpy() == name].sigmoid().mean(0) for name in "abcd"]
+    )
+    torch.testing.assert_close(pooled[0].sigmoid().float(), probabilities)
+    expected = f1_score(
+        [[1, 0], [0, 1], [1, 1], [0, 0]], (probabilities > 0.5).int().numpy(), average="macro"
+    )
+    assert target.scores(*pooled)["f1"] == pytest.approx(100 * expected)
+    frames = Labels(kind="labels")
+    assert frames.scores(*frames.pooled(outputs, values, table)) != target.scores(*pooled)
+
+
+def test_clips_whose_frames_differ_and_columns_that_are_absent_are_named() -> None:
+    outputs, values, table = clips()
+    values = values.clone()
+    values[-1, 0] = 1
+    with pytest.raises(NeuroferError, match="the frames of session 'd' have different labels"):
+        Labels(kind="labels", clips="session").pooled(outputs, values, table)
+    with pytest.raises(NeuroferError, match="clips='clip' is not in the stimuli"):
+        Labels(kind="labels", clips="clip").pooled(outputs, values, table)
+
+
+def test_stimuli_are_alike_where_all_their_labels_are() -> None:
+    values = torch.tensor([[1.0, 0], [0, 1], [1, 0], [1, 1], [0, 1]])
+    numbers = Labels(kind="labels").classes(values)
+    same = (values[:, None] == values[None]).all(2)
+    assert torch.equal(numbers[:, None] == numbers[None], same)
