@@ -62,8 +62,8 @@ def check(
         same_name="joined" if joined else "apart",
         window=window,
         intervals=intervals,
-        measure=measure,
-        trials=trials,
+        measure=measure,  # type: ignore[arg-type]  # checked there
+        trials=trials,  # type: ignore[arg-type]
         incomplete="drop" if drop else "keep",
     )
     for line in _said(found):

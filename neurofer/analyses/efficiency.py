@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from neurofer.analyses.registry import Analysis
 from neurofer.analyses.ridge import gram_matrix
 from neurofer.analyses.statistics import cluster_interval
 from neurofer.errors import NeuroferError
+from neurofer.options import Resamples, Seed, at_least, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -40,14 +41,14 @@ def run(
     recording: xr.DataArray,
     site: str | None = None,
     *,
-    images: Sequence[int] = (),
-    draws: int = 5,
+    images: Sequence[Annotated[int, at_least(1)]] = (),
+    draws: Annotated[int, within(1, 1000)] = 5,
     target: str = "expression",
     by: str = IDENTITY,
-    decoder: str = RIDGE,
-    folds: int = 5,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    decoder: Literal["ridge", "logistic", "lda"] = "ridge",
+    folds: Annotated[int, at_least(2)] = 5,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return how much is read correctly by the number of training images of each value.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import NO_INTERVAL
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import Resamples, Seed
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,9 +52,9 @@ def run(
     recording: xr.DataArray,
     site: str | Sequence[str] | None = None,
     *,
-    features: str = "means",
-    n_permutations: int = 200,
-    seed: int = 0,
+    features: Literal["means", "differences"] = "means",
+    n_permutations: Resamples = 200,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return the geometry of identity and expression at every site.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
 from neurofer.analyses.unit_status import CONSTANT as CONSTANT
 from neurofer.analyses.unit_status import NOT_FINITE
+from neurofer.options import Resamples, Seed, above
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -44,12 +45,12 @@ def run(
     recording: xr.DataArray,
     site: str | None = "nre",
     *,
-    saturation: str = "quadratic",
-    mixed: str = "population",
+    saturation: Literal["quadratic", "naka-rushton"] = "quadratic",
+    mixed: Literal["population", "units", "none"] = "population",
     random_slopes: bool = False,
-    alpha: float = 0.05,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    alpha: Annotated[float, above(0, below=1)] = 0.05,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return how linearly every unit follows the strength of every expression.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.ridge import gram_matrix
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Resamples, Seed, at_least, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -47,12 +48,12 @@ def run(
     *,
     target: str = "expression",
     by: str = IDENTITY,
-    decoder: str = RIDGE,
-    trials: str = MEAN,
-    folds: int = 5,
-    n_permutations: int = 0,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    decoder: Literal["ridge", "logistic", "lda", "argmax"] = "ridge",
+    trials: Literal["mean", "keep"] = "mean",
+    folds: Annotated[int, at_least(2)] = 5,
+    n_permutations: Annotated[int, within(0, MOST_RESAMPLES)] = 0,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return how much of a column is read correctly: over all images, by view, value and fold.
 

@@ -39,6 +39,7 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import check_options, options_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -80,6 +81,10 @@ class Analysis:
         parameters = list(inspect.signature(self.run).parameters.values())[1:]
         return {parameter.name: parameter.default for parameter in parameters}
 
+    def allowed(self) -> dict[str, str]:
+        """Return what each option of `run` may be, in words."""
+        return {name: option.allowed for name, option in options_of(self.run, skip=1).items()}
+
 
 def discover() -> dict[str, Analysis]:
     """Return every analysis of this folder by name."""
@@ -106,11 +111,9 @@ def run_analysis(
             f"analysis {name!r} takes a recording (an xarray.DataArray), "
             f"not a {type(recording).__name__}"
         )
-    known = analyses[name].options()
-    for option in options:
-        if option not in known:
-            raise unknown_choice("option", option, known, f"analysis {name!r}")
-    return analyses[name].run(recording, **_the_only_site(recording, known, options))
+    analysis = analyses[name]
+    read = check_options(analysis.run, options, f"analysis {name!r}")
+    return analysis.run(recording, **_the_only_site(recording, analysis.options(), read))
 
 
 def _the_only_site(

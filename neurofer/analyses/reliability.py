@@ -85,31 +85,71 @@ def half_means(
     Raises:
         NeuroferError: shapes do not fit, or `n_splits` is below 1.
     """
+    activity, names, _ = _checked(activity, stimulus)
+    for parts in _split(activity, stimulus, n_splits, seed):
+        means = np.full((2, len(names), activity.shape[1]), np.nan)
+        for units, order, shown, edges in parts:
+            sums = np.add.reduceat(activity[np.ix_(order, units)], edges, axis=0)
+            numbers = np.diff(np.r_[edges, len(order)])[:, None]
+            halves = (sums / numbers).reshape(-1, 2, len(units))
+            for side in (0, 1):
+                means[side][np.ix_(shown, units)] = halves[:, side]
+        yield means[0], means[1]
+
+
+def random_halves(
+    activity: np.ndarray, stimulus: np.ndarray, *, n_splits: int = 100, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield (n, units) the half, 0 or 1, of each trial of each unit: those of `half_means`.
+
+    -1 stands where a unit was not recorded or has fewer than two trials of the stimulus.
+
+    Args:
+        activity: (n, units), one row a trial, NaN where a unit was not recorded.
+        stimulus: (n,) label of what was shown in each trial.
+        n_splits: random halves to yield.
+        seed: of the halves.
+
+    Raises:
+        NeuroferError: shapes do not fit, or `n_splits` is below 1.
+    """
+    activity, _, _ = _checked(activity, stimulus)
+    for parts in _split(activity, stimulus, n_splits, seed):
+        halves = np.full(activity.shape, -1, np.int8)
+        for units, order, _, edges in parts:
+            numbers = np.diff(np.r_[edges, len(order)])
+            side = np.repeat(np.arange(len(edges)) % 2, numbers)
+            halves[np.ix_(order, units)] = side[:, None]
+        yield halves
+
+
+def _split(
+    activity: np.ndarray, stimulus: np.ndarray, n_splits: int, seed: int
+) -> Iterator[list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]]:
+    """Yield random halves: for units of the same trials, those of stimuli with two or more.
+
+    Each part is the units, their trials in order, the stimuli, and where in the trials each
+    stimulus' first and second half begin.
+    """
     activity, names, place = _checked(activity, stimulus)
     if n_splits < 1:
         raise NeuroferError(f"n_splits={n_splits} leaves nothing to compare: give 1 or more")
-    parts = _recorded_together(activity)
+    together = _recorded_together(activity)
     generator = np.random.default_rng(seed)
     for _ in range(n_splits):
         key, coin = generator.random(len(activity)), generator.integers(0, 2, len(names))
-        means = np.full((2, len(names), activity.shape[1]), np.nan)
-        for units, rows in parts:
+        parts = []
+        for units, rows in together:
             order = rows[np.lexsort((key[rows], place[rows]))]
-            shown, start, size = np.unique(place[order], return_index=True, return_counts=True)
-            cut = size // 2 + size % 2 * coin[shown]
+            shown, size = np.unique(place[order], return_counts=True)
             twice = size >= 2
-            edges = np.stack([start, start + cut], axis=1)[twice].ravel()
-            # Trials of stimuli that were shown once lie behind the last edge of their neighbour.
-            kept = np.repeat(twice, size)
-            edges = np.searchsorted(np.flatnonzero(kept), edges)
-            if len(edges) == 0:
-                continue
-            sums = np.add.reduceat(activity[np.ix_(order[kept], units)], edges, axis=0)
-            numbers = np.diff(np.r_[edges, kept.sum()])[:, None]
-            halves = (sums / numbers).reshape(-1, 2, len(units))
-            for side in (0, 1):
-                means[side][np.ix_(shown[twice], units)] = halves[:, side]
-        yield means[0], means[1]
+            order, shown, size = order[np.repeat(twice, size)], shown[twice], size[twice]
+            if len(shown):
+                cut = size // 2 + size % 2 * coin[shown]
+                start = np.cumsum(size) - size
+                edges = np.stack([start, start + cut], axis=1).ravel()
+                parts.append((units, order, shown, edges))
+        yield parts
 
 
 def trial_counts(activity: np.ndarray, stimulus: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from neurofer.analyses.conditions import (
     column_model,
     column_values,
     identity_patterns,
-    make_conditions,
 )
 from neurofer.analyses.dissimilarity import (
     bootstrap_similarities,
@@ -29,7 +28,7 @@ from neurofer.analyses.dissimilarity import (
     square,
     upper,
 )
-from neurofer.analyses.inputs import Responses, read_responses
+from neurofer.analyses.inputs import Responses
 from neurofer.analyses.noise import Noise
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, dissimilarities
@@ -41,9 +40,10 @@ from neurofer.analyses.rdm_compare import (
     similarities,
     tied,
 )
-from neurofer.analyses.rdm_recorded import recorded_rdm
+from neurofer.analyses.rdm_recorded import read_rdm
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.rsa_inference import without_constant
+from neurofer.analyses.rsa_repeats import reliability_of_repeats
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
     can_resample,
@@ -51,6 +51,7 @@ from neurofer.analyses.statistics import (
     standard_error_interval,
 )
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Seed, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -65,28 +66,33 @@ def run(
     recording: xr.DataArray,
     site: str | None = None,
     *,
-    distance: str = "correlation",
+    distance: Literal[
+        "correlation", "centred-correlation", "euclidean", "mahalanobis", "crossnobis", "poisson"
+    ] = "correlation",
     models: Sequence[str] = MODELS,
-    comparison: str = "spearman",
+    comparison: Literal["spearman", "kendall", "tau-a", "rho-a", "cosine", "corr"] = "spearman",
     average: Sequence[str] | None = None,
     folds: str | None = None,
     control: Sequence[str] = (),
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    n_bootstrap: Annotated[int, within(2, MOST_RESAMPLES)] = 1000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Compare a population's dissimilarities with those of models, and identities with each other.
 
     Args:
-        recording: presentation x neuroid.
+        recording: presentation x neuroid; single trials are taken as `rdm_recorded.read_rdm`
+            says.
         site: the site; None if the recording has one only.
         distance: one of `rdm.DISTANCES`; "mahalanobis" and "crossnobis" take the noise from
-            presentations of the same condition, and need 'average' for conditions to have several.
+            trials of the same stimulus or, where a stimulus was presented once, of the same
+            condition, which 'average' then has to make.
         models: columns of the stimuli. A column of strings makes a categorical model (0 for the
             same, 1 for different; "identity" means head and identity), one of numbers, such as
             "strength", the absolute difference.
         comparison: "spearman", "kendall" (tau-b), "tau-a", "rho-a", "cosine" or "corr".
         average: columns whose every combination is one condition; None: every presentation is one.
-        folds: column of what was recorded independently, such as the session, for "crossnobis".
+        folds: column of what was recorded independently, such as the session, for "crossnobis";
+            single trials need none.
         control: columns whose models are nuisance: what they explain linearly is taken from every
             model first (semipartial; the intervals do not know of it).
         n_bootstrap: resamples of an interval.
@@ -104,6 +110,9 @@ def run(
         identities have four conditions in common, or one has equal dissimilarities only, both are
         left out and `attrs["noise_ceiling"]` says why.
 
+        Of single trials also what `rsa_repeats.reliability_of_repeats` says: the reliability of
+        the RDM and of every unit, and repeats_ceiling_low and _high, which bound `similarity`.
+
     Raises:
         NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
             are fewer than four conditions, or every model or the RDM is constant. Models that are
@@ -115,9 +124,8 @@ def run(
     ):
         if value not in choices:
             raise unknown_choice(name, value, choices)
-    responses = read_responses(recording, site)
-    patterns, conditions = make_conditions(responses, average)
-    rdm, noise = recorded_rdm(responses, patterns, conditions, distance, average, folds)
+    recorded = read_rdm(recording, site, distance, average, folds)
+    responses, conditions, rdm = recorded.responses, recorded.conditions, recorded.rdm
     vectors, left_out = _model_vectors(conditions, models, rdm)
     vectors = _controlled(vectors, conditions, control)
     found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
@@ -135,11 +143,21 @@ def run(
         coords=_condition_coordinates(conditions, list(vectors)),
     )
     within = _within_identities(
-        responses, distance, noise, models, control, comparison, n_bootstrap=n_bootstrap, seed=seed
+        responses,
+        distance,
+        recorded.noise,
+        models,
+        control,
+        comparison,
+        n_bootstrap=n_bootstrap,
+        seed=seed,
     )
-    result = result.merge(within)
+    repeats = reliability_of_repeats(recorded, distance, comparison, average, seed=seed)
+    result = result.merge(within).merge(repeats)
     result.attrs.update(
+        recorded.said,
         noise_ceiling=within.attrs["noise_ceiling"],
+        reliability=repeats.attrs["reliability"],
         distance=DISTANCES[distance],
         comparison=comparison,
         interval=method,
@@ -180,8 +198,8 @@ def to_rsatoolbox(result: xr.Dataset) -> RDMs:
 def table(result: xr.Dataset) -> pd.DataFrame:
     """Return one row a model: model, similarity, low, high, n (conditions), scope, interval.
 
-    `scope` is "all stimuli" or "within identities"; the noise ceiling is the last row's, as low
-    and high.
+    `scope` is "all stimuli" or "within identities"; the noise ceiling is the last row's of its
+    scope, as low and high.
     """
     rows = []
     for scope, dim, name in (
@@ -193,11 +211,11 @@ def table(result: xr.Dataset) -> pd.DataFrame:
         for model in result[dim].to_numpy().tolist():
             cell = result.sel({dim: model})
             rows.append({"model": model, "scope": scope, **_numbers(cell, name)})
+        if scope == "all stimuli" and "repeats_ceiling_low" in result:
+            rows.append({**_ceiling(result, "repeats"), "scope": scope, "n": int(result["n"])})
     if "noise_ceiling_low" in result:
-        ceiling = {"model": "noise ceiling", "scope": "within identities", "similarity": np.nan}
-        for bound in ("low", "high"):
-            ceiling[bound] = round(float(result[f"noise_ceiling_{bound}"]), 3)
-        rows.append({**ceiling, "n": int(result["similarity_within_n"])})
+        n = int(result["similarity_within_n"])
+        rows.append({**_ceiling(result, "noise"), "scope": "within identities", "n": n})
     return pd.DataFrame(rows)
 
 
@@ -208,6 +226,12 @@ def figure(results: Mapping[str, xr.Dataset], *, view: str = "similarity") -> Fi
     if view not in VIEWS:
         raise unknown_choice("view", view, VIEWS)
     return VIEWS[view](results)
+
+
+def _ceiling(result: xr.Dataset, kind: str) -> dict[str, Any]:
+    name = "noise ceiling" if kind == "noise" else "noise ceiling of repeats"
+    ends = {end: round(float(result[f"{kind}_ceiling_{end}"]), 3) for end in ("low", "high")}
+    return {"model": name, "scope": "", "similarity": np.nan, **ends}
 
 
 def _numbers(cell: xr.Dataset, name: str) -> dict[str, Any]:

@@ -194,21 +194,25 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
             row=row,
             col=2,
         )
-    if ceiling:
-        figure.add_shape(
-            type="rect",
-            x0=len(models) - 0.46,
-            x1=len(labels) - 0.54,
-            y0=float(result["noise_ceiling_low"]),
-            y1=float(result["noise_ceiling_high"]),
-            fillcolor=GREY,
-            # Of two bounds that meet, the line is left.
-            opacity=0.6,
-            line={"width": 2, "color": GREY},
-            layer="above",
-            row=row,
-            col=2,
-        )
+    for kind, start, end in (
+        ("repeats_ceiling", 0, len(models)),
+        ("noise_ceiling", len(models), len(labels)),
+    ):
+        if f"{kind}_low" in result:
+            figure.add_shape(
+                type="rect",
+                x0=start - 0.46,
+                x1=end - 0.54,
+                y0=float(result[f"{kind}_low"]),
+                y1=float(result[f"{kind}_high"]),
+                fillcolor=GREY,
+                # Of two bounds that meet, the line is left.
+                opacity=0.6,
+                line={"width": 2, "color": GREY},
+                layer="above",
+                row=row,
+                col=2,
+            )
     figure.update_xaxes(
         tickvals=list(range(len(labels))),
         ticktext=labels,
@@ -224,7 +228,7 @@ def _range(results: Mapping[str, xr.Dataset]) -> list[float]:
     """Return one range for all panels; shapes do not count for that which plotly finds."""
     ends = [0.0]
     for result in results.values():
-        for variable in ("similarity", "similarity_within", "noise_ceiling"):
+        for variable in ("similarity", "similarity_within", "noise_ceiling", "repeats_ceiling"):
             for suffix in ("", "_low", "_high"):
                 if variable + suffix in result:
                     values = np.ravel(result[variable + suffix].to_numpy())
@@ -301,6 +305,8 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     second = (
         f"error bars: 95 %, {' or '.join(intervals)}; grey band: noise ceiling across identities"
     )
+    if any("repeats_ceiling_low" in one for one in results.values()):
+        second += "<br>grey band over the models: noise ceiling of repeats"
     return "<br>".join([first, second, *left_out(results), data_of(results)])
 
 

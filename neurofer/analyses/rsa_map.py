@@ -11,10 +11,10 @@ import xarray as xr
 
 from neurofer.analyses.conditions import column_model, make_conditions
 from neurofer.analyses.dissimilarity import upper
-from neurofer.analyses.inputs import read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS, dissimilarities
 from neurofer.analyses.rdm_compare import compare
+from neurofer.analyses.rdm_recorded import usable_responses
 from neurofer.analyses.rsa_inference import without_constant
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -30,7 +30,8 @@ def similarity_map(
     """Return the similarity with models of every site at every time: a layer-by-time map.
 
     Args:
-        recording: presentation x neuroid [x time_bin], of any number of sites.
+        recording: presentation x neuroid [x time_bin], of any number of sites; single trials are
+            averaged, and what lacks a unit or stimulus is set aside (`attrs["set_aside"]`).
         models: columns of the stimuli, or name -> (n, n) in the order of `conditions`.
         distance: one of `OF_PATTERNS`.
         comparison: one of `rdm_compare.COMPARISONS`.
@@ -52,9 +53,11 @@ def similarity_map(
     bins = recording.sizes["time_bin"]
     reason = np.full((len(sites), bins), "", dtype=object)
     found: np.ndarray | None = None
+    aside: set[str] = set()
     for i, site in enumerate(sites):
         for k in range(bins):
-            responses = read_responses(recording.isel(time_bin=k), site)
+            responses, _, said = usable_responses(recording.isel(time_bin=k), site)
+            aside |= {f"{site or 'all'}: {what}" for what in said.values() if what != "none"}
             patterns, conditions = make_conditions(responses, average)
             vectors, left_out = _map_models(models, conditions, comparison)
             if found is None:
@@ -84,6 +87,7 @@ def similarity_map(
             "distance": DISTANCES[distance],
             "comparison": comparison,
             "left_out": left_out or "none",
+            "set_aside": "; ".join(sorted(aside)) or "none",
         },
     )
     options = {"distance": distance, "comparison": comparison}

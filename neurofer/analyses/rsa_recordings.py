@@ -17,17 +17,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.conditions import column_model, make_conditions
+from neurofer.analyses.conditions import column_model
 from neurofer.analyses.dissimilarity import square, upper
-from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.rdm import DISTANCES, OF_PATTERNS
 from neurofer.analyses.rdm_compare import PARTIAL, ranks, residuals, tied
-from neurofer.analyses.rdm_recorded import OF_TRIALS, recorded_rdm
+from neurofer.analyses.rdm_recorded import OF_TRIALS, Recorded, read_rdm
 from neurofer.analyses.rsa_exchange import rdms_from_rsatoolbox, rdms_to_rsatoolbox
 from neurofer.analyses.rsa_inference import evaluate_models, evaluated, without_constant
 from neurofer.analyses.rsa_map import similarity_map
 from neurofer.analyses.rsa_models import crossvalidated_weighted
+from neurofer.analyses.rsa_repeats import reliability_of_repeats
 from neurofer.analyses.rsa_variance import subjects_spread
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -67,13 +67,15 @@ def compare_recordings(
     """Evaluate models on recordings of several subjects or sessions, by `evaluate_models`.
 
     Args:
-        recordings: name -> presentation x neuroid of one site, all of the same stimuli.
+        recordings: name -> presentation x neuroid of one site, all of the same stimuli; single
+            trials are taken as `rdm_recorded.read_rdm` says.
         models: name -> a recording of the same stimuli, or a column of the stimuli's table.
         nuisance: name -> the same; what it explains linearly is taken from the models
             (semipartial: the data are left whole), and the intervals do not know of it.
         partial: take it from the data also (partial: "corr", or "spearman" of ranks).
         distance: one of `rdm.DISTANCES`, for the data; "mahalanobis" and "crossnobis" take the
-            noise from presentations of the same condition and need 'average'.
+            noise from trials of a stimulus or, without, from presentations of the same condition
+            and need 'average'.
         model_distance: for the models, one of `OF_PATTERNS`; None: that of the data, and
             "euclidean" for "mahalanobis" and "crossnobis", as a model has no noise.
         comparison: one of `rdm_compare.COMPARISONS`, such as "corr_cov", which is whitened;
@@ -88,7 +90,8 @@ def compare_recordings(
 
     Returns:
         As `evaluate_models`, with rdm (subject, stimulus, other) and model_rdm (model, stimulus,
-        other), models (and data, if partial) less the nuisance.
+        other), models (and data, if partial) less the nuisance. Of single trials also reliability
+        (subject), of an RDM (`rsa_repeats`); one subject has its noise ceiling from its repeats.
 
     Raises:
         NeuroferError: recordings are of different stimuli (they are named), or as
@@ -115,6 +118,8 @@ def compare_recordings(
     options = {"comparison": comparison, "n_bootstrap": n_bootstrap, "seed": seed}
     options |= {"distance": distance, "resample": resample, "correction": correction}
     options |= {"partial": partial, "folds": folds, "variance": variance}
+    if not partial:
+        result = _with_reliability(result, read, distance, comparison, average, seed)
     kind = ("partial " if partial else "semipartial ") if nuisance else ""
     result.attrs["comparison"] = kind + comparison
     return _finished(result, read, distance, nuisance, "rsa-recordings", options)
@@ -226,9 +231,13 @@ class _Read:
     models: dict[str, np.ndarray]
     nuisance: dict[str, np.ndarray]
     conditions: pd.DataFrame
-    names: list[str]
+    recorded: dict[str, Recorded]
     first: xr.DataArray
-    responses: Responses
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the subjects."""
+        return list(self.recorded)
 
 
 def _read(
@@ -248,28 +257,27 @@ def _read(
     if of_models not in OF_PATTERNS:
         raise unknown_choice("model_distance", of_models, OF_PATTERNS, "models")
     first, *others = recordings
-    rdm, conditions, responses = _rdm(recordings[first], average, distance, folds)
-    rdms = [rdm]
+    found = {
+        name: read_rdm(one, None, distance, average, folds) for name, one in recordings.items()
+    }
+    conditions = found[first].conditions
     for name in others:
-        rdm, table, _ = _rdm(recordings[name], average, distance, folds)
-        _check_same(conditions, table, name, first)
-        rdms.append(rdm)
+        _check_same(conditions, found[name].conditions, name, first)
 
     def aligned(name: str, model: Model) -> np.ndarray:
         if isinstance(model, str):
             return column_model(conditions, model, "the stimuli")
-        rdm, table, _ = _rdm(model, average, of_models, None)
-        _check_same(conditions, table, name, first)
-        return rdm
+        made = read_rdm(model, None, of_models, average, None)
+        _check_same(conditions, made.conditions, name, first)
+        return made.rdm
 
     return _Read(
-        np.stack(rdms),
+        np.stack([one.rdm for one in found.values()]),
         {name: aligned(name, model) for name, model in models.items()},
         {name: aligned(name, model) for name, model in (nuisance or {}).items()},
         conditions,
-        list(recordings),
+        found,
         recordings[first],
-        responses,
     )
 
 
@@ -300,6 +308,34 @@ def _less_nuisance(
     return data, {n: square(one) for n, one in zip(read.models, left, strict=True)}, comparison
 
 
+def _with_reliability(
+    result: xr.Dataset,
+    read: _Read,
+    distance: str,
+    comparison: str,
+    average: Sequence[str] | None,
+    seed: int,
+) -> xr.Dataset:
+    """Add the reliability of subjects with single trials; of one subject, its noise ceiling."""
+    if all(one.trials is None for one in read.recorded.values()):
+        return result
+    found = {
+        name: reliability_of_repeats(one, distance, comparison, average, seed=seed)
+        for name, one in read.recorded.items()
+    }
+    values = [float(one.get("reliability", np.nan)) for one in found.values()]
+    said = {name: one.attrs["reliability"] for name, one in found.items()}
+    result = result.assign(reliability=("subject", values))
+    result.attrs["reliability"] = "; ".join(f"{name}: {what}" for name, what in said.items())
+    if len(found) > 1:
+        return result
+    (name, own), ends = next(iter(found.items())), ("low", "high")
+    if "repeats_ceiling_low" not in own:
+        return result.assign_attrs(noise_ceiling=said[name])
+    result = result.assign({f"noise_ceiling_{end}": own[f"repeats_ceiling_{end}"] for end in ends})
+    return result.assign_attrs(noise_ceiling=f"of repeats: {said[name]}")
+
+
 def _finished(
     result: xr.Dataset,
     read: _Read,
@@ -311,17 +347,13 @@ def _finished(
     names = read.conditions["name"].to_numpy().astype(str)
     result = result.assign_coords(subject=read.names, stimulus=names)
     result.attrs.update(distance=DISTANCES[distance], nuisance=", ".join(nuisance or {}) or "none")
-    made = with_provenance(result, analysis, read.first, read.responses, options)
+    for key in dict.fromkeys(key for one in read.recorded.values() for key in one.said):
+        said = {name: str(one.said.get(key, "none")) for name, one in read.recorded.items()}
+        told = [f"{name}: {what}" for name, what in said.items() if what != "none"]
+        result.attrs[key] = " | ".join(told) or "none"
+    responses = next(iter(read.recorded.values())).responses
+    made = with_provenance(result, analysis, read.first, responses, options)
     return made.assign_attrs(subject=", ".join(read.names))
-
-
-def _rdm(
-    recording: xr.DataArray, average: Sequence[str] | None, distance: str, folds: str | None
-) -> tuple[np.ndarray, pd.DataFrame, Responses]:
-    responses = read_responses(recording, None)
-    patterns, conditions = make_conditions(responses, average)
-    rdm, _ = recorded_rdm(responses, patterns, conditions, distance, average, folds)
-    return rdm, conditions, responses
 
 
 def _check_same(conditions: pd.DataFrame, table: pd.DataFrame, name: str, first: str) -> None:

@@ -27,6 +27,7 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import NO_INTERVAL, can_resample, expanded_tail, resample
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import Resamples, Seed
 from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, PLACES, SHARE, SPREAD
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def run(
     recording: xr.DataArray,
     *,
     site: str | Sequence[str] | None = "saliency",
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return the share and density of saliency on every part of the face, by head and answer.
 

@@ -8,7 +8,7 @@ itself is read by its largest decision unit ("argmax"); any other population by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import proportion_interval
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import Resamples, Seed, above
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -46,12 +47,12 @@ def run(
     recording: xr.DataArray,
     site: str | None = "decision",
     *,
-    decoder: str = ARGMAX,
+    decoder: Literal["argmax", "ridge", "logistic", "lda", "svm", "nearest-mean"] = "argmax",
     train: Mapping[str, Any] | None = None,
     held_out: bool = True,
-    penalty: float = 1.0,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    penalty: Annotated[float, above(0)] = 1.0,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return the accuracy of a population's answers by head, strength and expression.
 

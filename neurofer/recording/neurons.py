@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
+from neurofer.options import checked
 from neurofer.recording.layout import (
     NEUROID_INTEGERS,
     NEUROID_STRINGS,
@@ -31,7 +32,7 @@ from neurofer.recording.layout import (
     time_coords,
 )
 from neurofer.recording.neuron_arrays import mat_frame, netcdf_trials
-from neurofer.recording.neuron_tables import SAME_NAME, WORDS, table_trials
+from neurofer.recording.neuron_tables import WORDS, table_trials
 from neurofer.recording.shown import with_stimuli
 from neurofer.recording.store import load_recording, open_netcdf
 from neurofer.recording.trials import MOST_NAMED, Trials, listed
@@ -46,6 +47,7 @@ KINDS = (*NETCDF, ".nwb", ".mat", *SUFFIXES)
 _ROUNDING = 1e-3
 
 
+@checked
 def read_neurons(
     path: str | os.PathLike[str] | pd.DataFrame,
     stimuli: pd.DataFrame | str | os.PathLike[str] | None = None,
@@ -54,12 +56,12 @@ def read_neurons(
     constants: Mapping[str, Any] | None = None,
     neurons: Sequence[str] | None = None,
     units: Mapping[str, Any] | None = None,
-    same_name: str = "apart",
-    trials: str = "mean",
-    incomplete: str = "keep",
+    same_name: Literal["apart", "joined"] = "apart",
+    trials: Literal["mean", "keep"] = "mean",
+    incomplete: Literal["keep", "drop"] = "keep",
     window: tuple[float, float] | None = None,
     time_bins: Sequence[tuple[int, int]] | None = None,
-    measure: str = "rate",
+    measure: Literal["rate", "count"] = "rate",
     intervals: str = "trials",
     subject: str | None = None,
 ) -> xr.DataArray:
@@ -107,13 +109,6 @@ def read_neurons(
     Raises:
         NeuroferError: the file cannot be read, an option or column is unknown, or nothing is left.
     """
-    for name, value, allowed in (
-        ("trials", trials, ("mean", "keep")),
-        ("incomplete", incomplete, ("keep", "drop")),
-        ("same_name", same_name, SAME_NAME),
-    ):
-        if value not in allowed:
-            raise unknown_choice(name, value, allowed)
     renamed = _renaming(columns)
     of_nwb = {"window": window, "time_bins": time_bins, "measure": measure, "intervals": intervals}
     of_table = isinstance(path, pd.DataFrame) or suffix(path) in (".mat", *SUFFIXES)

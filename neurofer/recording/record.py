@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import at_least, checked
 from neurofer.recording.layout import (
     Coords,
     join_coords,
@@ -24,13 +25,14 @@ from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.stimulus_set import StimulusSet
 
 
+@checked
 def record(
     subject: Recordable,
     stimuli: StimulusSet,
     *,
-    sites: Sequence[str] | None = None,
+    sites: str | Sequence[str] | None = None,
     time_bins: Sequence[tuple[int, int]] | None = None,
-    batch_size: int = 16,
+    batch_size: Annotated[int, at_least(1)] = 16,
     progress: bool | None = None,
 ) -> xr.DataArray:
     """Record a subject: one forward pass an image, for all sites at once.
@@ -38,7 +40,7 @@ def record(
     Args:
         subject: anything with sites and `respond`, see `Recordable`.
         stimuli: what it is shown, in this order; decoded in threads ahead of the subject.
-        sites: names of sites; default: `subject.default_sites`.
+        sites: names of sites, or one; default: `subject.default_sites`.
         time_bins: (start, end) in ms. A static subject responds at once and for ever, so its
             response is repeated in every bin.
         batch_size: images shown at once.
@@ -54,8 +56,6 @@ def record(
             does not have one row an image.
     """
     names = check_sites(subject, sites)
-    if batch_size < 1:
-        raise NeuroferError(f"batch_size={batch_size}; it is at least 1")
     bins = None if time_bins is None else time_coords(time_bins)
     activity, neuroids, missing = _respond(subject, stimuli, names, batch_size, progress)
     coords: Coords = presentation_coords(stimuli.table, subject.training_images)
@@ -67,7 +67,7 @@ def record(
     return make_recording(activity, coords, attributes, unique=False)  # site.number is unique
 
 
-def check_sites(subject: Recordable, sites: Sequence[str] | None) -> tuple[str, ...]:
+def check_sites(subject: Recordable, sites: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the sites to record, or raise a NeuroferError that names the choices."""
     if isinstance(sites, str):
         sites = [sites]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import cache_folder, checked_name, content_hash
+from neurofer.options import above, at_most, checked
 from neurofer.schema import Strict
 from neurofer.stimuli.index import Index, Parsed, key_of, make_index, read_index
 from neurofer.stimuli.licensed_card import PicturesCard
@@ -187,11 +189,12 @@ def stands_in(folder: str | os.PathLike[str]) -> str:
     return f"{source}: {name} in place of {original}"
 
 
+@checked
 def open_index(
     copy: Copy,
     *,
     cache: str | os.PathLike[str] | None = None,
-    rate: float | None = None,
+    rate: Annotated[float, above(0), at_most(1000)] | None = None,
     progress: bool | None = None,
     fresh: bool = False,
 ) -> Index:
@@ -206,9 +209,7 @@ def open_index(
     """
     layout = copy.card.layouts[copy.layout]
     if rate is not None:
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1000:
-            raise NeuroferError(f"rate={rate!r}; give frames a second, a number in 0..1000")
-        layout = layout.model_copy(update={"rate": float(rate)})
+        layout = layout.model_copy(update={"rate": rate})
     files = walk(copy.folder, layout.only())
     made_of = (copy.card.model_dump(mode="json"), layout.model_dump(mode="json"))
     key = key_of(files, layout.reader, made_of, copy.name, copy.source)

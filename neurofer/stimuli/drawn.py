@@ -17,7 +17,7 @@ from neurofer.schema import Strict
 from neurofer.stimuli.cards import Card
 from neurofer.stimuli.drawing import Drawing, ensure_drawn
 from neurofer.stimuli.part_landmarks import PLACES, READ
-from neurofer.stimuli.rendered import SEEDS, SIZE, _check_seeds, _check_size
+from neurofer.stimuli.rendered import seeds_and_size
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS, make_table
 
@@ -127,11 +127,7 @@ def load(
         NeuroferError: a parameter is unknown or wrong, the extra `dicebear` is not installed, or
             two seeds give the same person.
     """
-    for parameter in parameters:
-        if parameter not in ("seeds", "size"):
-            raise unknown_choice("parameter", parameter, ("seeds", "size"), f"drawn set {name!r}")
-    seeds = _check_seeds(parameters.get("seeds", SEEDS))
-    size = _check_size(parameters.get("size", SIZE))
+    seeds, size = seeds_and_size(f"drawn set {name!r}", parameters)
     rows, drawings = zip(*plan(name, card, seeds, size), strict=True)
     folder = cache_folder("drawings") if cache is None else Path(cache)
     drawn = ensure_drawn(drawings, folder, text=f"drawing {name}", progress=progress)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.stimuli.copies import Copy, find_copy, licensed_card, open_index, pairs_file
 from neurofer.stimuli.folder_table import add_landmarks
 from neurofer.stimuli.index import Index
@@ -35,8 +35,7 @@ def load(
     `neurofer stimuli check` list them.
     """
     for parameter in parameters:
-        if parameter not in card.parameters():
-            raise unknown_choice("parameter", parameter, card.parameters(), f"set {name!r}")
+        check_choice("parameter", parameter, card.parameters(), f"set {name!r}")
     copy = find_copy(card, parameters.get("path"), parameters.get("layout"))
     index = open_index(copy, cache=cache, rate=parameters.get("rate"), progress=progress)
     _warn(copy, index)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.options import check_options
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS, VIEWS
 
@@ -56,18 +56,18 @@ def protocol(stimuli: StimulusSet, name: str, **parameters: Any) -> StimulusSet:
     Raises:
         NeuroferError: the protocol or a parameter is unknown, or an image that it needs is lacking.
     """
-    check_protocol(name, parameters)
-    return stimuli.take(_CHOOSE[name](stimuli, **parameters))
+    checked = check_protocol(name, parameters)
+    return stimuli.take(_CHOOSE[name](stimuli, **checked))
 
 
-def check_protocol(name: str, parameters: Iterable[str] = ()) -> None:
-    """Raise a NeuroferError where there is no such protocol, or it has no such parameter."""
-    if name not in PROTOCOLS:
-        raise unknown_choice("protocol", name, PROTOCOLS)
-    known = list(inspect.signature(_CHOOSE[name]).parameters)[1:]
-    for parameter in parameters:
-        if parameter not in known:
-            raise unknown_choice("parameter", parameter, known, f"protocol {name!r}")
+def check_protocol(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a protocol's parameters, checked.
+
+    Raises:
+        NeuroferError: there is no such protocol, it has no such parameter, or a value is wrong.
+    """
+    check_choice("protocol", name, PROTOCOLS)
+    return check_options(_CHOOSE[name], parameters, f"protocol {name!r}", what="parameter")
 
 
 def held_out(stimuli: StimulusSet, training: StimulusSet) -> StimulusSet:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import unknown_choice
 from neurofer.files import cache_folder
+from neurofer.options import Different, at_least, check_options, within
 from neurofer.schema import Strict
 from neurofer.stimuli.cards import Card
 from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
@@ -90,14 +91,25 @@ def load(
 
     See `load_stimuli` for the arguments.
     """
-    for parameter in parameters:
-        if parameter not in ("seeds", "size"):
-            raise unknown_choice(
-                "parameter", parameter, ("seeds", "size"), f"rendered set {name!r}"
-            )
-    seeds = _check_seeds(parameters.get("seeds", SEEDS))
-    size = _check_size(parameters.get("size", SIZE))
+    seeds, size = seeds_and_size(f"rendered set {name!r}", parameters)
     return render_set(name, plan(name, card, seeds, size), cache=cache, progress=progress)
+
+
+def seeds_and_size(where: str, parameters: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Return the parameters of a set whose persons are drawn from seeds, checked.
+
+    Raises:
+        NeuroferError: a parameter is unknown or has a wrong value.
+    """
+    given = check_options(_parameters, parameters, where, skip=0, what="parameter")
+    return _parameters(**given)
+
+
+def _parameters(
+    seeds: Annotated[Sequence[Annotated[int, at_least(0)]], Different()] = SEEDS,
+    size: Annotated[int, within(16, 2048)] = SIZE,
+) -> tuple[tuple[int, ...], int]:
+    return tuple(seeds), size
 
 
 def render_set(
@@ -164,22 +176,3 @@ def _identities(card: RenderedCard, seeds: Sequence[int]) -> Iterator[tuple[str,
     else:
         for seed in seeds:
             yield str(seed), seed, card.scales[0]
-
-
-def _check_seeds(seeds: Any) -> tuple[int, ...]:
-    try:
-        made = tuple(int(seed) for seed in seeds)
-        whole = all(seed == given for seed, given in zip(made, seeds, strict=True))
-    except (TypeError, ValueError):
-        made, whole = (), False
-    if not whole or not made or min(made) < 0 or len(set(made)) < len(made):
-        raise NeuroferError(
-            f"seeds={seeds!r}; give different whole numbers from 0 on, such as (1, 2, 3, 4, 5)"
-        )
-    return made
-
-
-def _check_size(size: Any) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 16 <= size <= 2048:
-        raise NeuroferError(f"size={size!r}; give the width in pixels, a whole number 16..2048")
-    return int(size)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.faces import RECIPES
 from neurofer.schema import Strict, validated
 from neurofer.stimuli.cards import Card
@@ -145,8 +145,7 @@ def plan(name: str, card: SimulatedCard, **parameters: Any) -> Planned:
 def _check(name: str, card: SimulatedCard, model: type[Any], parameters: dict[str, Any]) -> Any:
     known = model.model_fields
     for parameter in parameters:
-        if parameter not in known:
-            raise unknown_choice("parameter", parameter, known, f"simulated set {name!r}")
+        check_choice("parameter", parameter, known, f"simulated set {name!r}")
     given = {"size": card.size, **{key: _plain(value) for key, value in parameters.items()}}
     if card.seeds is not None:
         given.setdefault("first_seed", card.seeds.first)

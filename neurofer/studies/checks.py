@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.options import check_options
 from neurofer.schema import unique
 from neurofer.studies.criteria import parse_criterion
 from neurofer.studies.study import RECORDED, ClaimSpec, Names, Study, SubjectSpec, TableSpec
@@ -39,10 +39,7 @@ def check_names(study: Study) -> None:
         where = f"analyses, {item.name!r}"
         if item.analysis not in ANALYSES:
             raise unknown_choice("analysis", item.analysis, ANALYSES, where)
-        known = ANALYSES[item.analysis].options()
-        for option in item.options:
-            if option not in known:
-                raise unknown_choice("option", option, known, where)
+        check_options(ANALYSES[item.analysis].run, item.options, where)
     pairing = [name for name, one in ANALYSES.items() if one.difference is not None]
     for claim in study.claims:
         if claim.minus and study.analysis(str(claim.analysis)).analysis not in pairing:
@@ -196,14 +193,7 @@ def _check_recordings(study: Study) -> None:
 
 
 def _check_reader_options(name: str, spec: SubjectSpec) -> None:
-    """Refuse options that `read_neurons` does not have."""
-    known = _reader_options()
-    for option in spec.options:
-        if option not in known:
-            raise unknown_choice("option", option, known, f"subjects.{name}, a recording")
-
-
-def _reader_options() -> list[str]:
+    """Refuse options that `read_neurons` does not have, and values that it does not take."""
     from neurofer.recording import read_neurons
 
-    return list(inspect.signature(read_neurons).parameters)[2:]
+    check_options(read_neurons, spec.options, f"subjects.{name}, a recording", skip=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -176,7 +176,7 @@ class Study(StudyPart):
     title: str
     paper: str = ""
     about: str = ""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     highlights: Names = ()
     sheets: Names = ()
     stimuli: dict[str, StimuliSpec] = Field(default_factory=dict)

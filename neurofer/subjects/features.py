@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from neurofer.errors import NeuroferError
+from neurofer.options import at_least
 from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 from neurofer.subjects import readouts
@@ -60,6 +61,10 @@ class FeatureSubject(Subject):
         "svm_standardise": (True, False),
         "reference": ("head", "identity"),
         "head": ("nearest", "oracle"),
+    }
+    allowed: ClassVar[Mapping[str, Any]] = {
+        **Subject.allowed,
+        "neutral_threshold": Annotated[float, at_least(0)],
     }
 
     further_sites: ClassVar[Mapping[str, Site]] = {}

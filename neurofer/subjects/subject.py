@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import xarray as xr
 
 from neurofer.closure import note_source
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import content_hash
+from neurofer.options import Option, Seed, like
 from neurofer.recording.layout import presentation_coords
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Batch, Site, all_sites
@@ -24,8 +25,10 @@ class Subject(ABC):
     """A model that is treated as an experimental subject.
 
     A subclass states `name`, `defaults` (its options and their default values), `choices` (the
-    values that an option may have, where it is a choice), sets `self.sites` and
-    `self.default_sites` in its constructor, and implements `respond`. If it has weights it
+    values that an option may have, where it is a choice) and `allowed` (an annotation, such as
+    `Annotated[int, at_least(1)]`, where its default does not say what an option may be), sets
+    `self.sites` and `self.default_sites` in its constructor, and implements `respond`. If it has
+    weights it
     overrides `weights_hash`. If it is recurrent it states in `times` when a region responds whose
     sites are its steps: start of the first and length of each in ms, and their number. Options
     that only say where weights come from, which `weights_hash` stands for, are `hashed_otherwise`.
@@ -44,6 +47,7 @@ class Subject(ABC):
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    allowed: ClassVar[Mapping[str, Any]] = {"seed": Seed}
     times: ClassVar[Mapping[str, Timing]] = {}
     hashed_otherwise: ClassVar[tuple[str, ...]] = ()
 
@@ -219,13 +223,17 @@ class Subject(ABC):
         return tuple(labels)
 
     def _resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        resolved = dict(self.defaults)
         where = f"subject {self.name!r}"
-        for name, value in options.items():
-            if name not in self.defaults:
-                raise unknown_choice("option", name, self.defaults, where)
-            allowed = self.choices.get(name)
-            if allowed is not None and value not in allowed:
-                raise unknown_choice(name, value, allowed, where)
-            resolved[name] = value
-        return resolved
+        for name in options:
+            check_choice("option", name, self.defaults, where)
+        known = {name: self._option(name) for name in options}
+        read = {name: known[name].read(value, where) for name, value in options.items()}
+        return {**self.defaults, **read}
+
+    def _option(self, name: str) -> Option:
+        default = self.defaults[name]
+        if name in self.choices:
+            return Option(name, Literal[tuple(self.choices[name])], default)
+        if name in self.allowed:
+            return Option(name, self.allowed[name], default)
+        return like(name, default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
+from neurofer.options import above, at_least
 from neurofer.recording.saliency import SITES as SALIENCY_SITES
 from neurofer.recording.sites import Site
 from neurofer.recording.steps import Timing
@@ -71,6 +72,12 @@ class TrainedSubject(FeatureSubject):
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
         **FeatureSubject.choices,
         "precision": ("float32", "bfloat16"),
+    }
+    allowed: ClassVar[Mapping[str, Any]] = {
+        **FeatureSubject.allowed,
+        "width": Annotated[float, above(0)],
+        "size": Annotated[int, at_least(0)],
+        "embedding": Annotated[int, at_least(1)],
     }
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:

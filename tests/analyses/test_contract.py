@@ -17,6 +17,7 @@ from plotly.graph_objects import Figure
 from neurofer.analyses import ANALYSES, Analysis, analyse
 from neurofer.analyses.provenance import PROVENANCE
 from neurofer.errors import NeuroferError
+from neurofer.options import options_of
 from neurofer.simulation import join
 from neurofer.simulation.saliency import saliency_units
 
@@ -106,8 +107,8 @@ def test_trials_of_a_stimulus_are_averaged_and_counted(recording, name):
         "attrs['trials'] says what became of trials: with_provenance(..., responses, ...)"
     )
     assert twice.attrs["n_presentations"] == once.attrs["n_presentations"]
-    assert set(twice.dims) == set(once.dims)
-    assert dict(twice.sizes) == dict(once.sizes)
+    # Trials may say more, such as how reliable they are, and nothing else.
+    assert {dim: twice.sizes[dim] for dim in once.dims} == dict(once.sizes)
     for variable in once.data_vars:
         if once[variable].dtype.kind == "f" and not str(variable).endswith(("_low", "_high")):
             np.testing.assert_allclose(
@@ -214,3 +215,51 @@ def test_unknown_analyses_and_other_things_are_named(recording):
         analyse("linarity", recording)
     with pytest.raises(NeuroferError, match=r"takes a recording .* not a ndarray"):
         analyse("linearity", recording.to_numpy())
+
+
+BAD = {
+    "n_bootstrap": (-3, 10.5, "20", None, True, float("nan"), 10**30, [3]),
+    "n_permutations": (-3, 10.5, "20", None, True, 10**30),
+    "seed": (-1, 1.5, None, "1", True, 2**70),
+    "folds": (-1, 0, 1, 2.5, True),
+    "n_folds": (-1, 1, 2.5, "5", None),
+    "alpha": (0, 1, -0.5, float("nan"), "0.05", None),
+    "penalty": (0, -1.0, float("inf"), "1", None),
+    "draws": (0, 2.5, "5", None),
+    "images": (3, "3", [0], [1.5], None),
+    "models": ("linear", 3, [1]),
+    "site": (3, True, [1]),
+    "decoder": ("rigde", 3, None, ["ridge"]),
+    "held_out": ("no", 1, None),
+    "train": ("human", ["human"]),
+}
+CASES = [
+    (name, option, value)
+    for name, analysis in ANALYSES.items()
+    for option in analysis.options()
+    for value in (*BAD.get(option, ()), {}, object(), 1j, b"x")
+]
+
+
+@pytest.mark.parametrize(("name", "option", "value"), CASES)
+def test_a_bad_option_is_named_before_any_work(name, option, value):
+    """Before the recording is looked at, which here has nothing that an analysis could take."""
+    allowed = value == {} and "a mapping" in ANALYSES[name].allowed()[option]
+    with pytest.raises(NeuroferError) as caught:
+        analyse(name, xr.DataArray(np.zeros(1)), **{option: value})
+    said = str(caught.value)
+    assert (f"{option}=" in said and f"analysis '{name}'" in said) != allowed
+
+
+@NAMES
+def test_every_option_says_what_it_may_be(name):
+    assert all(ANALYSES[name].allowed().values()), "annotate the options of `run`"
+    for option, default in ANALYSES[name].options().items():
+        options_of(ANALYSES[name].run)[option].read(default)
+
+
+@NAMES
+def test_whole_numbers_may_be_written_as_others(recording, name):
+    count = "n_bootstrap" if "n_bootstrap" in ANALYSES[name].options() else "n_permutations"
+    first = _run(name, recording, **{count: 30})
+    xr.testing.assert_identical(first, _run(name, recording, **{count: 3e1}, seed=np.float64(0)))

@@ -125,7 +125,7 @@ def test_mistakes_are_named(recording):
     few = few if few.sizes["presentation"] else recording.isel(presentation=slice(0, 7))
     with pytest.raises(NeuroferError, match="too few"):
         analyse("probe", few, site="coding")
-    with pytest.raises(NeuroferError, match="folds=1 are too few"):
+    with pytest.raises(NeuroferError, match="folds=1: give a whole number, at least 2"):
         analyse("probe", recording, site="coding", folds=1)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from neurofer.analyses.reliability import (
     half_means,
+    random_halves,
     spearman_brown,
     split_half,
     trial_counts,
@@ -51,23 +52,24 @@ def test_halves_are_each_units_own_trials(missing: str) -> None:
     if missing == "one unit at a time":
         activity[(np.arange(len(activity)) % 5)[:, None] != np.arange(5)] = np.nan
     counts = trial_counts(activity, stimulus)
+    assigned = random_halves(activity, stimulus, n_splits=4, seed=3)
     for first, second in half_means(activity, stimulus, n_splits=4, seed=3):
+        half = next(assigned)
         for k in range(12):
             for unit in range(5):
                 own = activity[stimulus == k, unit]
                 own = own[np.isfinite(own)]
                 assert counts[k, unit] == len(own)
+                sides = half[stimulus == k, unit]
+                assert ((sides == -1) | np.isfinite(activity[stimulus == k, unit])).all()
                 if len(own) < 2:
+                    assert (sides == -1).all()
                     assert np.isnan([first[k, unit], second[k, unit]]).all()
                     continue
-                # Of n trials one half has n // 2: the two means make the mean of all in one of
-                # two ways.
-                cuts = {len(own) // 2, (len(own) + 1) // 2}
-                means = [
-                    (cut * first[k, unit] + (len(own) - cut) * second[k, unit]) / len(own)
-                    for cut in cuts
-                ]
-                assert np.isclose(means, own.mean()).any()
+                assert abs(int((sides == 0).sum()) - int((sides == 1).sum())) == len(own) % 2
+                for side, mean in ((0, first), (1, second)):
+                    shown = activity[stimulus == k, unit][sides == side]
+                    assert mean[k, unit] == pytest.approx(shown.mean())
 
 
 def test_units_of_the_same_trials_have_the_same_halves() -> None:

@@ -265,19 +265,17 @@ def test_figures_say_n_tests_and_data(number):
         figure({"a": result, "b": one_bin})
 
 
-def test_units_that_are_missing_or_repeated_are_named():
+def test_units_that_are_missing_are_named():
     recording = _sessions(n=1)["s0"]
     missing = recording.copy()
     missing[3, 2] = np.nan
-    twice = recording.isel(presentation=[0, 0, 1, 2, 3, 4])
-    for bad, message in ((missing, "1 of 40 units .* not finite"), (twice, "presented 2 times")):
-        for call in (
-            lambda bad=bad: compare_recordings({"a": bad}, {"head": "head"}),
-            lambda bad=bad: rsa.run(bad, models=["expression"]),
-            lambda bad=bad: similarity_map(bad, ["head"]),
-        ):
-            with pytest.raises(NeuroferError, match=message):
-                call()
+    for call in (
+        lambda: compare_recordings({"a": missing}, {"head": "head"}),
+        lambda: rsa.run(missing, models=["expression"]),
+        lambda: similarity_map(missing, ["head"]),
+    ):
+        with pytest.raises(NeuroferError, match=r"1 of 40 units .* not finite"):
+            call()
     few = recording.isel(presentation=[0, 7, 14])
     with pytest.raises(NeuroferError, match="3 conditions are too few"):
         compare_recordings({"a": few, "b": few}, {"head": "head"})

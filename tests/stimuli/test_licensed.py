@@ -365,7 +365,7 @@ def test_without_a_path_the_error_says_where_to_apply(
         ("lfw", {"subset": "pear"}, "subset='pear' is not in set 'lfw'.*did you mean"),
         ("ferplus", {"rule": "majorty"}, "did you mean 'majority'"),
         ("affectnet", {"layout": "cvs"}, "did you mean 'csv'"),
-        ("emoreact", {"rate": 0}, "rate=0; give frames a second"),
+        ("emoreact", {"rate": 0}, "rate=0: give a number, above 0, at most 1000"),
         ("emoreact", {"rate": True}, "rate=True"),
     ],
 )

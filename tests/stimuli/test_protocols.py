@@ -177,6 +177,8 @@ def test_the_sets_of_views() -> None:
         (avatars, "twelve", {}, "did you mean 'twelve-first'"),
         (avatars, "twelve-first", {"heads": "bo"}, "did you mean 'head'"),
         (avatars, "frontal", {"head": "bo"}, "it has nothing"),
+        (avatars, "twelve-first", {"head": 1}, "head=1: give a text"),
+        (persons, "kdef-b", {"persons": "F01"}, "persons='F01': give a list of texts"),
         (avatars, "twelve-first", {"head": "bob"}, "did you mean 'bo'"),
         (lambda: avatars(train=0), "twelve-first", {}, "split=train.* of neutral of ada"),
         (avatars, "twelve-optimized", {}, "needs score"),

@@ -212,14 +212,15 @@ def test_a_warm_set_loads_fast(renderer: FakeRenderer, tmp_path: Path) -> None:
     ("parameters", "message"),
     [
         ({"seed": 3}, "parameter='seed'.*did you mean 'seeds'"),
-        ({"seeds": ()}, "different whole numbers"),
-        ({"seeds": (1, 1)}, "different whole numbers"),
-        ({"seeds": (1.5,)}, "different whole numbers"),
-        ({"seeds": (-1, 2)}, "different whole numbers"),
-        ({"seeds": 3}, "different whole numbers"),
-        ({"size": 3}, "16..2048"),
-        ({"size": 64.0}, "16..2048"),
-        ({"size": True}, "16..2048"),
+        ({"seeds": ()}, "seeds=.*whole numbers, at least 0, all different"),
+        ({"seeds": (1, 1)}, "all different"),
+        ({"seeds": (1.5,)}, "whole numbers"),
+        ({"seeds": (-1, 2)}, "at least 0"),
+        ({"seeds": 3}, "a list of whole numbers"),
+        ({"seeds": "12"}, "a list of whole numbers"),
+        ({"size": 3}, "size=3: give a whole number, from 16 to 2048"),
+        ({"size": 64.5}, "from 16 to 2048"),
+        ({"size": True}, "from 16 to 2048"),
     ],
 )
 def test_wrong_parameters(tmp_path: Path, parameters: dict[str, object], message: str) -> None:

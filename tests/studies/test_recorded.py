@@ -170,6 +170,9 @@ def test_a_recording_stands_beside_models_in_one_analysis(folder: Path, laborato
             "what recordings were shown",
         ),
         ("units.nc}", "units.nc, options: {trial: mean}}", "did you mean 'trials'"),
+        ("n_bootstrap: 20", "n_bootstrap: -3", "'linearity': n_bootstrap=-3: give a whole number"),
+        ("n_bootstrap: 20", "seed: 1.5", "'linearity': seed=1.5: give a whole number"),
+        ("mixed: none", "mixed: non", "did you mean 'none'"),
     ],
 )
 def test_mistakes_are_named(laboratory: Path, old: str, new: str, words: str) -> None:

@@ -128,7 +128,7 @@ def test_without_training_there_are_features_only():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"svm": "cubic"}, "svm='cubic' is not in subject 'pixels'; it has linear, rbf"),
+        ({"svm": "cubic"}, "subject 'pixels': svm='cubic' is unknown; choose from linear, rbf"),
         ({"kernel": "rbf"}, "option='kernel' is not in subject 'pixels'"),
     ],
 )

@@ -72,7 +72,14 @@ def test_training_images_are_known(colours: StimulusSet) -> None:
             {"gian": 2.0},
             "option='gian' is not in subject 'brightness'; it has gain, order; did you",
         ),
-        ({"order": "rgbb"}, "order='rgbb' .* it has rgb, bgr; did you mean 'rgb'"),
+        (
+            {"order": "rgbb"},
+            "'brightness': order='rgbb' is unknown; choose from rgb, bgr; did you mean 'rgb'",
+        ),
+        ({"gain": "2"}, "subject 'brightness': gain='2': give a number"),
+        ({"gain": True}, "gain=True: give a number"),
+        ({"gain": None}, "gain=None: give a number"),
+        ({"gain": float("nan")}, "gain=nan: give a number"),
     ],
 )
 def test_unknown_options(options: dict[str, Any], message: str) -> None:

@@ -74,7 +74,9 @@ def test_the_trunk_sees_a_smaller_image_where_asked(untrained, images):
 
 
 def test_unknown_layer_names_the_choices():
-    with pytest.raises(NeuroferError, match="layer='conv9_9' is not in subject 'vgg16-untrained'"):
+    with pytest.raises(
+        NeuroferError, match="subject 'vgg16-untrained': layer='conv9_9' is unknown"
+    ):
         load_subject("vgg16-untrained", layer="conv9_9")
 
 

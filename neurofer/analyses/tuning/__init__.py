@@ -17,18 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.registry import Analysis
+from neurofer.options import MOST_RESAMPLES, Seed, checked, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from neurofer.analyses.tuning.fitting import Fit
+
+Likelihood = Literal["gaussian", "poisson"]
+Criterion = Literal["bic", "aicc", "aic", "cv"]
+NoneOrSeveral = Literal[0] | Annotated[int, within(2, MOST_RESAMPLES)]
 
 
 def fit(
@@ -75,16 +80,16 @@ def run(
     recording: xr.DataArray,
     site: str | None = "nre",
     *,
-    inputs: str = "strength",
+    inputs: Literal["strength", "expression"] = "strength",
     expression: str = "preferred",
     models: Sequence[str] | None = None,
-    likelihood: str = "gaussian",
-    criterion: str = "bic",
+    likelihood: Likelihood = "gaussian",
+    criterion: Criterion = "bic",
     baseline: str | Sequence[str] = "head",
-    n_folds: int = 5,
-    n_bootstrap: int = 1000,
-    n_noise: int = 200,
-    seed: int = 0,
+    n_folds: NoneOrSeveral = 5,
+    n_bootstrap: NoneOrSeveral = 1000,
+    n_noise: NoneOrSeveral = 200,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return which tuning model describes each unit best, with its parameters and intervals.
 
@@ -152,6 +157,7 @@ def run(
     )
 
 
+@checked
 def fit_table(
     table: pd.DataFrame | str | Path,
     *,
@@ -163,12 +169,12 @@ def fit_table(
     trials: str | None = None,
     baseline: str | None = None,
     models: Sequence[str] | None = None,
-    likelihood: str = "gaussian",
-    criterion: str = "bic",
-    n_folds: int = 5,
-    n_bootstrap: int = 1000,
-    n_noise: int = 200,
-    seed: int = 0,
+    likelihood: Likelihood = "gaussian",
+    criterion: Criterion = "bic",
+    n_folds: NoneOrSeveral = 5,
+    n_bootstrap: NoneOrSeveral = 1000,
+    n_noise: NoneOrSeveral = 200,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Fit tuning curves to a table of your own: one row per presentation.
 

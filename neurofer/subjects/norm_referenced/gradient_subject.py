@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 
 from neurofer.files import content_hash
+from neurofer.options import above, at_least
 from neurofer.subjects.norm_referenced import gradient
 from neurofer.subjects.norm_referenced.readout import project
 from neurofer.subjects.norm_referenced.subject import MdNre
@@ -48,6 +49,12 @@ class MdNreGradient(MdNre):
     }
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
         name: allowed for name, allowed in MdNre.choices.items() if name not in _REPLACED
+    }
+    allowed: ClassVar[Mapping[str, Any]] = {
+        **MdNre.allowed,
+        "learning_rate": Annotated[float, above(0)],
+        "epochs": Annotated[int, at_least(1)],
+        "alpha": Annotated[float, at_least(0)],
     }
 
     @property

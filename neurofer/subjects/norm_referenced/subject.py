@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.faces import LANDMARKS, PARTS, POSITION_LANDMARKS
 from neurofer.files import content_hash
+from neurofer.options import above, at_least, within
 from neurofer.recording import Batch, Site
 from neurofer.stimuli import StimulusSet
 from neurofer.subjects import heatmap
@@ -111,6 +112,18 @@ class MdNre(Subject):
         "normalisation": NORMALISATIONS,
         "rectification": RECTIFICATIONS,
         "reference": ("head", "identity"),
+    }
+    allowed: ClassVar[Mapping[str, Any]] = {
+        **Subject.allowed,
+        "refine_layer": str | None,
+        "channels": Annotated[int, at_least(1)],
+        "iou_cut": Annotated[float, within(0, 1)],
+        "vertical_prior": Annotated[float, within(0, 1)],
+        "zoom": Annotated[float, above(0)],
+        "neutral_threshold": Annotated[float, at_least(0)],
+        "single_reference": str | None,
+        "inferred_reference": str | None,
+        "drop": str | Sequence[str],
     }
 
     @classmethod
