@@ -21,6 +21,7 @@ from neurofer.analyses.statistics import (
     standard_error_interval,
 )
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import Resamples, Seed, checked
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -48,13 +49,14 @@ def _kappa(observed: float, expected: float) -> float:
     return (observed - expected) / (1 - expected) if expected < 1 else np.nan
 
 
+@checked
 def error_consistency(
     one: xr.Dataset,
     other: xr.Dataset,
     *,
     sites: tuple[str | None, str | None] = (None, None),
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    n_bootstrap: Resamples = 2000,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Return the error consistency of two results of the probe, of the same stimuli.
 
@@ -89,8 +91,9 @@ def error_consistency(
     return xr.Dataset({name: ((), value) for name, value in data.items()}, attrs=attrs)
 
 
+@checked
 def consistency_table(
-    results: Mapping[str, xr.Dataset], *, n_bootstrap: int = 2000, seed: int = 0
+    results: Mapping[str, xr.Dataset], *, n_bootstrap: Resamples = 2000, seed: Seed = 0
 ) -> pd.DataFrame:
     """Return one row a pair of subjects and sites: observed, expected, kappa, low, high, n, note.
 

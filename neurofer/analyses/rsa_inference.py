@@ -7,6 +7,7 @@ Tests are t tests, as those of Schuett et al. 2023 (eLife 12:e82566), with the v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
@@ -24,6 +25,7 @@ from neurofer.analyses.rsa_resamples import bootstrap, draws
 from neurofer.analyses.rsa_variance import Spread, bootstrap_spread, corrected_spread
 from neurofer.analyses.statistics import CONFIDENCE
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Seed, checked, within
 
 RESAMPLED = ("both", "stimuli", "subjects")
 VARIANCES = ("corrected", "bootstrap")
@@ -38,16 +40,17 @@ FEWEST_CONDITIONS = 4
 FEW_FREEDOM = 2
 
 
+@checked
 def evaluate_models(
     rdms: np.ndarray,
     models: Mapping[str, np.ndarray],
     comparison: str = "corr",
     *,
     resample: str = "both",
-    n_bootstrap: int = 1000,
+    n_bootstrap: Annotated[int, within(2, MOST_RESAMPLES)] = 1000,
     correction: str = "holm",
     variance: str = "corrected",
-    seed: int = 0,
+    seed: Seed = 0,
     subjects: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Evaluate fixed models on the RDMs of subjects, for other subjects, stimuli or both.

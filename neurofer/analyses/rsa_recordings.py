@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from neurofer.analyses.rsa_models import crossvalidated_weighted
 from neurofer.analyses.rsa_repeats import reliability_of_repeats
 from neurofer.analyses.rsa_variance import subjects_spread
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Seed, at_least, checked, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -47,6 +48,7 @@ Model = xr.DataArray | str
 WEIGHTED = "weighted"
 
 
+@checked
 def compare_recordings(
     recordings: Mapping[str, xr.DataArray],
     models: Mapping[str, Model],
@@ -59,10 +61,10 @@ def compare_recordings(
     average: Sequence[str] | None = None,
     folds: str | None = None,
     resample: str = "both",
-    n_bootstrap: int = 1000,
+    n_bootstrap: Annotated[int, within(2, MOST_RESAMPLES)] = 1000,
     correction: str = "holm",
     variance: str = "corrected",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Evaluate models on recordings of several subjects or sessions, by `evaluate_models`.
 
@@ -125,6 +127,7 @@ def compare_recordings(
     return _finished(result, read, distance, nuisance, "rsa-recordings", options)
 
 
+@checked
 def compare_weighted(
     recordings: Mapping[str, xr.DataArray],
     models: Mapping[str, Model],
@@ -134,9 +137,9 @@ def compare_weighted(
     comparison: str = "corr",
     average: Sequence[str] | None = None,
     folds: str | None = None,
-    n_folds: int = 5,
+    n_folds: Annotated[int, at_least(2)] = 5,
     correction: str = "holm",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Evaluate the best mixture of models, cross-validated over stimuli, beside each alone.
 

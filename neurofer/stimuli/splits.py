@@ -14,6 +14,7 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
+from neurofer.options import Seed, checked
 from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 
 Fold = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # name; where train, validation, test
@@ -100,12 +101,13 @@ class Rule:
     misses: str = ""
 
 
+@checked
 def split(
     stimuli: StimulusSet,
     by: str,
     *,
     folds: int = 5,
-    seed: int = 0,
+    seed: Seed = 0,
     classes: str | None = "expression",
 ) -> list[Split]:
     """Split a stimulus set by a rule of `RULES`, one `Split` a fold.

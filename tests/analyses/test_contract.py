@@ -15,7 +15,11 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from neurofer.analyses import ANALYSES, Analysis, analyse
+from neurofer.analyses.error_consistency import consistency_table, error_consistency
 from neurofer.analyses.provenance import PROVENANCE
+from neurofer.analyses.rsa_inference import evaluate_models
+from neurofer.analyses.rsa_recordings import compare_recordings, compare_weighted
+from neurofer.analyses.tuning import fit_table
 from neurofer.errors import NeuroferError
 from neurofer.options import options_of
 from neurofer.simulation import join
@@ -263,3 +267,18 @@ def test_whole_numbers_may_be_written_as_others(recording, name):
     count = "n_bootstrap" if "n_bootstrap" in ANALYSES[name].options() else "n_permutations"
     first = _run(name, recording, **{count: 30})
     xr.testing.assert_identical(first, _run(name, recording, **{count: 3e1}, seed=np.float64(0)))
+
+
+TAKES_MANY = (compare_recordings, compare_weighted, error_consistency, consistency_table)
+
+
+@pytest.mark.parametrize("function", [*TAKES_MANY, evaluate_models, fit_table])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(name, value) for name in ("n_bootstrap", "seed", "n_folds") for value in BAD[name]],
+)
+def test_what_takes_several_recordings_is_checked_as_well(function, option, value):
+    needed = sum(one.default is inspect.Parameter.empty for one in options_of(function).values())
+    if option in options_of(function):
+        with pytest.raises(NeuroferError, match=f"^{option}=.*give .*whole number"):
+            function(*[{}] * needed, **{option: value})

@@ -192,6 +192,8 @@ def lacking(row: int = 3, **columns: str) -> StimulusSet:
         (full, "by-identities", {}, "did you mean 'by-identity'"),
         (full, "by-identity", {"folds": 1}, r"folds=1; .* 2 to 6"),
         (full, "by-identity", {"folds": 7}, r"folds=7; .* 2 to 6"),
+        (full, "by-identity", {"folds": 2.5}, r"folds=2\.5: give a whole number"),
+        (full, "by-identity", {"seed": -1}, "seed=-1: give a whole number"),
         (full, "by-head", {"classes": "emotion"}, "classes='emotion' is not in"),
         (lambda: lacking(identity=""), "by-identity", {}, "1 stimuli .* lack, such as '0003'"),
         (lambda: lacking(session=""), "by-session", {}, "'session'"),
