@@ -17,6 +17,10 @@ def train(
     fold: Annotated[
         int | None, typer.Option(min=0, help="Which fold to hold out, in a recipe with folds.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another value, such as steps=100 or data.size=64; repeatable."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the weight file.")
     ] = False,
@@ -36,12 +40,14 @@ def train(
 
     On SIGTERM and on Ctrl-C a checkpoint is written; the same command with --resume goes on.
     """
+    from neurofer.schema import read_settings
     from neurofer.training import read_recipe
     from neurofer.training.card import Command
-    from neurofer.training.recipe import starting_from, with_fold
+    from neurofer.training.recipe import starting_from, with_fold, with_settings
     from neurofer.training.train import train as run
 
     stated = read_recipe(recipe)
+    stated = with_settings(stated, read_settings(settings)) if settings else stated
     stated = starting_from(stated, start) if start else stated
     result = run(
         stated if fold is None else with_fold(stated, fold),
@@ -52,7 +58,7 @@ def train(
         threads=threads,
         tensorboard=tensorboard,
         quiet=quiet,
-        command=Command(recipe, start, fold, device, threads),
+        command=Command(recipe, start, fold, device, threads, tuple(settings or ())),
     )
     if not result.finished:
         typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)

@@ -208,7 +208,8 @@ def _annotation(annotation: Any, function: Callable[..., Any]) -> Any:
         return Any
     if not isinstance(annotation, str):
         return annotation
-    names = getattr(function, "__globals__", {})
+    maker = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    names = getattr(maker, "__globals__", {})
     try:
         return eval(annotation, names)  # noqa: S307  (the source of the function itself)
     except (NameError, AttributeError, TypeError):

@@ -313,6 +313,8 @@ def _one_message(problem: Any, model: type[BaseModel]) -> str:
             break
     if not place:
         return said
+    if kind == "value_error" and isinstance(value, Mapping):
+        return f"{place}: {said}"
     shown = _kind(value) if isinstance(value, (dict, list, tuple)) else _shown(value)
     return f"{place}={shown}: {said}"
 

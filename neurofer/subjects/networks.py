@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError, check_choice
+from neurofer.options import check_options
 from neurofer.subjects.cornet_s import STEPS, CORnetS
 from neurofer.subjects.encoders import DecisionNet, Variant
 from neurofer.subjects.face_channel import FaceChannel
@@ -53,7 +54,7 @@ def _encoder(encoder: str) -> Callable[..., DecisionNet]:
         *,
         width: float = 1.0,
         hidden: int = 500,
-        scheme: str = "full",
+        scheme: Literal["full", "last-convolution", "decision"] = "full",
         ciao: bool = False,
     ) -> DecisionNet:
         return DecisionNet(Variant(encoder, scheme, ciao), outputs, hidden=hidden, width=width)
@@ -129,17 +130,28 @@ def make_network(name: str, outputs: int, **options: Any) -> nn.Module:
         options: of the architecture: `width` scales the channels.
 
     Raises:
-        NeuroferError: an unknown name or option; the message lists the choices.
+        NeuroferError: an unknown name or option (the message lists the choices), or a value that
+            is not allowed.
     """
-    if name not in ARCHITECTURES:
-        raise unknown_choice("network", name, ARCHITECTURES)
-    architecture = ARCHITECTURES[name]
-    for option in options:
-        if option not in architecture.options:
-            raise unknown_choice("option", option, architecture.options, f"network {name!r}")
+    read = check_network(name, options)
     if outputs < 1:
         raise NeuroferError(f"outputs={outputs}; a network needs at least one")
-    return architecture.make(outputs, **options)
+    return ARCHITECTURES[name].make(outputs, **read)
+
+
+def check_network(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a network, checked before anything is made or loaded.
+
+    Raises:
+        NeuroferError: an unknown name or option, or a value that is not allowed.
+    """
+    check_choice("network", name, ARCHITECTURES)
+    where = f"network {name!r}"
+    read = check_options(ARCHITECTURES[name].make, options, where)
+    for option in {"width", "hidden", "embedding"} & set(read):
+        if read[option] <= 0:
+            raise NeuroferError(f"{where}: {option}={read[option]!r}: give a number above 0")
+    return read
 
 
 def scale_pixels(images: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ class Command:
         start: the weights to start from, where they are not the recipe's own.
         fold: which one is held out, where it is not the recipe's own.
         device, threads: as they were asked for.
+        settings: `KEY=VALUE`, values that are not the recipe's own.
     """
 
     recipe: str
@@ -34,6 +35,7 @@ class Command:
     fold: int | None = None
     device: str = "auto"
     threads: int | None = None
+    settings: tuple[str, ...] = ()
 
     def line(self, out: str) -> str:
         """Return the command, as a shell takes it.
@@ -44,6 +46,7 @@ class Command:
         words = ["neurofer", "train", self.recipe, "--out", out]
         words += ["--start", self.start] if self.start else []
         words += ["--fold", str(self.fold)] if self.fold is not None else []
+        words += [word for setting in self.settings for word in ("--set", setting)]
         words += ["--device", self.device] if self.device != "auto" else []
         words += ["--threads", str(self.threads)] if self.threads else []
         return shlex.join(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -166,6 +167,24 @@ def with_fold(recipe: Recipe, fold: int) -> Recipe:
         has = f"has the folds 0 to {folds - 1}" if folds else "deals no folds: give data.folds"
         raise NeuroferError(f"fold={fold}, but recipe {recipe.name} {has}")
     values["data"]["fold"] = fold
+    return make_recipe(values, where=f"recipe {recipe.name}")
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with other values: `{"steps": 100, "data.size": 64}`.
+
+    Raises:
+        NeuroferError: as `read_recipe`.
+    """
+    values = recipe.model_dump()
+    for key, value in settings.items():
+        *parents, last = key.split(".")
+        held = values
+        for parent in parents:
+            if not isinstance(held.get(parent), dict):
+                held[parent] = {}
+            held = held[parent]
+        held[last] = value
     return make_recipe(values, where=f"recipe {recipe.name}")
 
 

@@ -18,7 +18,7 @@ from neurofer.schema import Strict
 from neurofer.stimuli import StimulusSet, held_out
 from neurofer.subjects.ciao import contrastive_loss
 from neurofer.subjects.hooks import activity
-from neurofer.subjects.networks import ARCHITECTURES, make_network, scale_pixels
+from neurofer.subjects.networks import ARCHITECTURES, check_network, make_network, scale_pixels
 from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.tensors import load_tensors, save_tensors
 from neurofer.training.augmentation import ImageAugmentation, augment_images
@@ -47,6 +47,14 @@ class Network(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
     start: str = ""
     normalise: bool = False
+
+    @model_validator(mode="after")
+    def _known(self) -> Network:
+        try:
+            check_network(self.name, self.options)
+        except NeuroferError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class Contrast(Strict):

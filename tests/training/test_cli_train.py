@@ -52,6 +52,16 @@ def test_options_reach_the_loop(run):
     }
 
 
+def test_settings_reach_the_recipe_and_the_card(run):
+    words = ("--out", "net.safetensors", "--set", "steps=1e1", "--set", "data.identities=9")
+    result, got = run("heatmap", *words)
+    assert result.exit_code == 0
+    assert got["command"].settings == ("steps=1e1", "data.identities=9")
+    assert "--set steps=1e1 --set data.identities=9" in got["command"].line("net.safetensors")
+    result, _ = run("heatmap", "--out", "net.safetensors", "--set", "stepps=3")
+    assert "did you mean 'steps'" in str(result.exception)
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_run_that_a_signal_stopped_ends_as_a_scheduler_expects(run, name, status):
     result, _ = run("heatmap", "--out", f"{name}.safetensors")

@@ -5,7 +5,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import HEADS
 from neurofer.training import list_recipes, make_recipe, read_recipe
-from neurofer.training.recipe import merge, starting_from
+from neurofer.training.recipe import merge, starting_from, with_settings
 
 GOOD = {"name": "x", "task": "landmarks", "steps": 3, "data": {"identities": 2}}
 
@@ -138,3 +138,57 @@ def test_a_recipe_can_start_from_other_weights() -> None:
     assert started.name == stated.name
     with pytest.raises(NeuroferError, match=r"start='mine'.*heatmap.*starts from nothing"):
         starting_from(read_recipe("heatmap"), "mine")
+
+
+SUPERVISED = {
+    "name": "x",
+    "task": "supervised",
+    "steps": 3,
+    "data": {"stimuli": "kdef-sim", "size": 32},
+    "target": {"kind": "category"},
+    "network": {"name": "resnet-18"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": {"kind": "category", "colum": "x"}}, "'colum' is not in target; .*'column'"),
+        ({"target": {"kind": "categry"}}, "target.kind='categry' is unknown; .*mean 'category'"),
+        ({"target": {}}, "target lacks the key 'kind'"),
+        ({"augmentation": {"flipp": 1}}, "key='flipp' is not in augmentation; it has"),
+        ({"contrast": {"temprature": 1}}, "'temprature' is not in contrast; .*'temperature'"),
+        ({"verification": {"stimuli": "x", "sise": 3}}, "'sise' is not in verification; .*'size'"),
+        ({"probe": {"stimulus": "x", "size": 32}}, "'stimulus' is not in probe; .*'stimuli'"),
+        ({"tests": {"a": {"stimuli": "x", "sise": 3}}}, r"'sise' is not in tests\.a; .*'size'"),
+        ({"tests": {"a": {"size": 32}}}, r"tests\.a"),
+        ({"network": {"name": "resnet-81"}}, "network: network='resnet-81' .*mean 'resnet-18'"),
+        ({"network": {"name": "vgg", "options": {"widht": 1}}}, "option='widht' .*mean 'width'"),
+        ({"network": {"name": "vgg", "options": {"width": "1"}}}, "width='1': give a number"),
+        ({"network": {"name": "vgg", "options": {"width": -1}}}, "width=-1.0: give a number above"),
+        ({"network": {"name": "vgg", "options": {"hidden": 2.5}}}, "hidden=2.5: give a whole"),
+        ({"network": {"name": "vgg", "options": {"scheme": "ful"}}}, "scheme='ful' .*mean 'full'"),
+        ({"network": {"name": "vgg", "option": {}}}, "'option' is not in network; .*'options'"),
+    ],
+)
+def test_every_part_of_a_supervised_recipe_names_what_is_wrong(change, message):
+    """Before any data are loaded."""
+    make_recipe(SUPERVISED)
+    with pytest.raises(NeuroferError, match=message):
+        make_recipe({**SUPERVISED, **change})
+
+
+def test_a_recipe_with_other_settings() -> None:
+    stated = make_recipe(SUPERVISED)
+    made = with_settings(stated, {"steps": 1e2, "data.size": 64, "network.options.width": 0.5})
+    assert (made.steps, made.data.size, made.network.options) == (100, 64, {"width": 0.5})
+    assert made.data.stimuli == "kdef-sim"
+    assert stated.steps == 3
+    for settings, message in (
+        ({"stepps": 3}, "key='stepps' .*did you mean 'steps'"),
+        ({"data.sise": 3}, "key='sise' is not in data; .*did you mean 'size'"),
+        ({"steps.x": 3}, "steps=a mapping: is not a whole number"),
+        ({"steps": True}, "steps=true: is not a whole number"),
+    ):
+        with pytest.raises(NeuroferError, match=message):
+            with_settings(stated, settings)
