@@ -263,7 +263,10 @@ class RecordingStore:
                 )
             fresh = record(subject, stimuli, sites=lacking, time_bins=time_bins, **options)
             for name in lacking:
-                found[name] = fresh.isel(neuroid=fresh["site"].values == name)
+                own = fresh.isel(neuroid=fresh["site"].values == name)
+                # In the order in memory that it will have when it is read: sums of float32 depend
+                # on it in the last digits.
+                found[name] = own.copy(data=np.ascontiguousarray(own.values))
                 found[name].attrs["missing"] = count_missing(found[name])
                 path = paths[name]
                 if path is not None:

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from neurofer.errors import unknown_choice
+from neurofer.files import PACKAGE
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = PACKAGE / "subjects" / "weights"
 
 
 def list_shipped() -> tuple[str, ...]:
