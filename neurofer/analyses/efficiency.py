@@ -25,13 +25,12 @@ from neurofer.analyses.folds import (
 )
 from neurofer.analyses.inputs import ALL, Responses, read_responses
 from neurofer.analyses.nested import RIDGE, grid, nested_answers
-from neurofer.analyses.probe_summary import numbered, target_values, widened
+from neurofer.analyses.probe_summary import numbered, probe_interval, target_values
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.ridge import gram_matrix
-from neurofer.analyses.statistics import cluster_interval
 from neurofer.errors import NeuroferError
-from neurofer.options import Resamples, Seed, at_least, within
+from neurofer.options import Seed, at_least, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -47,7 +46,6 @@ def run(
     by: str = IDENTITY,
     decoder: Literal["ridge", "logistic", "lda"] = "ridge",
     folds: Annotated[int, at_least(2)] = 5,
-    n_bootstrap: Resamples = 2000,
     seed: Seed = 0,
 ) -> xr.Dataset:
     """Return how much is read correctly by the number of training images of each value.
@@ -63,13 +61,11 @@ def run(
         decoder: "ridge", "logistic" or "lda". Its penalty is chosen among the drawn images; where
             those cannot tell (one image of a value) it is the largest.
         folds: of "identity" and "image".
-        n_bootstrap: resamples of an interval.
-        seed: of the dealing, the draws and the resampling.
+        seed: of the dealing and the draws.
 
     Returns:
-        accuracy (site, images) in percent, with `_low`, `_high` (95 %, as of the probe over the
-        identities tested or, where they are few, series; NaN where both are too few, and
-        `interval` says "none") and `n`;
+        accuracy (site, images) in percent, with `_low`, `_high` (95 %, as of the probe, see
+        `probe_summary.probe_interval`) and `n`;
         spread (site, images), the SD of accuracy over draws in percent; trained_with (site,
         images), the mean number of training images of a value. `images` ends with "all".
 
@@ -89,13 +85,13 @@ def run(
         for level in levels
     ]
     per_value = np.mean([np.bincount(labels[fold.training]).mean() for fold in made])
-    result = _summarise(responses, correct, levels, float(per_value), n_bootstrap, seed, made)
+    result = _summarise(responses, correct, levels, float(per_value), made)
     result.attrs.update(
         chance=100 / len(names), n_tested=len(labels), draws=draws, target=target, by=by
     )
     options = {
         "images": list(images), "draws": draws, "target": target, "by": by, "decoder": decoder,
-        "folds": folds, "n_bootstrap": n_bootstrap, "seed": seed,
+        "folds": folds, "seed": seed,
     }  # fmt: skip
     return with_provenance(result, "efficiency", recording, responses, options)
 
@@ -173,18 +169,14 @@ def _summarise(
     correct: list[np.ndarray],
     levels: list[int | None],
     per_value: float,
-    n_bootstrap: int,
-    seed: int,
     folds: list[Fold],
 ) -> xr.Dataset:
     cells = []
     for one in correct:
         mean = one.mean(axis=0)
-        interval = cluster_interval(
-            np.nanmean, mean, responses.column("head"), responses.identity, responses.series,
-            n_bootstrap=n_bootstrap, seed=seed,
-        )  # fmt: skip
-        interval = widened(interval, float(mean.mean()), folds)
+        interval = probe_interval(
+            mean, responses.column("head"), responses.identity, responses.series, folds
+        )
         spread = one.mean(axis=1).std(ddof=1) if len(one) > 1 else 0.0
         cells.append((mean.mean(), interval.low, interval.high, spread, interval.method))
     value, low, high, spread, method = zip(*cells, strict=True)

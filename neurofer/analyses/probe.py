@@ -74,7 +74,8 @@ def run(
         n_permutations: of the labels, each probed as the labels were; 0 for none. What they keep,
             see `neurofer.analyses.nested.permuted`: `p` is of people for by="identity", and for
             another column ("head") of the values shown, not of heads at large.
-        n_bootstrap: resamples of an interval.
+        n_bootstrap: resamples of an interval of "argmax"; where a decoder is fitted, intervals are
+            in closed form.
         seed: of the dealing, the permutations and the resampling.
 
     Returns:
@@ -82,7 +83,8 @@ def run(
         the first two with the entry "all", in percent, with `_low`, `_high`, `_n` or `n` and
         `_interval` or `interval`; confusion (site, shown_category, answer); shown (presentation);
         answered (site, presentation); penalty (site, fold), NaN for "argmax". Intervals are 95 %,
-        over the identities tested, and widened for those trained on (`probe_summary.widened`).
+        with the identities tested as clusters, and a part for those trained on
+        (`probe_summary.probe_interval`).
         With permutations: chance (site), their mean, `_low` and `_high` (their central 95 %), p
         (site); NaN where the permutations leave every label in its place. `attrs["chance"]` is 100
         / the number of values shown; `permuted` says what was shuffled, `exchanged` how many labels

@@ -55,7 +55,12 @@ def wilson_interval(
 
 
 def clustered_wilson_interval(
-    successes: np.ndarray, n: np.ndarray, strata: np.ndarray, *, confidence: float = CONFIDENCE
+    successes: np.ndarray,
+    n: np.ndarray,
+    strata: np.ndarray,
+    *,
+    inflation: float = 1.0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
     """Return Wilson's interval at the effective sample size of clustered observations.
 
@@ -65,9 +70,10 @@ def clustered_wilson_interval(
     observations agree there is nothing to estimate clustering from: the plain Wilson interval.
 
     Args:
-        successes: (clusters,) number of successes.
+        successes: (clusters,) number of successes, or their expectation.
         n: (clusters,) number of observations, each at least 1.
         strata: (clusters,) stratum of each cluster.
+        inflation: by which the variance between clusters is multiplied, for what else varies.
         confidence: of the interval.
     """
     from scipy.stats import t
@@ -77,14 +83,15 @@ def clustered_wilson_interval(
     names, stratum = np.unique(strata, return_inverse=True)
     freedom = len(n) - len(names)
     if freedom == 0 or p in (0.0, 1.0):
-        return wilson_interval(successes.sum(), total, confidence=confidence)
+        effective = total / inflation
+        return wilson_interval(p * effective, effective, confidence=confidence)
     residual = successes - p * n
     variance = 0.0
     for h in range(len(names)):
         members = residual[stratum == h]
         if len(members) > 1:
             variance += len(members) * members.var(ddof=1) / total**2
-    effect = max(1.0, variance / (p * (1 - p) / total))
+    effect = max(1.0, inflation * variance / (p * (1 - p) / total))
     effective = total / effect
     quantile = float(t.ppf(0.5 + confidence / 2, freedom))
     return wilson_interval(p * effective, effective, quantile=quantile)
@@ -208,7 +215,7 @@ def proportion_interval(
     if correct.all() or not correct.any():
         low, high = wilson_interval(correct.sum(), len(correct), confidence=confidence)
         return Interval(low, high, "Wilson")
-    successes, n, stratum = _cluster_counts(correct, identity, strata)
+    successes, n, stratum = cluster_counts(correct, identity, strata)
     seen = min((successes > 0).sum(), (successes < n).sum())
     if seen >= FEWEST_CLUSTERS and can_resample(identity, strata):
         index = resample(stratum, n_bootstrap, seed)
@@ -218,7 +225,7 @@ def proportion_interval(
             return Interval(low, high, "bootstrap over identities")
     kind = "identities"
     if len(successes) == len(np.unique(strata)):
-        successes, n, stratum = _cluster_counts(correct, series, strata)
+        successes, n, stratum = cluster_counts(correct, series, strata)
         kind = "series"
     low, high = clustered_wilson_interval(successes, n, stratum, confidence=confidence)
     return Interval(low, high, f"Wilson, clustered by {kind}")
@@ -281,9 +288,10 @@ def false_discovery(p: np.ndarray) -> np.ndarray:
     return found
 
 
-def _cluster_counts(
+def cluster_counts(
     correct: np.ndarray, clusters: np.ndarray, strata: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (clusters,) successes, numbers and strata of (n,) observations."""
     _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
     n = np.bincount(inverse.ravel()).astype(float)
     successes = np.bincount(inverse.ravel(), weights=correct)

@@ -48,7 +48,7 @@ def test_a_clean_code_needs_one_image_of_a_value():
 
 
 def test_a_result_ends_with_what_the_probe_reads(recording):
-    result = analyse("efficiency", recording, site="coding", draws=2, n_bootstrap=30)
+    result = analyse("efficiency", recording, site="coding", draws=2)
     whole = analyse("probe", recording, site="coding", n_bootstrap=30)
     assert result["images"].values.tolist() == ["1", "2", "4", "8", "all"]  # of 12 neutrals
     assert float(result["accuracy"].sel(images="all")) == pytest.approx(

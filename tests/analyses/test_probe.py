@@ -6,14 +6,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 
 from neurofer.analyses import ANALYSES, analyse, probe
 from neurofer.analyses.folds import Fold, deal, make_folds
 from neurofer.analyses.nested import _together, nested_answers, permuted
-from neurofer.analyses.probe_summary import exchange_note, widened
+from neurofer.analyses.probe_summary import exchange_note, probe_interval
 from neurofer.analyses.ridge import gram_matrix
-from neurofer.analyses.statistics import Interval
+from neurofer.analyses.statistics import wilson_interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, noise_units, simulated_faces
 from neurofer.stimuli.table import EXPRESSIONS
@@ -88,21 +89,33 @@ def test_results_count_what_was_answered(recording):
     assert int(result["n"].sel(view="frontal")) == recording.sizes["presentation"] // 2
 
 
-def test_intervals_are_widened_for_who_is_trained_on(recording):
-    """By the square root of 1 + 1 / 4 in five folds, and not where nothing is fitted."""
+def test_intervals_count_people_and_those_trained_on(recording):
+    """The design effect of people times 1 + 1 / 4 in five folds; not where nothing is fitted."""
     everyone = np.arange(40)
     folds = [
         Fold(str(k), everyone[everyone % 5 != k], everyone[everyone % 5 == k], everyone, "identity")
         for k in range(5)
     ]
-    found = widened(Interval(0.5, 0.9, "bootstrap"), 0.8, folds)
-    assert found.low == pytest.approx(0.8 - 0.3 * np.sqrt(1.25))
-    assert found.high == pytest.approx(0.8 + 0.1 * np.sqrt(1.25))
-    assert found.method == "bootstrap, and training"
-    assert widened(Interval(0.5, 0.99, "bootstrap"), 0.9, folds).high == 1
-    assert widened(Interval(0.5, 0.9, "bootstrap"), 0.8, []) == (0.5, 0.9, "bootstrap")
-    nothing = Interval(np.nan, np.nan, "none")
-    assert widened(nothing, 0.8, folds) is nothing
+    people, head = np.repeat([f"p{k}" for k in range(8)], 5), np.full(40, "human")
+    correct = np.repeat([5, 5, 4, 2, 1, 5, 3, 5], 5) > np.tile(np.arange(5), 8)
+    found = probe_interval(correct, head, people, people, folds)
+    successes = correct.reshape(8, 5).sum(axis=1)
+    # Between people more than independent answers, by hand: n / (n - 1) sum of squares / total^2.
+    effect = (8 / 7 * ((successes - 3.75) ** 2).sum() / 40**2) / (0.75 * 0.25 / 40)
+    n = 40 / (1.25 * effect)
+    expected = wilson_interval(0.75 * n, n, quantile=scipy.stats.t.ppf(0.975, 7))
+    assert effect > 1
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.method == "Wilson, clustered by identities, and training"
+    # People who are all alike vary less than independent answers would: as those then.
+    alike = probe_interval(np.tile([1, 1, 1, 1, 0], 8), head, people, people, folds)
+    expected = wilson_interval(32, 40, quantile=scipy.stats.t.ppf(0.975, 7))
+    assert (alike.low, alike.high) == pytest.approx(expected)
+    whole = probe_interval(np.ones(40), head, people, people, folds)
+    assert (whole.low, whole.high) == pytest.approx(wilson_interval(32, 32))
+    one = np.full(40, "p")
+    assert "series" in probe_interval(correct, head, one, people, folds).method
+    assert probe_interval(np.array([]), np.array([]), one[:0], one[:0], folds).method == "none"
     fitted = analyse("probe", recording, site="coding", n_bootstrap=30)
     assert str(fitted["interval"].values[0, -1]).endswith(", and training")
 
@@ -282,14 +295,17 @@ def large():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("probe", {"n_permutations": 9}), ("efficiency", {"images": [1], "draws": 1})],
+    [
+        ("probe", {"n_permutations": 9, "n_bootstrap": 30}),
+        ("efficiency", {"images": [1], "draws": 1}),
+    ],
 )
 def test_memory_is_that_of_one_copy_of_the_site(large, name, options):
     """Beside the recording itself; one copy of it in double precision would be two."""
-    analyse(name, large, site="small", n_bootstrap=30, **options)  # whatever is imported
+    analyse(name, large, site="small", **options)  # whatever is imported
     tracemalloc.start()
     try:
-        result = analyse(name, large, site="large", n_bootstrap=30, **options)
+        result = analyse(name, large, site="large", **options)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

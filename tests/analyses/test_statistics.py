@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -37,6 +39,46 @@ def test_clusters_of_one_observation_are_wilson_with_students_t():
     assert (low, high) == pytest.approx(
         wilson_interval(7 / effect, 10 / effect, quantile=quantile), abs=1e-12
     )
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (3, 5), (2, 3, 6), (9,)])
+def test_each_stratum_costs_a_degree_of_freedom(sizes):
+    """Clustered Wilson in strata, computed anew in the terms of Korn and Graubard.
+
+    One observation a cluster, and strata that differ: their difference is not variance.
+    """
+    rng = np.random.default_rng(len(sizes))
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    n = np.full(len(strata), 6.0)
+    successes = rng.binomial(6, 0.3 + 0.4 * strata / len(sizes)).astype(float)
+    p = successes.sum() / n.sum()
+    variance = sum(
+        len(own) * statistics.variance(own)
+        for own in ([*(successes - 6 * p)[strata == h]] for h in range(len(sizes)))
+    )
+    effect = max(1.0, variance / n.sum() ** 2 / (p * (1 - p) / n.sum()))
+    effective = n.sum() / effect
+    # statsmodels takes the confidence of a normal quantile; here of Student's t.
+    quantile = scipy.stats.t.ppf(0.975, len(strata) - len(sizes))
+    alpha = 2 * scipy.stats.norm.sf(quantile)
+    expected = proportion_confint(p * effective, effective, alpha=alpha, method="wilson")
+    assert clustered_wilson_interval(successes, n, strata) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("inflation", [1.0, 1.25, 3.0])
+def test_inflation_is_of_the_variance_between_clusters(inflation):
+    successes, n = np.array([6.0, 0, 5, 1, 6, 0]), np.full(6, 6.0)
+    p = 0.5
+    effect = inflation * 6 * np.var(successes, ddof=1) / 36**2 / (p * (1 - p) / 36)
+    expected = wilson_interval(p * 36 / effect, 36 / effect, quantile=scipy.stats.t.ppf(0.975, 5))
+    found = clustered_wilson_interval(successes, n, np.zeros(6), inflation=inflation)
+    assert found == pytest.approx(expected)
+    # Where clusters vary less than independent answers, it first makes up for that.
+    alike = [
+        clustered_wilson_interval(np.full(6, 3.0), n, np.zeros(6), inflation=one)
+        for one in (1.0, inflation)
+    ]
+    assert alike[0] == alike[1]
 
 
 def test_observations_that_repeat_within_a_cluster_count_as_one():
@@ -92,6 +134,15 @@ def test_standard_error_interval_of_a_mean_is_students():
     found = standard_error_interval(values.mean(), replicates, np.zeros(12))
     student = scipy.stats.t.interval(0.95, 11, values.mean(), scipy.stats.sem(values))
     np.testing.assert_allclose(found, student, rtol=0.01)
+
+
+@pytest.mark.parametrize("strata", ["hhhhhh", "hhhmmm", "hhmmcc"])
+def test_standard_error_of_few_replicates_is_that_of_a_sample(strata):
+    """Three replicates, whose SD is 1 with n - 1 and 0.82 with n; the rest in closed form."""
+    n, free = 6, 6 - len(set(strata))
+    low, high = standard_error_interval(7.0, np.array([1.0, 2.0, 3.0]), np.array(list(strata)))
+    half = scipy.stats.t.ppf(0.975, free) * np.sqrt(n / free)
+    assert (low, high) == pytest.approx((7 - half, 7 + half), rel=1e-12)
 
 
 @pytest.mark.parametrize(
