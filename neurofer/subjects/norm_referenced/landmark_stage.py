@@ -34,7 +34,7 @@ SHARED = -1  # the source of templates that all heads share: those of the tuning
 POSITION_TEMPLATE = 7  # cells
 EXPRESSION_TEMPLATE = 5
 REFINE_TEMPLATE = 9
-FIELD = 9.0  # radius of the receptive fields, pixels of the frame
+FIELD = 9.0  # radius of the receptive fields by default, pixels of the frame
 REFINE_FIELD = 3.0
 MARGIN = 24.0  # of the window round the landmarks, pixels of the frame
 
@@ -98,6 +98,7 @@ class StageOptions:
     localiser: str = "quadratic"
     zoom: float = 1.25
     min_confidence: float = 0.2
+    field: float = FIELD
     by_identity: bool = False
     expressive_templates: bool = True
     fr_channels: np.ndarray | None = None
@@ -205,7 +206,7 @@ class TemplateStage:
         self, distance: np.ndarray, head: HeadView, face: int, sources: Sequence[int]
     ) -> Found:
         centre = head.window.to_cells(self.reference[face, EXPRESSION:])
-        radius = FIELD / head.window.cell
+        radius = self.options.field / head.window.cell
         return localise(distance, head.position, centre, radius, sources=sources)
 
     def _recognise(self, distance: np.ndarray, head: HeadView, face: int, cost: np.ndarray) -> int:
@@ -228,7 +229,7 @@ class TemplateStage:
             distance,
             head.expression,
             head.window.to_cells(rest),
-            FIELD / head.window.cell,
+            self.options.field / head.window.cell,
             localiser=self.options.localiser,
             sources=sources,
         )

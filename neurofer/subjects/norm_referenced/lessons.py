@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.faces import LANDMARKS
 from neurofer.stimuli import StimulusSet
 from neurofer.stimuli.stimulus_set import in_order
 from neurofer.subjects.norm_referenced import reference
@@ -212,3 +213,26 @@ def _parts(training: StimulusSet, size: int) -> np.ndarray | None:
         columns = ((np.arange(size) + 0.5) * mask.shape[1] / size).astype(int)
         resized.append(mask[lines[:, None], columns])
     return np.stack(resized)
+
+
+def dropped_landmarks(names: Sequence[str]) -> np.ndarray:
+    """Return which of the ten expression landmarks are left out, (10,) bool.
+
+    Args:
+        names: landmarks ("left_mouth") or sets of them ("eyes", "mouth", "left", "right").
+
+    Raises:
+        NeuroferError: a name is neither.
+
+    >>> dropped_landmarks(["mouth"]).nonzero()[0].tolist()
+    [4, 5, 6, 7]
+    """
+    dropped = np.zeros(len(LANDMARKS), dtype=bool)
+    for name in names:
+        if name in LANDMARK_SETS:
+            dropped[list(LANDMARK_SETS[name])] = True
+        elif name in LANDMARKS:
+            dropped[LANDMARKS.index(name)] = True
+        else:
+            raise unknown_choice("drop", name, (*LANDMARK_SETS, *LANDMARKS))
+    return dropped

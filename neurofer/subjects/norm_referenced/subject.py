@@ -20,13 +20,14 @@ from neurofer.subjects.facts import Facts, package_facts
 from neurofer.subjects.norm_referenced import dissection
 from neurofer.subjects.norm_referenced.landmark_stage import (
     EXPRESSION,
+    FIELD,
     LandmarkStage,
     Sight,
     StageOptions,
     TemplateStage,
     Truth,
 )
-from neurofer.subjects.norm_referenced.lessons import LANDMARK_SETS, Lessons, read_lessons
+from neurofer.subjects.norm_referenced.lessons import Lessons, dropped_landmarks, read_lessons
 from neurofer.subjects.norm_referenced.localisation import LOCALISERS
 from neurofer.subjects.norm_referenced.other_stages import GroundTruthStage, HeatmapStage
 from neurofer.subjects.norm_referenced.readout import (
@@ -100,6 +101,7 @@ class MdNre(Subject):
         "inferred_reference": None,
         "drop": (),
         "min_confidence": 0.2,
+        "field": FIELD,
         "seed": 0,
     }
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
@@ -208,6 +210,7 @@ class MdNre(Subject):
                 localiser=self.options["localiser"],
                 zoom=self.options["zoom"],
                 min_confidence=self.options["min_confidence"],
+                field=self._field(),
                 by_identity=self.options["reference"] == "identity",
                 expressive_templates=self.options["templates"] == "expressions",
                 fr_channels=fr,
@@ -218,6 +221,15 @@ class MdNre(Subject):
             return templates
         net = heatmap.load(self.options["landmarks"])
         return HeatmapStage(net, templates, self.options["min_confidence"])
+
+    def _field(self) -> float:
+        field = self.options["field"]
+        if not isinstance(field, (int, float)) or isinstance(field, bool) or not field >= 1:
+            raise NeuroferError(
+                f"field={field!r}; the radius of the receptive fields is a number of pixels, at "
+                "least 1"
+            )
+        return float(field)
 
     def _known(self) -> Lessons:
         """Return the lessons, with one face a head where the reference goes by head."""
@@ -374,29 +386,6 @@ class MdNre(Subject):
             layers = self.trunk.layers[: last + 1]
             sites = [Site(layer, region=_REGIONS.get(layer)) for layer in layers] + sites
         return {site.name: site for site in sites}
-
-
-def dropped_landmarks(names: Sequence[str]) -> np.ndarray:
-    """Return which of the ten expression landmarks are left out, (10,) bool.
-
-    Args:
-        names: landmarks ("left_mouth") or sets of them ("eyes", "mouth", "left", "right").
-
-    Raises:
-        NeuroferError: a name is neither.
-
-    >>> dropped_landmarks(["mouth"]).nonzero()[0].tolist()
-    [4, 5, 6, 7]
-    """
-    dropped = np.zeros(EXPRESSION, dtype=bool)
-    for name in names:
-        if name in LANDMARK_SETS:
-            dropped[list(LANDMARK_SETS[name])] = True
-        elif name in LANDMARKS:
-            dropped[LANDMARKS.index(name)] = True
-        else:
-            raise unknown_choice("drop", name, (*LANDMARK_SETS, *LANDMARKS))
-    return dropped
 
 
 def _names(drop: str | Sequence[str] | None) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from neurofer.analyses import analyse
 from neurofer.simulation.recovery.probe import (
+    COVERAGE,
     copied_kappa,
     observers,
     one_expression_each,
@@ -31,7 +32,9 @@ def test_nothing_is_read_where_there_is_nothing(rows):
 
 def test_what_is_there_is_found(rows):
     assert abs(rows["probe.accuracy.clear"].measured) < 6
-    assert rows["probe.interval.clear"].measured >= 0.5
+    for name in COVERAGE:  # few people and weak codes are simulated too
+        assert rows[f"probe.interval.{name}"].measured >= 0.5, name
+        assert rows[f"probe.interval.{name}"].goal == (0.93, 0.97)
     assert abs(rows["errors.kappa"].measured) < 0.06
     assert rows["errors.interval"].measured > 0.6
 

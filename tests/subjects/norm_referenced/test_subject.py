@@ -8,7 +8,7 @@ from neurofer.errors import NeuroferError
 from neurofer.recording import Batch, record
 from neurofer.stimuli import StimulusSet, load_stimuli, protocol
 from neurofer.subjects import load_subject
-from neurofer.subjects.norm_referenced.subject import dropped_landmarks
+from neurofer.subjects.norm_referenced.lessons import dropped_landmarks
 
 
 @pytest.fixture(scope="module")
