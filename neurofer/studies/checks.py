@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.options import check_options
 from neurofer.schema import unique
 from neurofer.studies.criteria import parse_criterion
+from neurofer.studies.file_names import check_file_names
 from neurofer.studies.study import RECORDED, ClaimSpec, Names, Study, SubjectSpec, TableSpec
-
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=-]*")
 
 
 def check_names(study: Study) -> None:
@@ -24,6 +21,7 @@ def check_names(study: Study) -> None:
     from neurofer.stimuli.protocols import check_protocol
     from neurofer.subjects import list_subjects
 
+    check_file_names(study)
     for name, stimuli in study.stimuli.items():
         if stimuli.set is not None and stimuli.set not in list_stimuli():
             raise unknown_choice("set", stimuli.set, list_stimuli(), f"stimuli.{name}")
@@ -91,11 +89,7 @@ def check_study(study: Study) -> None:
         check_choice("stimuli", name, study.stimuli, "sheets")
     for name in study.highlights:
         check_choice("claim", name, [claim.id for claim in study.claims], "highlights")
-    for name in (*study.stimuli, *study.subjects, *(item.name for item in study.analyses)):
-        if not _FILE_NAME.fullmatch(name):
-            raise NeuroferError(
-                f"the name {name!r} becomes part of a file's name: use letters, digits and - _ + ="
-            )
+    check_file_names(study)
     unique("tables", [table.name for table in study.tables])
     for table in study.tables:
         _check_table(study, table)

@@ -126,7 +126,7 @@ MISTAKES = {
     "highlight of no claim": (changed("highlights: [good", "highlights: [god"), ["highlights"]),
     "name with a slash": (
         STUDY.replace("good:", "go/od:").replace("good", "go/od"),
-        ["'go/od'", "file's name"],
+        ["'go/od'", "cannot name a file"],
     ),
 }
 
