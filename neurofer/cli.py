@@ -19,13 +19,14 @@ from neurofer import (
     cli_validate,
     cli_weights,
 )
+from neurofer.cli_screen import STOPPED, StoppedError, say, stoppable
 from neurofer.errors import NeuroferError
 
 app = typer.Typer(
     name="neurofer",
     help="Compare models of facial-expression coding the way one compares neurons.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 cli_stimuli.app.command("add")(cli_check.add)
@@ -38,6 +39,8 @@ app.command("recipes")(cli_train.recipes)
 app.command("train")(cli_train.train)
 app.command("run")(cli_study.run)
 app.command("report")(cli_study.report)
+app.command("analyses")(cli_study.analyses)
+app.command("studies")(cli_study.studies)
 app.command("validate")(cli_validate.validate)
 
 
@@ -58,20 +61,24 @@ def _options(
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning without the line of code that it comes from."""
-    typer.echo(f"neurofer: {message}", err=True)
+    say(f"neurofer: {message}", err=True)
 
 
 def main() -> None:
-    """Run the command line; an error of the user's ends in one line and status 2."""
+    """Run the command line; an error of the user's ends in one line and status 2.
+
+    Ctrl-C and SIGTERM end in one line as well, and in status 130 and 143.
+    """
     warnings.showwarning = _warn
     try:
-        app()
+        with stoppable():
+            app()
     except NeuroferError as error:
-        typer.echo(f"neurofer: {error}", err=True)
+        say(f"neurofer: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("neurofer: stopped; what was finished is kept, run it again to go on", err=True)
-        sys.exit(130)
+    except StoppedError as stop:
+        say(f"neurofer: {STOPPED}", err=True)
+        sys.exit(128 + stop.number)
 
 
 if __name__ == "__main__":

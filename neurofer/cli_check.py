@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurofer.cli_screen import Quiet, say
+from neurofer.labels import cell, printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 10  # findings of one kind on the screen
 
 Licensed = Annotated[str, typer.Argument(help="A licensed set of `neurofer stimuli list`.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Layout = Annotated[str | None, typer.Option(help="Where a card has several; default: recognised.")]
 
 
@@ -30,9 +32,9 @@ def add(
     from neurofer.stimuli.copies import add_copy
 
     copy, images = add_copy(name, path, layout)
-    typer.echo(f"{name}: {images:,} images in {copy.folder}, layout {copy.layout}; remembered")
+    say(f"{name}: {images:,} images in {copy.folder}, layout {copy.layout}; remembered")
     if copy.simulated:
-        typer.echo(
+        say(
             f"{name}: they are {copy.source} images of {copy.name}, not the original; to let go of "
             f"them: neurofer stimuli forget {name}"
         )
@@ -57,7 +59,7 @@ def check(
     told = check_stimuli(name, path, layout=layout, progress=False if quiet else None)
     if csv is not None:
         with write_whole(csv) as partial:
-            told.table().to_csv(partial, index=False)
+            told.table().map(cell).to_csv(partial, index=False)
     _print(told)
     if any(not (known and one.known) for one in told.findings):
         raise typer.Exit(2)
@@ -72,9 +74,9 @@ def _print(told: Check) -> None:
         if table.row_count:
             console.print(table)
     if told.copy.simulated:
-        typer.echo("simulated images: the original's counts do not apply and were not compared")
+        say("simulated images: the original's counts do not apply and were not compared")
     count, known = len(told.findings), sum(one.known for one in told.findings)
-    typer.echo(
+    say(
         f"{told.copy.name}: {told.images:,} images can be used; "
         f"{count:,} finding{'' if count == 1 else 's'}, {known:,} of them known of the original"
     )
@@ -100,7 +102,8 @@ def _findings(told: Check) -> Table:
         findings = list(group)
         for one in findings[:MOST_SHOWN]:
             known = "yes" if one.known else ""
-            table.add_row(kind, escape(one.file), escape(one.detail), known)
+            file, detail = (escape(printable(text)) for text in (one.file, one.detail))
+            table.add_row(kind, file, detail, known)
         if len(findings) > MOST_SHOWN:
             more = f"and {len(findings) - MOST_SHOWN:,} more"
             table.add_row(kind, more, "--csv FILE lists all", "")

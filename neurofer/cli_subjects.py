@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import json
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurofer.cli_screen import AsJson, say, say_json
 from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LABELS = 10  # units that are named one by one
 
 @app.command("list")
 def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with more of each.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the subjects: what they see, parameters, sites, weights, licence of the weights."""
     from neurofer.subjects import list_subjects
@@ -38,14 +38,14 @@ def list_command(
             {"name": name, "about": _first_sentence(subject_factory(name)), **asdict(each)}
             for name, each in facts.items()
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     for line in _aligned([_row(name, each) for name, each in facts.items()]):
-        typer.echo(line)
-    typer.echo(f"\n{_UNKNOWN} is not known before a subject has learned from training stimuli.")
+        say(line)
+    say(f"\n{_UNKNOWN} is not known before a subject has learned from training stimuli.")
     lacking = [name for name, each in facts.items() if each.weights == "to fetch"]
     if lacking:
-        typer.echo(f"To fetch weights: neurofer weights fetch {lacking[0]}")
+        say(f"To fetch weights: neurofer weights fetch {lacking[0]}")
 
 
 @app.command()
@@ -58,29 +58,29 @@ def describe(
 
     factory = subject_factory(name)
     facts = _facts(factory)
-    typer.echo(f"{name}\n\n{inspect.getdoc(factory)}\n")
+    say(f"{name}\n\n{inspect.getdoc(factory)}\n")
     for word, text in _words(facts):
-        typer.echo(_wrapped(f"{word:12}{text}", " " * 12))
-    typer.echo("\noptions")
+        say(_wrapped(f"{word:12}{text}", " " * 12))
+    say("\noptions")
     choices = getattr(factory, "choices", {})
     for option, default in getattr(factory, "defaults", {}).items():
         allowed = f"  [{', '.join(map(str, choices[option]))}]" if option in choices else ""
-        typer.echo(_wrapped(f"  {option} = {default!r}{allowed}", " " * 6))
+        say(_wrapped(f"  {option} = {default!r}{allowed}", " " * 6))
     try:
         subject = load_subject(name)
     except NeuroferError as error:  # it needs training stimuli or weights
         subject, why = None, error
-    typer.echo("\nsites, and the shape of the response to one image")
+    say("\nsites, and the shape of the response to one image")
     shapes = factory.shapes() if hasattr(factory, "shapes") else None
     names = list(shapes or (subject.sites if subject else ()))
     width = max(map(len, names), default=0)
     for site in names:
         line = f"  {site:{width}}  {_shape(shapes, site)}{_told(subject, site)}".rstrip()
-        typer.echo(_wrapped(line, " " * (width + 4)))
+        say(_wrapped(line, " " * (width + 4)))
     if subject is None:
-        typer.echo(f"  {'' if names else 'not known before it is made: '}{why}")
+        say(f"  {'' if names else 'not known before it is made: '}{why}")
     else:
-        typer.echo(f"\nWith these options it is {subject.identifier}")
+        say(f"\nWith these options it is {subject.identifier}")
 
 
 def _facts(factory: Any) -> Facts:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from neurofer.cli_screen import AsJson, Quiet, say, say_list
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe of `neurofer recipes` or a YAML file.")],
@@ -34,7 +36,7 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the log for TensorBoard as well.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a net and write its weights, a card beside them and a log.
 
@@ -61,21 +63,18 @@ def train(
         command=Command(recipe, start, fold, device, threads, tuple(settings or ())),
     )
     if not result.finished:
-        typer.echo(f"stopped after {result.steps} steps; --resume goes on", err=True)
+        say(f"stopped after {result.steps} steps; --resume goes on", err=True)
         raise typer.Exit(128 + result.signal)  # 143 for SIGTERM, as a scheduler expects
     if not result.writes:
         return
     for name, value in result.held_out.items():
-        typer.echo(f"held out, {name}: {value:.3f}")
-    typer.echo(f"wrote {result.weights} and {result.weights.with_suffix('.json')}")
+        say(f"held out, {name}: {value:.3f}")
+    say(f"wrote {result.weights} and {result.weights.with_suffix('.json')}")
 
 
-def recipes() -> None:
+def recipes(as_json: AsJson = False) -> None:
     """List the recipes that `neurofer train` knows by name, each with a line."""
     from neurofer.training import list_recipes
     from neurofer.training.recipe import recipe_summary
 
-    names = list_recipes()
-    width = max(map(len, names))
-    for name in names:
-        typer.echo(f"{name:{width}}  {recipe_summary(name)}")
+    say_list({name: recipe_summary(name) for name in list_recipes()}, as_json)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurofer.cli_screen import say
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,26 +27,28 @@ def validate(
 ) -> None:
     """Measure what the analyses find in simulated data; status 1 if a goal is missed."""
     from neurofer.errors import NeuroferError
+    from neurofer.files import check_output
     from neurofer.simulation import recovery
 
     if out is not None and out.suffix not in (".csv", ".md"):
         raise NeuroferError(f"--out {out}: the table is written as .csv or .md")
+    out = None if out is None else check_output(out)
     chosen = names or recovery.names()
     for name in chosen:
         recovery.module(name)
     found: dict[str, list[Recovered]] = {}
     for name in chosen:
-        typer.echo(f"{name}: {recovery.module(name).SUMMARY}")
+        say(f"{name}: {recovery.module(name).SUMMARY}")
         found[name] = []
         for row in recovery.recover(name, n, seed):
             found[name].append(row)
-            typer.echo(_line(row))
+            say(_line(row))
     rows = [row for block in found.values() for row in block]
     if out is not None:
         _write(out, found, n, seed)
     missed = [row.name for row in rows if row.status == recovery.OUT]
     judged = sum(row.goal is not None for row in rows)
-    typer.echo(f"{len(rows)} truths, {judged} with a goal, {len(missed)} out of theirs")
+    say(f"{len(rows)} truths, {judged} with a goal, {len(missed)} out of theirs")
     if missed:
         raise typer.Exit(1)
 
