@@ -16,7 +16,7 @@ from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
     from neurofer.reports import Report
-    from neurofer.studies.cells import Failure
+    from neurofer.studies.cell import Failure
     from neurofer.studies.run import Progress
     from neurofer.studies.study import Study
 
@@ -48,9 +48,9 @@ def run(
     What is finished is kept in the cache: stopped by Ctrl-C, the same command goes on.
     """
     from neurofer.reports import run_study
+    from neurofer.studies.checks import check_names
     from neurofer.studies.executors import find_executor
-    from neurofer.studies.names import check_names
-    from neurofer.studies.study import read_study
+    from neurofer.studies.reading import read_study
 
     started = time.monotonic()
     made = read_study(study)
@@ -82,7 +82,7 @@ def analyses(as_json: AsJson = False) -> None:
 def studies(as_json: AsJson = False) -> None:
     """List the packaged studies that `neurofer run` knows by name, each with its title."""
     from neurofer.files import content_folder
-    from neurofer.studies.study import read_study
+    from neurofer.studies.reading import read_study
 
     files = sorted(content_folder("analyses").glob("*.yaml"))
     say_list({file.stem: read_study(file).title for file in files}, as_json)
@@ -152,7 +152,7 @@ class _Lines:
 
 def _tell(report: Report, seconds: float) -> None:
     """Say what was found and where it lies; what failed goes to stderr."""
-    from neurofer.studies.names import unused_names
+    from neurofer.studies.checks import unused_names
 
     judged = [row for row in report.outcome.claims.values() if row.holds is not None]
     held = sum(bool(row.holds) for row in judged)

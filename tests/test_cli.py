@@ -11,7 +11,7 @@ import pytest
 
 from neurofer import cli, reports
 from neurofer.cli_study import _by_message, _Lines
-from neurofer.studies.cells import Failure
+from neurofer.studies.cell import Failure
 from tests.studies import lab
 from tests.studies.conftest import _own_cache, folder
 
@@ -136,7 +136,7 @@ def test_missing_weights_are_fetched_or_left(
     ],
 )
 def test_the_weights_that_a_study_lacks(folder: Path, options: str, lacking: list[str]) -> None:
-    from neurofer.studies.study import read_study
+    from neurofer.studies.reading import read_study
     from neurofer.studies.weights_needed import lacking_weights
 
     text = lab.STUDY.replace("{subject: counting, label: Good}", options)

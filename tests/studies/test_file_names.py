@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from neurofer.errors import NeuroferError
-from neurofer.studies.run import compute_study
 from neurofer.studies.reading import read_study
+from neurofer.studies.run import compute_study
 from tests.studies import lab
 
 FIGURE = "figures:\n  - {name: NAME, title: T, analysis: transfer}\n"
