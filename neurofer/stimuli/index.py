@@ -37,7 +37,7 @@ from neurofer.stimuli.images import (
     dim,
     image_sha256,
 )
-from neurofer.stimuli.packed import packed, read_arrays, shared, texts
+from neurofer.stimuli.packed import packed, read_arrays, shared, texts, write_arrays
 from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.readers import Problem, Walk, clips, picture_of, pixels
 from neurofer.stimuli.readers.rows import called
@@ -204,18 +204,17 @@ def write_index(path: Path, index: Index) -> None:
     }
     for k, part in enumerate(Problem._fields):
         arrays[f"problem.{part}"] = packed([problem[k] for problem in index.problems])
+    arrays |= {
+        "columns": packed([str(name) for name in table.columns]),
+        "names": packed(index.names),
+        "items": index.items,
+        "stamps": index.stamps,
+        "decoded": index.decoded,
+        "good": index.good,
+        "key": packed([index.key]),
+    }
     with write_whole(path) as partial_file:
-        np.savez(
-            partial_file,
-            **arrays,
-            columns=packed([str(name) for name in table.columns]),
-            names=packed(index.names),
-            items=index.items,
-            stamps=index.stamps,
-            decoded=index.decoded,
-            good=index.good,
-            key=packed([index.key]),
-        )
+        write_arrays(partial_file, arrays)
 
 
 def make_index(

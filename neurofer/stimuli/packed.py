@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as `np.savez` does, which leaves an open file behind where the disk is full."""
+    with zipfile.ZipFile(path, "w") as held:
+        for name, array in arrays.items():
+            with held.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -129,7 +129,7 @@ def test_an_index_that_cannot_be_kept_is_said(
     def full(*arguments: object, **arrays: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr("neurofer.stimuli.index.write_arrays", full)
     with pytest.warns(UserWarning, match=r"index .* not kept .*[Nn]o space left"):
         assert check_stimuli("kdef", folder).images == 4
 
