@@ -83,7 +83,10 @@ def find_card(name: str) -> tuple[str, Card]:
                 "reads one with a table.csv and images; of other pictures write a card of "
                 "`kind: folder` and load that: load_stimuli('card.yaml')"
             )
-        raise no_such_set("stimulus set", name, sorted(cards))
+        raise NeuroferError(
+            f"{no_such_set('stimulus set', name, sorted(cards))} A folder of your own is read by "
+            "read_stimuli(FOLDER)"
+        )
     return name, cards[name]
 
 

@@ -52,6 +52,16 @@ def save_stimuli(stimuli: StimulusSet, folder: str | os.PathLike[str]) -> Path:
     folder = Path(folder)
     if folder.exists() and not (folder / "set.json").is_file() and any(folder.iterdir()):
         raise NeuroferError(f"{folder} holds something other than a stimulus set; name another")
+    try:
+        _save(stimuli, folder)
+    except OSError as error:
+        raise NeuroferError(
+            f"{folder} cannot be written ({error.strerror or error}); make room, or name another"
+        ) from error
+    return folder
+
+
+def _save(stimuli: StimulusSet, folder: Path) -> None:
     table = stimuli.table
     names = image_names(table["stimulus_id"])
     with write_folder_whole(folder) as partial:
@@ -78,7 +88,6 @@ def save_stimuli(stimuli: StimulusSet, folder: str | os.PathLike[str]) -> Path:
             "parts": masks if any(masks) else [],
         }
         (partial / "set.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
-    return folder
 
 
 def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:

@@ -104,7 +104,22 @@ def write_entry(
         made_of: all that decides it, as JSON types.
         pictures: suffix -> (H, W, 3) or (H, W) uint8.
         facts: what else is known, as JSON types.
+
+    Raises:
+        NeuroferError: the cache cannot be written: no space, no permission.
     """
+    try:
+        _write(stem, made_of, pictures, facts)
+    except OSError as error:
+        raise NeuroferError(
+            f"the cache of images {stem.parent} cannot be written ({error.strerror or error}); "
+            "make room there, or set NEUROFER_CACHE to another folder"
+        ) from error
+
+
+def _write(
+    stem: Path, made_of: Any, pictures: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+) -> None:
     files = {}
     for suffix, pixels in pictures.items():
         path = Path(f"{stem}{suffix}")

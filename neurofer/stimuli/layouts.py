@@ -88,12 +88,17 @@ def write_layout(stimuli: StimulusSet, card: str, folder: str | os.PathLike[str]
     }
     names = _names(stimuli.table, card, stimuli.name)
     lists = verification_pairs(stimuli) if card == "lfw" else None
-    with write_folder_whole(folder) as partial:
-        _write_images(stimuli, [partial / name for name in names])
-        if lists is not None:
-            for name in MOST:
-                write_pairs(lists[lists["list"] == name], partial / f"{name}.txt")
-        (partial / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    try:
+        with write_folder_whole(folder) as partial:
+            _write_images(stimuli, [partial / name for name in names])
+            if lists is not None:
+                for name in MOST:
+                    write_pairs(lists[lists["list"] == name], partial / f"{name}.txt")
+            (partial / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise NeuroferError(
+            f"{folder} cannot be written ({error.strerror or error}); make room, or name another"
+        ) from error
     return folder
 
 

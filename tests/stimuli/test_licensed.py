@@ -402,6 +402,15 @@ def test_an_annotation_that_would_run_code_is_refused(tmp_path: Path) -> None:
         assert len(load("affectnet-npy", tmp_path)) == 2
 
 
+def test_an_annotation_that_claims_a_terabyte_is_refused(tmp_path: Path) -> None:
+    path = fake_layout("affectnet-npy", tmp_path / "copy")
+    with (path / "train_set/annotations/7_exp.npy").open("wb") as file:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (1 << 37,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.warns(UserWarning, match=r"7_exp\.npy: corrupt annotation"):
+        assert len(load("affectnet-npy", tmp_path)) == 2
+
+
 def test_an_unknown_label_is_set_aside(tmp_path: Path) -> None:
     path = fake_layout("fer2013", tmp_path / "copy")
     text = (path / "fer2013.csv").read_text()

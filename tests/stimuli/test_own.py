@@ -98,6 +98,8 @@ def test_a_folder_in_place_of_a_name_is_answered_with_what_reads_it(card: Path) 
         load_stimuli(str(card.parent / "pictures"))
     with pytest.raises(NeuroferError, match=r"cannot be read"):
         load_stimuli("nowhere.yaml")
+    with pytest.raises(NeuroferError, match=r"choose from .*read_stimuli\(FOLDER\)"):
+        load_stimuli("faces")
 
 
 def landmark_file(path: Path, ids: list[str]) -> np.ndarray:

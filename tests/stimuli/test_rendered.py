@@ -14,7 +14,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import Camera, Light
 from neurofer.sealed import read_sealed, write_sealed
-from neurofer.stimuli import StimulusSet, load_stimuli
+from neurofer.stimuli import StimulusSet, folder, image_cache, load_stimuli
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.render_cache import RenderSpec, chunks
 from neurofer.stimuli.rendered import plan
@@ -177,6 +177,26 @@ def test_a_picture_that_is_damaged_after_loading_is_made_again(
         path.write_bytes(b"")
     with pytest.warns(UserWarning, match=r"made again"):
         np.testing.assert_array_equal(list(stimuli.images()), before)
+
+
+@pytest.mark.parametrize("place", ["cache", "folder"])
+def test_a_full_disk_is_one_line(
+    renderer: FakeRenderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    stimuli = load("bfs", tmp_path / "other", seeds=(1,))
+    list(stimuli.images())
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(image_cache, "write_image", full)
+    monkeypatch.setattr(folder, "write_image", full)
+    with pytest.raises(NeuroferError, match=r"cannot be written \(No space left on device\)"):
+        if place == "cache":
+            load("bfs", tmp_path / "cache", seeds=(1,))
+        else:
+            stimuli.save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
 
 
 def test_the_note_of_another_image_is_not_taken(renderer: FakeRenderer, tmp_path: Path) -> None:
