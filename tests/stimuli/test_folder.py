@@ -234,6 +234,32 @@ def test_a_damaged_image_is_named(stimuli: StimulusSet, tmp_path: Path) -> None:
         list(found.images())
 
 
+@pytest.mark.parametrize("how", ["another", "size", "lost"])
+def test_a_part_mask_that_was_changed_is_named(
+    stimuli: StimulusSet, tmp_path: Path, how: str
+) -> None:
+    path = stimuli.save(tmp_path / "set") / "parts" / "face-3.png"
+    if how == "lost":
+        path.unlink()
+        with pytest.raises(NeuroferError, match=r"part mask is missing: .*face-3\.png"):
+            read_stimuli(tmp_path / "set")
+        return
+    shape = (16, 16) if how == "another" else (8, 8)
+    Image.fromarray(np.ones(shape, np.uint8)).save(path)
+    with pytest.raises(NeuroferError, match=r"part mask .*'face-3' has changed.*face-3\.png"):
+        read_stimuli(tmp_path / "set").parts(3)
+
+
+def test_a_set_that_was_saved_without_hashes_of_its_masks_is_read(
+    stimuli: StimulusSet, tmp_path: Path
+) -> None:
+    folder = stimuli.save(tmp_path / "set")
+    note = json.loads((folder / "set.json").read_text())
+    del note["parts"]
+    (folder / "set.json").write_text(json.dumps(note))
+    same(read_stimuli(folder), stimuli)
+
+
 def test_nothing_is_left_of_a_save_that_fails(tmp_path: Path) -> None:
     stimuli = make_stimuli()
     first = read_stimuli(stimuli.save(tmp_path / "a"))

@@ -162,6 +162,12 @@ def test_landmarks_of_a_card_and_of_a_call(card: Path) -> None:
     assert load_stimuli(str(card)).identifier == given.identifier
 
 
+def test_a_shuffled_split_goes_by_names_and_not_by_their_order() -> None:
+    names = [f"{n:03d}" for n in range(60)]
+    split = ShuffledSplit(held_out=6000, of=55767)
+    assert split.splits(names[::-1]) == split.splits(names)[::-1]
+
+
 def test_ferg_has_training_images_for_its_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
