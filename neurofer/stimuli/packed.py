@@ -34,7 +34,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(content: bytes) -> np.ndarray:
-    """Return the array of a .npy file, a view of its bytes: nothing is allocated for what it claims."""
+    """Return the array of a .npy file: a view of its bytes, whatever length it claims."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0
