@@ -142,7 +142,7 @@ def picture(
 
 def _read(stem: Path, made_of: Any, path: Path) -> dict[str, Any]:
     note: dict[str, Any] = json.loads(read_sealed(path))
-    if False:
+    if note["made_of"] != made_of:
         raise DamagedError(f"{path} is damaged: it is the note of another image")
     for suffix, (size, _) in note["files"].items():
         if Path(f"{stem}{suffix}").stat().st_size != size:

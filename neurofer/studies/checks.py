@@ -18,12 +18,15 @@ def check_names(study: Study) -> None:
     """
     from neurofer.analyses import ANALYSES
     from neurofer.stimuli import list_stimuli
+    from neurofer.stimuli.cards import find_card
     from neurofer.stimuli.protocols import check_protocol
     from neurofer.subjects import list_subjects
 
     check_file_names(study)
     for name, stimuli in study.stimuli.items():
-        if stimuli.set is not None and stimuli.set not in list_stimuli():
+        if stimuli.set is not None and stimuli.set.lower().endswith((".yaml", ".yml")):
+            find_card(stimuli.set)
+        elif stimuli.set is not None and stimuli.set not in list_stimuli():
             raise unknown_choice("set", stimuli.set, list_stimuli(), f"stimuli.{name}")
     for name, subject in study.subjects.items():
         if subject.recording is not None:

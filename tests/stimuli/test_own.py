@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from neurofer.stimuli.copies import add_copy
 from neurofer.stimuli.folder_table import add_landmarks, landmark_columns
 from neurofer.stimuli.licensed_card import ShuffledSplit
 from neurofer.stimuli.simulated_plans import AVATAR_WORDS
+from neurofer.studies.checks import check_names
+from neurofer.studies.study import Study
 
 from .conftest import make_stimuli
 from .fake_layouts import draw
@@ -100,6 +103,20 @@ def test_a_folder_in_place_of_a_name_is_answered_with_what_reads_it(card: Path) 
         load_stimuli("nowhere.yaml")
     with pytest.raises(NeuroferError, match=r"choose from .*read_stimuli\(FOLDER\)"):
         load_stimuli("faces")
+
+
+def test_a_study_may_name_the_users_card(card: Path) -> None:
+    content: dict[str, Any] = {
+        "name": "own",
+        "title": "Own pictures",
+        "stimuli": {"mine": {"set": str(card)}},
+        "subjects": {"pixels": {"subject": "pixels"}},
+        "analyses": [{"name": "a", "analysis": "rsa", "stimuli": "mine", "subjects": "pixels"}],
+    }
+    check_names(Study.model_validate(content))
+    content["stimuli"]["mine"]["set"] = str(card.with_name("no.yaml"))
+    with pytest.raises(NeuroferError, match=r"no\.yaml cannot be read"):
+        check_names(Study.model_validate(content))
 
 
 def landmark_file(path: Path, ids: list[str]) -> np.ndarray:
