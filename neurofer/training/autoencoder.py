@@ -121,7 +121,7 @@ class Task:
         if not {"valence", "arousal"} <= set(table.columns):
             raise NeuroferError(
                 f"weights.affect={self.recipe.weights.affect} needs the columns valence and "
-                f"arousal, which {self.recipe.data.stimuli} lacks; set it to 0"
+                f"arousal, which {self.recipe.data.named} lacks; set it to 0"
             )
         return torch.from_numpy(table[["valence", "arousal"]].to_numpy(np.float32))
 

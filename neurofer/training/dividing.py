@@ -25,7 +25,7 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
         others = (table["split"] != "train").to_numpy()
         if others.all() or not others.any():
             raise NeuroferError(
-                f"{data.stimuli} is all {', '.join(sorted(set(table['split'])))}: its own split "
+                f"{data.named} is all {', '.join(sorted(set(table['split'])))}: its own split "
                 "holds nothing out; choose held_out out of identities, images"
             )
         return others
@@ -34,8 +34,8 @@ def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
     if data.folds:
         return _folds(people, data, random) == data.fold
     if data.held_out == "identities":
-        return _some_people(people, data.share, random, data.stimuli)
-    return _some_images(people, data.share, random, data.stimuli)
+        return _some_people(people, data.share, random, data.named)
+    return _some_images(people, data.share, random, data.named)
 
 
 def _folds(people: np.ndarray, data: ImageData, random: np.random.Generator) -> np.ndarray:
@@ -45,7 +45,7 @@ def _folds(people: np.ndarray, data: ImageData, random: np.random.Generator) -> 
         fold.update({name: number % data.folds for number, name in enumerate(some)})
     if len(fold) < data.folds:
         raise NeuroferError(
-            f"folds={data.folds}, but {data.stimuli} has {len(fold)} identities to deal"
+            f"folds={data.folds}, but {data.named} has {len(fold)} identities to deal"
         )
     return np.array([fold[name] for name in people])
 
@@ -119,7 +119,7 @@ def validating(
         folds = _folds(people, data, np.random.default_rng((seed, 2)))
         return folds == (data.fold + 1) % data.folds
     rest = np.flatnonzero(~out)
-    what = f"what is trained on of {data.stimuli}"
+    what = f"what is trained on of {data.named}"
     if data.held_out == "split":
         chosen = _some_groups(table.iloc[rest], data.validation, random)
     elif data.held_out == "images":

@@ -17,6 +17,7 @@ from neurofer.recording.layout import HASH_DIGITS
 from neurofer.schema import Strict
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.images import DECODE_THREADS, ahead, cores
+from neurofer.stimuli.own import read_pictures
 from neurofer.stimuli.protocols import held_out as not_among
 from neurofer.subjects.preprocess import network_input
 from neurofer.subjects.shipped import weight_file
@@ -41,6 +42,8 @@ class ImageData(Strict):
     Attributes:
         stimuli: the name of a set.
         parameters: of the set.
+        folder: instead of a set, a folder of one's own pictures (`read_pictures`); in a file, below
+            that of the recipe.
         select: column -> value or values.
         people: how many identities, those with the most images; default: all.
         size: to which every image is resized, in pixels.
@@ -55,8 +58,9 @@ class ImageData(Strict):
             themselves, whose scores are then called those of validation.
     """
 
-    stimuli: str
+    stimuli: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    folder: str = ""
     select: dict[str, Any] = Field(default_factory=dict)
     people: int | None = Field(default=None, ge=2)
     size: int = Field(ge=16, le=512)
@@ -77,9 +81,35 @@ class ImageData(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _of_one(self) -> ImageData:
+        if bool(self.stimuli) == bool(self.folder):
+            raise ValueError("give either 'stimuli', the name of a set, or 'folder', a path")
+        if self.folder and self.parameters:
+            raise ValueError("'parameters' are those of a set; a folder has none")
+        return self
+
+    @property
+    def named(self) -> str:
+        """What the images are called in messages: the set, or the folder."""
+        return self.stimuli or self.folder
+
+    def _check_people(self, stimuli: StimulusSet) -> None:
+        if (self.held_out == "identities" or self.people) and not stimuli.table["identity"].all():
+            raise NeuroferError(
+                f"{self.folder} does not say who is shown, so that no identities can be held out: "
+                "put the pictures of each person into a folder of their own within that of the "
+                "expression, name them in the table, or choose held_out: images"
+            )
+
     def load(self, *, quiet: bool = False) -> StimulusSet:
         """Return the stimuli."""
-        stimuli = load_stimuli(self.stimuli, progress=False if quiet else None, **self.parameters)
+        progress = False if quiet else None
+        if self.folder:
+            stimuli = read_pictures(self.folder, progress=progress)
+            self._check_people(stimuli)
+        else:
+            stimuli = load_stimuli(self.stimuli, progress=progress, **self.parameters)
         stimuli = stimuli.select(**self.select) if self.select else stimuli
         if self.people is None:
             return stimuli
@@ -87,7 +117,7 @@ class ImageData(Strict):
         counts = people.value_counts().sort_index().sort_values(ascending=False, kind="stable")
         if len(counts) < self.people:
             raise NeuroferError(
-                f"people={self.people}, but {self.stimuli} has {len(counts)} identities"
+                f"people={self.people}, but {self.named} has {len(counts)} identities"
             )
         return stimuli.take(np.flatnonzero(people.isin(counts.index[: self.people])))
 

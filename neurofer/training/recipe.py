@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
+from neurofer.files import expanded
 from neurofer.schema import Strict, load_yaml, validated
 from neurofer.training.optimisers import Optimiser
 
@@ -87,7 +88,7 @@ def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe's values over those of its base.
 
     Mappings are merged key by key, everything else is replaced. A mapping is replaced as well by
-    an empty one, and by one of another `kind` or other `stimuli`: the rest was said of those.
+    an empty one, and by one of another `kind`, `stimuli` or `folder`: the rest was said of those.
 
     >>> merge({"steps": 9, "data": {"size": 96, "share": 0.1}}, {"data": {"size": 64}})
     {'steps': 9, 'data': {'size': 64, 'share': 0.1}}
@@ -105,7 +106,7 @@ def merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_DEFINING = ("kind", "stimuli")
+_DEFINING = ("kind", "stimuli", "folder")
 
 
 def _resolved(text: str, above: tuple[str, ...]) -> dict[str, Any]:
@@ -125,6 +126,8 @@ def _resolved(text: str, above: tuple[str, ...]) -> dict[str, Any]:
     else:
         raise unknown_choice("recipe", text, [*list_recipes(), "the path of a YAML file"])
     values = load_yaml(source)
+    if isinstance(source, Path) and source == path:
+        _anchor(values, path.resolve().parent)
     base = values.pop("base", None)
     if base is None:
         return values
@@ -134,6 +137,17 @@ def _resolved(text: str, above: tuple[str, ...]) -> dict[str, Any]:
     inherited = _resolved(str(beside) if beside.is_file() else base, (*above, place))
     inherited.pop("name", None)
     return merge(inherited, values)
+
+
+def _anchor(values: dict[str, Any], place: Path) -> None:
+    """Make the folders that a recipe's file names relative to the file."""
+    tests = values.get("tests")
+    for part in (
+        *(values.get(name) for name in ("data", "verification", "probe")),
+        *(tests.values() if isinstance(tests, dict) else ()),
+    ):
+        if isinstance(part, dict) and isinstance(part.get("folder"), str) and part["folder"]:
+            part["folder"] = str(place / expanded(part["folder"]))
 
 
 def _shipped() -> Traversable:

@@ -16,6 +16,7 @@ from neurofer.stimuli.check import check_stimuli
 from neurofer.stimuli.copies import add_copy
 from neurofer.stimuli.folder_table import add_landmarks, landmark_columns
 from neurofer.stimuli.licensed_card import ShuffledSplit
+from neurofer.stimuli.own import read_pictures
 from neurofer.stimuli.simulated_plans import AVATAR_WORDS
 from neurofer.studies.checks import check_names
 from neurofer.studies.study import Study
@@ -202,3 +203,45 @@ def test_ferg_has_training_images_for_its_protocol(
     assert twelve["expression"].tolist()[:6] == ["neutral"] * 6
     kinds = {one.kind for one in check_stimuli("ferg", tmp_path).findings}
     assert kinds == {"wrong count"}  # people in several splits are the split's own
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pictures in folders of expressions, those of "threat" in folders of persons."""
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "cache"))
+    draw(tmp_path / "my faces", ["Happy/1.png", "Happy/2.JPG"], (20, 30))
+    draw(tmp_path / "my faces", ["threat/ann/1.png", "threat/bo/1.png"], (20, 30), first=2)
+    return tmp_path / "my faces"
+
+
+def test_folders_of_expressions_are_read_without_a_card(folder: Path) -> None:
+    stimuli = read_pictures(folder)
+    assert stimuli.name == "my-faces"
+    columns = ["stimulus_id", "identity", "expression", "strength", "source"]
+    assert stimuli.table[columns].to_numpy().tolist() == [
+        ["Happy/1", "", "happy", 1.0, "photograph"],
+        ["Happy/2", "", "happy", 1.0, "photograph"],
+        ["threat/ann/1", "ann", "threat", 1.0, "photograph"],
+        ["threat/bo/1", "bo", "threat", 1.0, "photograph"],
+    ]
+
+
+def test_what_cannot_be_used_of_such_a_folder_is_set_aside(folder: Path) -> None:
+    (folder / "threat" / "broken.png").write_bytes(b"none")
+    draw(folder, ["beside.png"], (20, 30), first=8)
+    with pytest.warns(UserWarning, match=r"2 files are set aside \(.*beside\.png: wrong name"):
+        assert len(read_pictures(folder)) == 4
+
+
+def test_a_table_goes_before_folders(folder: Path) -> None:
+    draw(folder / "images", ["a.png"], (20, 30), first=9)
+    (folder / "table.csv").write_text("stimulus_id,expression\na,sad\n")
+    assert read_pictures(folder).table["expression"].tolist() == ["sad"]
+
+
+def test_a_folder_without_any_label_says_what_is_needed(tmp_path: Path) -> None:
+    draw(tmp_path / "flat", ["a.png"], (20, 30))
+    with pytest.raises(NeuroferError, match=r"neither a table\.csv nor folders"):
+        read_pictures(tmp_path / "flat")
+    with pytest.raises(NeuroferError, match="there is no such folder"):
+        read_pictures(tmp_path / "nowhere")

@@ -5,7 +5,9 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import HEADS
 from neurofer.training import list_recipes, make_recipe, read_recipe
+from neurofer.training.images import divide
 from neurofer.training.recipe import merge, starting_from, with_settings
+from tests.stimuli.fake_layouts import draw
 
 GOOD = {"name": "x", "task": "landmarks", "steps": 3, "data": {"identities": 2}}
 
@@ -192,3 +194,36 @@ def test_a_recipe_with_other_settings() -> None:
     ):
         with pytest.raises(NeuroferError, match=message):
             with_settings(stated, settings)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"size": 32}, "data: give either 'stimuli', .* or 'folder'"),
+        ({"stimuli": "kdef-sim", "folder": "x", "size": 32}, "data: give either 'stimuli'"),
+        ({"folder": "x", "parameters": {"a": 1}, "size": 32}, "a folder has none"),
+        ({"foldr": "x", "size": 32}, "key='foldr' is not in data; .*did you mean 'folder'"),
+    ],
+)
+def test_a_recipe_names_a_set_or_a_folder(data, message) -> None:
+    with pytest.raises(NeuroferError, match=message):
+        make_recipe({**SUPERVISED, "data": data})
+
+
+def test_the_folder_of_a_recipe_lies_below_the_recipe(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "cache"))
+    names = [f"{kind}/{k}.png" for kind in ("happy", "threat") for k in range(4)]
+    draw(tmp_path / "faces", names, (20, 30))
+    path = write(
+        tmp_path,
+        mine="name: mine\ntask: supervised\nsteps: 3\ntarget: {kind: category}\n"
+        "network: {name: resnet-18}\ndata: {folder: faces, size: 32, held_out: images}\n"
+        "tests: {again: {folder: faces, size: 32}}\n",
+    )
+    stated = read_recipe(path)
+    assert stated.data.folder == stated.tests["again"].folder == str(tmp_path / "faces")
+    division = divide(stated.data, seed=0, quiet=True)
+    assert stated.target.names(division.stimuli.table) == ("happy", "threat")
+    assert (len(division.train), len(division.test)) == (7, 1)
+    with pytest.raises(NeuroferError, match=r"does not say who is shown.*held_out: images"):
+        divide(stated.tests["again"], seed=0, quiet=True)
