@@ -8,6 +8,7 @@ every strength that was shown.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ import xarray as xr
 
 from neurofer.analyses.inputs import (
     ALL,
+    KEEP,
     Responses,
     read_responses,
     sorted_expressions,
@@ -25,7 +27,7 @@ from neurofer.analyses.inputs import (
     strength_name,
 )
 from neurofer.analyses.linearity_population import NOT_TESTABLE, check_options, population
-from neurofer.analyses.linearity_series import Series, fit_series, split_series
+from neurofer.analyses.linearity_series import Series, fit_measurable, mean_of, split_series
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
@@ -47,7 +49,8 @@ def run(
     *,
     saturation: Literal["quadratic", "naka-rushton"] = "quadratic",
     mixed: Literal["population", "units", "none"] = "population",
-    random_slopes: bool = False,
+    random_slopes: bool = True,
+    tested_over: Literal["identities", "presentations"] = "identities",
     alpha: Annotated[float, above(0, below=1)] = 0.05,
     n_bootstrap: Resamples = 2000,
     seed: Seed = 0,
@@ -56,15 +59,20 @@ def run(
 
     Args:
         recording: presentation x neuroid; every identity needs its neutral and at least two
-            strengths of an expression. Units whose activity is not finite somewhere are set aside
-            whole: their `status` says so, and nothing else counts them.
+            strengths of an expression. Trials are averaged. What a unit was not shown is NaN: it is
+            measured on the series of which it has the neutral and two strengths (`n_missing`
+            counts). Units that are infinite somewhere, or have none, are set aside whole: their
+            `status` says so, and nothing else counts them.
         site: the site whose units are measured; None if the recording has one only.
         saturation: "quadratic" tests every unit's curvature (`linearity_models.curvature_test`);
             "naka-rushton" adds how much less AICc that function has than the line.
         mixed: "population" fits mean activity ~ strength x head with identity as random effect
-            (`linearity_mixed.mixed_model`), "units" also fits each unit's activity (0.1 s a unit,
-            0.3 s with random slopes), "none" nothing.
-        random_slopes: let identities differ in slope as well in the mixed models.
+            (`linearity_mixed.mixed_model`), "units" also fits each unit's activity, trial by trial
+            where there are any (0.3 s a unit, 0.1 s without random slopes), "none" nothing.
+        random_slopes: let identities differ in slope as well in the mixed models. Without, what
+            differs between people is taken for common tuning.
+        tested_over: "identities" tests what would hold of other people, "presentations" what holds
+            of these only (`linearity_models.curvature_test`).
         alpha: of the tests of single units: of `verdict` uncorrected, of `verdict_corrected` after
             Benjamini & Hochberg over units.
         n_bootstrap: resamples of an interval.
@@ -80,9 +88,11 @@ def run(
         n_constant of them constant. On a labelled site readout (head, expression, strength): the
         mean activity of the matching unit, with readout_n identities and, where these are at least
         five, an interval over them. By neuroid, on the tested_expression: status ("ok",
-        "constant", "not finite", "too few levels"), verdict, verdict_corrected, and what
-        `curvature_test` returns, the slope as unit_slope; tests also `_corrected`. By shape
-        (verdict) shape_n and shape_fraction of the units, with Wilson's interval, and
+        "constant", "not finite", "too few levels", "too few identities"), verdict,
+        verdict_corrected, sign (1 rises, -1 falls), and what `curvature_test` returns, the slope as
+        unit_slope; tests also `_corrected`. n_expressions: among how many the tested one was
+        chosen, for which the test of the slope is corrected. By shape (verdict) shape_n,
+        shape_n_rising, shape_n_falling and shape_fraction of the units, with Wilson's interval, and
         shape_corrected_n; `attrs["n_linear_lacking_fit"]` of the "linear" deviate in another
         shape, as sigmoids do. By term mixed_coefficient and mixed_p; `attrs["mixed_status"]`; of
         "units" unit_mixed_coefficient, unit_mixed_p, unit_mixed_p_corrected (term, neuroid) and
@@ -97,16 +107,18 @@ def run(
         "saturation": saturation,
         "mixed": mixed,
         "random_slopes": random_slopes,
+        "tested_over": tested_over,
     }
     options |= {"alpha": alpha}
     everything = read_responses(recording, site, undefined=True)
-    finite = np.isfinite(everything.activity).all(axis=0)
+    finite = ~np.isinf(everything.activity).any(axis=0)
+    finite &= ~np.isnan(everything.activity).all(axis=0)
     if not finite.any():
         everything = read_responses(recording, site)  # says which and where, and raises
     responses = _of_units(everything, finite)
     series = split_series(responses)
-    scale = np.abs(responses.activity).max(axis=0)
-    fits = [fit_series(one.strength, one.activity, scale) for one in series]
+    scale = np.nanmax(np.abs(responses.activity), axis=0)
+    fits = [fit_measurable(one, scale) for one in series]
     result = xr.Dataset(
         {name: (("series", "neuroid"), np.stack([fit[name] for fit in fits])) for name in fits[0]},
         coords=_series_coordinates(series, responses),
@@ -115,8 +127,12 @@ def run(
     if _matching(series, responses.unit).any():
         result = result.merge(_readout(series, responses.unit, n_bootstrap, seed))
     result.attrs["over"] = _over(_matching(series, responses.unit))
-    shape = population(responses, series, **options)
+    singles = read_responses(recording, site, undefined=True, trials=KEEP)
+    shape = population(responses, series, _of_units(singles, finite), **options)
     result = result.merge(shape).assign_attrs(shape.attrs)
+    missing = np.isnan(responses.activity).sum(axis=0)
+    result["n_missing"] = ("neuroid", missing.astype(float))
+    result.attrs["n_units_missing"] = int((missing > 0).sum())
     result = _with_set_aside(result, everything, finite)
     options |= {"n_bootstrap": n_bootstrap, "seed": seed}
     return with_provenance(result, "linearity", recording, everything, options)
@@ -223,7 +239,7 @@ def _medians(
     }
     for name in MEASURES:
         every = result[name].to_numpy()
-        values = every[matching] if labelled else np.median(every, axis=1)
+        values = every[matching] if labelled else _median(every)
         cells = [
             cluster_interval(
                 np.nanmedian,
@@ -236,11 +252,21 @@ def _medians(
             )
             for chosen in rows
         ]
-        data[f"median_{name}"] = ("head", [float(np.median(values[chosen])) for chosen in rows])
+        data[f"median_{name}"] = (
+            "head",
+            [float(_median(values[chosen][None])[0]) for chosen in rows],
+        )
         data[f"median_{name}_low"] = ("head", [cell.low for cell in cells])
         data[f"median_{name}_high"] = ("head", [cell.high for cell in cells])
         data["interval"] = ("head", [cell.method for cell in cells])
     return xr.Dataset(data, {"head": heads})
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Return (n,) medians of what there is of (n, k); NaN where there is nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(values, axis=1))
 
 
 def _readout(series: list[Series], unit: np.ndarray, n_bootstrap: int, seed: int) -> xr.Dataset:
@@ -282,8 +308,9 @@ def _points(series: list[Series], unit: np.ndarray) -> pd.DataFrame:
         for one in series
         if (unit == one.expression).any()
         for strength, activity in zip(
-            one.strength, one.activity[:, unit == one.expression].mean(axis=1), strict=True
+            one.strength, mean_of(one.activity[:, unit == one.expression].T), strict=True
         )
+        if np.isfinite(activity)
     ]
     return pd.DataFrame(rows, columns=["head", "identity", "expression", "strength", "activity"])
 
@@ -294,4 +321,6 @@ ANALYSIS = Analysis(
     run=run,
     table=table,
     figure=figure,
+    # Units without noise have no variance of slopes, which searches find only roughly.
+    quick={"random_slopes": False},
 )

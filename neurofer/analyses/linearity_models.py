@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurofer.analyses.linearity_identities import FEWEST_IDENTITIES, mean_test, shape_test
 from neurofer.analyses.unit_status import CONSTANT, FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.errors import NeuroferError
 
 NOT_TESTABLE = "not testable"
 VERDICTS = ("linear", "saturating", "accelerating", "flat", NOT_TESTABLE)
 FEWEST_GROUPS = 3
+FEW_IDENTITIES = "too few identities"
+IDENTITIES, PRESENTATIONS = "identities", "presentations"
 
 
 def isotonic_r2(activity: np.ndarray) -> np.ndarray:
@@ -70,30 +73,41 @@ def norm_index(activity: np.ndarray) -> np.ndarray:
 
 
 def curvature_test(
-    strength: np.ndarray, activity: np.ndarray, series: np.ndarray, *, alpha: float = 0.05
+    strength: np.ndarray,
+    activity: np.ndarray,
+    series: np.ndarray,
+    *,
+    alpha: float = 0.05,
+    over: str = IDENTITIES,
+    n_choices: int = 1,
 ) -> dict[str, np.ndarray]:
     """Test for every unit whether its activity is linear in strength, or curved.
 
-    Nested F tests. slope_p: one slope, common to all series, against none, each series with its
-    own intercept. curvature_p: a curvature common to all series against none, each series with its
-    own line, so that identities may differ in gain. saturating_p and accelerating_p: the same test
-    with one side, curvature against the slope and with it; the curvature is estimated independently
-    of the slope, so that its sign may be taken from the data. lack_of_fit_p: a deviation of any
-    shape common to all series, which also finds sigmoids, whose curvatures cancel. Residuals are
-    taken to be independent and of equal variance.
+    slope_p: whether the slope, common to all series, is 0, each series with its own intercept.
+    curvature_p: whether a curvature common to all series is 0, each series with its own line.
+    saturating_p and accelerating_p: the same test with one side, curvature against the slope and
+    with it; in a balanced design the curvature is estimated independently of the slope, so that the
+    slope's sign may be taken from the data. lack_of_fit_p: a deviation of any shape common to all
+    series, which also finds sigmoids, whose curvatures cancel.
 
     Args:
         strength: (n,) strengths.
         activity: (n, units).
         series: (n,) head, identity and expression.
         alpha: of the verdict; nothing is corrected for the number of units.
+        over: "identities" asks of other people: series are the independent units, whose slopes and
+            curvatures may differ (`linearity_identities`). "presentations" asks of these people
+            only: F tests with residuals taken to be independent and of equal variance.
+        n_choices: of how many expressions this one was chosen for its slope; slope_p and the
+            interval hold for the chosen one. The choice does not bear on the curvature.
 
     Returns:
         Each (units,): slope, with slope_low and slope_high (95 %, Student's t over series, so that
-        identities may differ in gain; NaN below three series), curvature (of c in a + b x + c x^2),
-        the five p, saturation (the part of the slope at 0 that is lost at full strength,
-        -2 c x / b at the greatest strength x, where b is the slope at 0), status ("ok", "constant",
-        "too few levels") and verdict: "linear" (slope, no curvature), "saturating" (curvature
+        identities may differ in gain; NaN below three series), sign (1 rises, -1 falls; 0 where
+        slope_p is not below alpha), curvature (of c in a + b x + c x^2), the five p, saturation
+        (the part of the slope at 0 that is lost at full strength, -2 c x / b at the greatest
+        strength x, where b is the slope at 0), status ("ok", "constant", "too few levels", "too few
+        identities": three) and verdict: "linear" (slope, no curvature), "saturating" (curvature
         against the slope), "accelerating" (with it), "flat" (neither), "not testable". p is NaN
         unless "ok"; lack_of_fit_p also where too few series share their strengths.
     """
@@ -101,20 +115,28 @@ def curvature_test(
     index = np.unique(series, return_inverse=True)[1].ravel()
     scale = np.abs(y).max(axis=0, initial=0.0)
     dx, dy = _centred(x, index), _centred(y, index)
-    slope, slope_p = _partial(dx, dy, len(x) - index.max() - 2, scale)
+    common = mean_test(dx, dy, index, scale, n_choices)
     # What of x^2 and of the activity each series' own line leaves.
     square = _off_line(_centred(x**2, index), dx, index)
     rest = _off_line(dy, dx, index)
     own = np.bincount(index, dx**2) > 0
     freedom = len(x) - len(own) - int(own.sum())
-    curvature, curvature_p = _partial(square, rest, freedom - 1, scale)
+    if over == IDENTITIES:
+        slope, slope_p, bent = common["value"], common["p"], mean_test(square, rest, index, scale)
+        curvature, curvature_p = bent["value"], bent["p"]
+        lack_of_fit = shape_test(x, rest, index, scale)
+    else:
+        slope, slope_p = _partial(dx, dy, len(x) - index.max() - 2, scale)
+        slope_p = np.minimum(1.0, n_choices * slope_p)
+        curvature, curvature_p = _partial(square, rest, freedom - 1, scale)
+        lack_of_fit = _lack_of_fit(x, rest, dx, index, freedom, scale)
     constant = np.ptp(y, axis=0) <= CONSTANT * scale
     few = np.full(y.shape[1], freedom < 2 or (square**2).sum() <= 1e-12)
-    status = np.select([constant, few], [IS_CONSTANT, FEW_LEVELS], OK)
+    lone = np.full(y.shape[1], over == IDENTITIES and own.sum() < FEWEST_IDENTITIES)
+    status = np.select([constant, few, lone], [IS_CONSTANT, FEW_LEVELS, FEW_IDENTITIES], OK)
     live = status == OK
     against = slope * curvature < 0
     saturating_p = np.where(against, curvature_p / 2, 1 - curvature_p / 2)
-    low, high = _slope_interval(slope, dx, dy, index)
     mean_x = float((dx @ _centred(x**2, index)) / (dx @ dx)) if (dx @ dx) > 0 else np.nan
     at_zero = slope - curvature * mean_x
     lost = np.divide(
@@ -126,12 +148,14 @@ def curvature_test(
         "curvature_p": curvature_p,
         "saturating_p": saturating_p,
         "accelerating_p": 1 - saturating_p,
-        "lack_of_fit_p": _lack_of_fit(x, rest, dx, index, freedom, scale),
+        "lack_of_fit_p": lack_of_fit,
         "saturation": lost,
     }
-    found = {"slope": slope, "slope_low": low, "slope_high": high}
+    found = {"slope": slope, "slope_low": common["low"], "slope_high": common["high"]}
     found |= {name: np.where(live, value, np.nan) for name, value in tested.items()}
     found["status"] = status
+    with np.errstate(invalid="ignore"):
+        found["sign"] = np.where(live & (slope_p < alpha), np.sign(slope), 0.0)
     return found | {"verdict": verdicts(found, found["slope_p"], found["curvature_p"], alpha)}
 
 
@@ -147,26 +171,6 @@ def verdicts(
     return np.select(
         conditions, ["flat", NOT_TESTABLE, "saturating", "accelerating", "linear"], "flat"
     )
-
-
-def _slope_interval(
-    slope: np.ndarray, dx: np.ndarray, dy: np.ndarray, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of the common slope, from how it differs between series.
-
-    Where all series have the same strengths, the slope is the mean of theirs and this is its t
-    interval; else the sandwich over series (Liang & Zeger 1986, Biometrika 73:13), n / (n - 1).
-    """
-    from scipy.stats import t
-
-    n = int(index.max()) + 1
-    if n < FEWEST_GROUPS or not (dx @ dx) > 0:
-        return np.full_like(slope, np.nan), np.full_like(slope, np.nan)
-    scores = np.zeros((n, dy.shape[1]))
-    np.add.at(scores, index, dx[:, None] * (dy - dx[:, None] * slope))
-    error = np.sqrt((scores**2).sum(axis=0) * n / (n - 1)) / (dx @ dx)
-    half = float(t.ppf(0.975, n - 1)) * error
-    return slope - half, slope + half
 
 
 def _lack_of_fit(

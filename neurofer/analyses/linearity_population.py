@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,10 @@ from neurofer.analyses.linearity_models import (
     naka_rushton_advantage,
     verdicts,
 )
+from neurofer.analyses.linearity_series import Series, by_pattern, mean_of, measurable
 from neurofer.analyses.statistics import false_discovery, wilson_interval
+from neurofer.analyses.unit_status import FEW_LEVELS
 from neurofer.errors import unknown_choice
-
-if TYPE_CHECKING:
-    from neurofer.analyses.linearity_series import Series
 
 COMPARED = ("quadratic", "naka-rushton")
 MIXED = ("population", "units", "none")
@@ -43,24 +43,30 @@ __all__ = [
 def population(
     responses: Responses,
     series: list[Series],
+    singles: Responses,
     *,
     saturation: str,
     mixed: str,
     random_slopes: bool,
+    tested_over: str,
     alpha: float,
 ) -> xr.Dataset:
     """Return the tests of every unit, the part of units with each verdict, and the mixed models.
 
     A unit is tested on the series of the expression that it is labelled with or, without a label,
-    that of its greatest mean activity at full strength: of noise that choice favours acceleration.
+    that of its greatest slope, up or down. As that choice is made on the data that are tested, the
+    slope is corrected for it. (Choosing on other people than are tested, and pooling, is no way
+    out: the folds depend on each other, and 7 to 25 % of flat units are then called tuned.)
+    `singles` are the presentations one by one, for the mixed models of units.
     """
-    own = _own_expression(responses, series)
-    result = _corrected(_tests(series, own, saturation, alpha), alpha)
+    own, n_choices = _own_expression(responses, series)
+    tests = _tests(series, own, n_choices, saturation, tested_over, alpha)
+    result = _corrected(tests, alpha)
     result = result.merge(_fractions(result, alpha), combine_attrs="drop_conflicts")
     if mixed != "none":
         result = result.merge(_mixed(series, own, random_slopes), combine_attrs="drop_conflicts")
     if mixed == "units":
-        units = _mixed_units(series, own, random_slopes)
+        units = _mixed_units(singles, series, own, random_slopes)
         result = result.merge(units, combine_attrs="drop_conflicts")
     return result
 
@@ -73,34 +79,65 @@ def check_options(saturation: str, mixed: str, alpha: float) -> None:
             raise unknown_choice(name, value, allowed)
 
 
-def _own_expression(responses: Responses, series: list[Series]) -> np.ndarray:
-    """Return (units,) the expression on which a unit is tested."""
+def _own_expression(responses: Responses, series: list[Series]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (units,) the expression on which a unit is tested, and of how many it was chosen."""
     shown = sorted_expressions(one.expression for one in series)
-    peaks = [
-        np.mean([one.activity[-1] for one in series if one.expression == name], axis=0)
-        for name in shown
-    ]
-    strongest = np.array(shown)[np.argmax(peaks, axis=0)]
-    return np.where(np.isin(responses.unit, shown), responses.unit, strongest).astype(str)
+    slopes = []
+    for name in shown:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of units that lack an expression
+            slopes.append(
+                np.nanmean([_slope(one) for one in series if one.expression == name], axis=0)
+            )
+    steepest = np.array(shown)[np.nan_to_num(np.abs(slopes), nan=-1.0).argmax(axis=0)]
+    labelled = np.isin(responses.unit, shown)
+    own = np.where(labelled, responses.unit, steepest).astype(str)
+    return own, np.where(labelled, 1, len(shown))
 
 
-def _tests(series: list[Series], own: np.ndarray, saturation: str, alpha: float) -> xr.Dataset:
+def _slope(one: Series) -> np.ndarray:
+    """Return (units,) least-squares slopes along a series, NaN where a unit lacks some of it."""
+    dx = one.strength - one.strength.mean()
+    return np.asarray(dx @ one.activity / (dx @ dx))
+
+
+def _tests(
+    series: list[Series],
+    own: np.ndarray,
+    n_choices: np.ndarray,
+    saturation: str,
+    tested_over: str,
+    alpha: float,
+) -> xr.Dataset:
     found: dict[str, np.ndarray] = {}
-    for expression in np.unique(own):
-        units = own == expression
+    for expression, choices in sorted(set(zip(own.tolist(), n_choices.tolist(), strict=True))):
         chosen = [one for one in series if one.expression == expression]
         strength = np.concatenate([one.strength for one in chosen])
-        activity = np.concatenate([one.activity[:, units] for one in chosen])
         name = np.repeat(range(len(chosen)), [len(one.strength) for one in chosen])
-        tested = curvature_test(strength, activity, name, alpha=alpha)
-        if saturation == "naka-rushton":
-            tested["naka_rushton_advantage"] = naka_rushton_advantage(strength, activity, name)
-        for key, values in tested.items():
-            kind: Any = "<U16" if values.dtype.kind == "U" else float
-            found.setdefault(key, np.zeros(len(own), kind))[units] = values
+        units = np.flatnonzero((own == expression) & (n_choices == choices))
+        activity = np.concatenate([one.activity[:, units] for one in chosen])
+        usable = np.concatenate([np.tile(measurable(c), (len(c.strength), 1)) for c in chosen])
+        shown = ~np.isnan(activity) & usable[:, units]
+        for rows, some in by_pattern(shown):
+            # A unit without any series keeps one of zeros, and its status says what it lacks.
+            used = rows if rows.any() else name == 0
+            part = np.nan_to_num(activity[np.ix_(used, some)]) * rows.any()
+            at = (strength[used], part, name[used])
+            tested = curvature_test(*at, alpha=alpha, over=tested_over, n_choices=choices)
+            if not rows.any():
+                tested["status"] = np.full(len(some), FEW_LEVELS)
+                tested["verdict"] = np.full(len(some), NOT_TESTABLE)
+            tested["n_identities_tested"] = np.full(len(some), float(len(set(name[rows]))))
+            if saturation == "naka-rushton":
+                tested["naka_rushton_advantage"] = naka_rushton_advantage(*at)
+            for key, values in tested.items():
+                kind: Any = "<U20" if values.dtype.kind == "U" else float
+                found.setdefault(key, np.zeros(len(own), kind))[units[some]] = values
     names = {f"slope{end}": f"unit_slope{end}" for end in ("", "_low", "_high")}
     result = xr.Dataset({names.get(k, k): ("neuroid", values) for k, values in found.items()})
-    return result.assign(tested_expression=("neuroid", own))
+    return result.assign(
+        tested_expression=("neuroid", own), n_expressions=("neuroid", n_choices.astype(float))
+    )
 
 
 def _corrected(result: xr.Dataset, alpha: float) -> xr.Dataset:
@@ -126,6 +163,12 @@ def _fractions(result: xr.Dataset, alpha: float) -> xr.Dataset:
     # A sigmoid's curvatures cancel: it is no line, though neither test of curvature says so.
     other = (verdict == "linear") & (result["lack_of_fit_p"].to_numpy() < alpha)
     said = {"n_linear_lacking_fit": int(other.sum())}
+    sign = result["sign"].to_numpy()
+    for word, way in (("rising", 1), ("falling", -1)):
+        data[f"shape_n_{word}"] = np.array(
+            [((verdict == k) & (sign == way)).sum() for k in VERDICTS]
+        )
+        said[f"n_{word}"] = int((sign == way).sum())
     return xr.Dataset({k: ("shape", v) for k, v in data.items()}, {"shape": list(VERDICTS)}, said)
 
 
@@ -139,8 +182,9 @@ def mean_response(series: list[Series], own: np.ndarray) -> pd.DataFrame:
         for one in series
         if (own == one.expression).any()
         for strength, activity in zip(
-            one.strength, one.activity[:, own == one.expression].mean(axis=1), strict=True
+            one.strength, mean_of(one.activity[:, own == one.expression].T), strict=True
         )
+        if np.isfinite(activity)
     ]
     points = pd.DataFrame(rows, columns=["head", "identity", "strength", "activity"])
     return points.groupby(["head", "identity", "strength"], as_index=False, sort=True).mean()
@@ -164,22 +208,24 @@ def _mixed(series: list[Series], own: np.ndarray, random_slopes: bool) -> xr.Dat
     return xr.Dataset(data, {"term": list(model.terms.index)}, said)
 
 
-def _mixed_units(series: list[Series], own: np.ndarray, random_slopes: bool) -> xr.Dataset:
-    """Return the mixed model of every unit, on the expression on which it is tested."""
+def _mixed_units(
+    singles: Responses, series: list[Series], own: np.ndarray, random_slopes: bool
+) -> xr.Dataset:
+    """Return the mixed model of every unit, on the presentations of its expression, one by one."""
     heads = sorted_heads(one.head for one in series)
     fitted: list[MixedModel] = []
+    head, name = singles.column("head"), singles.column("expression")
+    strength, who = singles.column("strength").astype(float), singles.identity
+    order = np.argsort([heads.index(one) if one in heads else -1 for one in head], kind="stable")
     for unit, expression in enumerate(own):
-        chosen = [
-            s for head in heads for s in series if (s.head, s.expression) == (head, expression)
-        ]
-        lengths = [len(one.strength) for one in chosen]
+        shown = {f"{s.head}/{s.identity}" for s in series if s.expression == expression}
+        y = singles.activity[:, unit].astype(float)
+        rows = np.isin(who, sorted(shown)) & ((name == expression) | (strength == 0))
+        rows = order[(rows & ~np.isnan(y))[order]]
         model = mixed_model(
-            np.concatenate([one.activity[:, unit] for one in chosen]),
-            np.concatenate([one.strength for one in chosen]),
-            np.repeat([one.head for one in chosen], lengths),
-            np.repeat([f"{one.head}/{one.identity}" for one in chosen], lengths),
-            random_slopes=random_slopes,
+            y[rows], strength[rows], head[rows], who[rows], random_slopes=random_slopes
         )
+        chosen = [s for s in series if s.expression == expression]
         fitted.append(_comparable(model, heads, [one.head for one in chosen]))
     terms = ["intercept", "strength"] + [t for h in heads[1:] for t in (h, f"strength x {h}")]
     values = np.stack(
@@ -205,8 +251,17 @@ def _comparable(model: MixedModel, heads: list[str], shown: list[str]) -> MixedM
 
 
 def verdict_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a verdict: n and fraction of the units, with low and high, and corrected."""
-    names = ("n", "fraction", "fraction_low", "fraction_high", "corrected_n", "corrected_fraction")
+    """Return one row per verdict: n (rising, falling) and fraction of the units, and corrected."""
+    names = (
+        "n",
+        "n_rising",
+        "n_falling",
+        "fraction",
+        "fraction_low",
+        "fraction_high",
+        "corrected_n",
+        "corrected_fraction",
+    )
     table = {name: result[f"shape_{name}"].to_numpy() for name in names}
     return pd.DataFrame({"verdict": result["shape"].to_numpy().astype(str), **table})
 
@@ -224,7 +279,8 @@ def unit_table(result: xr.Dataset) -> pd.DataFrame:
 
     Of `mixed="units"` also the slope of the mixed model, mixed_slope, with p and status.
     """
-    names = ["unit", "tested_expression", "status", "verdict", "verdict_corrected", "unit_slope"]
+    names = ["unit", "tested_expression", "n_expressions", "n_identities_tested", "n_missing"]
+    names += ["status", "verdict", "verdict_corrected", "sign", "unit_slope"]
     names += ["unit_slope_low", "unit_slope_high", "curvature", "saturation"]
     names += [name + end for name in TESTS for end in ("", "_corrected")]
     table = {"neuroid": result["neuroid"].to_numpy()}

@@ -98,8 +98,9 @@ def population_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     other = [int(one.attrs["n_linear_lacking_fit"]) for one in results.values()]
     who = "" if many else f"{next(iter(results))}; "
     note = (
-        f"{who}n = {units_of(results)}; bars: F tests at {level}, uncorrected, with Wilson's 95 % "
-        f"over units;<br>diamonds: corrected over units (Benjamini-Hochberg); of the linear, "
+        f"{who}n = {units_of(results)}; bars: tests over {_over(results)} at {level}, uncorrected, "
+        f"with Wilson's 95 % over units;<br>{_signs(results)}; diamonds: "
+        f"corrected over units (Benjamini-Hochberg);<br>of the linear, "
         f"{span(other)} lack fit in another shape, as sigmoids do;<br>boxes: quartiles over units; "
         f"whiskers: 5 and 95 %<br>{data_of(results)}"
     )
@@ -149,3 +150,19 @@ def _option(result: xr.Dataset, name: str) -> float:
     import json
 
     return float(json.loads(result.attrs["options"])[name])
+
+
+def _over(results: Mapping[str, xr.Dataset]) -> str:
+    import json
+
+    found = [str(json.loads(one.attrs["options"])["tested_over"]) for one in results.values()]
+    return " or ".join(dict.fromkeys(found))
+
+
+def _signs(results: Mapping[str, xr.Dataset]) -> str:
+    """Say how many units rise with strength and how many fall."""
+    rising, falling = (
+        span([int(one.attrs[f"n_{word}"]) for one in results.values()])
+        for word in ("rising", "falling")
+    )
+    return f"{rising} units rise, {falling} fall"

@@ -21,7 +21,8 @@ class Series:
     Attributes:
         head, identity, expression: of the series.
         strength: (k,) increasing, 0 first.
-        activity: (k, units), averaged over presentations of the same strength.
+        activity: (k, units), averaged over the presentations of the same strength that a unit
+            has; NaN where it has none.
     """
 
     head: str
@@ -137,12 +138,7 @@ def _series(
             f"only; linearity needs at least {FEWEST_LEVELS} with the neutral: use stimuli graded "
             "in strength, such as 'bfs-l'"
         )
-    activity = np.stack(
-        [
-            responses.activity[rows & (strength == level)].mean(axis=0, dtype=np.float64)
-            for level in levels
-        ]
-    )
+    activity = np.stack([mean_of(responses.activity[rows & (strength == k)]) for k in levels])
     return Series(head, identity, expression, levels, activity)
 
 
@@ -155,3 +151,52 @@ def _rank_correlation(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     dr = ranks - (len(x) + 1) / 2
     size = np.sqrt((dx @ dx) * (dr**2).sum(axis=0))
     return np.divide(dx @ dr, size, out=np.zeros(z.shape[1]), where=size > 0)
+
+
+def mean_of(activity: np.ndarray) -> np.ndarray:
+    """Return (units,) means over the rows that each unit has, NaN where it has none."""
+    shown = ~np.isnan(activity)
+    if shown.all():
+        return np.asarray(activity.mean(axis=0, dtype=np.float64))
+    total = np.where(shown, activity, 0.0).sum(axis=0, dtype=np.float64)
+    count = shown.sum(axis=0)
+    return np.divide(total, count, out=np.full(activity.shape[1], np.nan), where=count > 0)
+
+
+def measurable(one: Series) -> np.ndarray:
+    """Return (units,) whether a unit has the neutral and two more strengths of a series."""
+    shown = ~np.isnan(one.activity)
+    return np.asarray(shown[0] & (shown.sum(axis=0) >= FEWEST_LEVELS))
+
+
+def by_pattern(shown: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (k,) truth values and indices of the units that have the same of (k, units)."""
+    if shown.all():
+        return [(np.ones(len(shown), bool), np.arange(shown.shape[1]))]
+    patterns, index = np.unique(shown, axis=1, return_inverse=True)
+    index = index.ravel()
+    return [(patterns[:, k], np.flatnonzero(index == k)) for k in range(patterns.shape[1])]
+
+
+def fit_measurable(one: Series, scale: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `fit_series` of what each unit has of a series; NaN where that is too little."""
+    usable = measurable(one)
+    if usable.all() and not np.isnan(one.activity).any():
+        return fit_series(one.strength, one.activity, scale)
+    shown = ~np.isnan(one.activity) & usable
+    found: dict[str, np.ndarray] = {}
+    for rows, units in by_pattern(shown):
+        part = fit_series(
+            one.strength[rows] if rows.any() else one.strength,
+            one.activity[np.ix_(rows, units)] if rows.any() else np.zeros((len(rows), len(units))),
+            scale[units],
+        )
+        for name, values in part.items():
+            empty = np.zeros(len(scale), values.dtype)
+            place = found.setdefault(name, empty)
+            place[units] = values if rows.any() else _nothing(values)
+    return found
+
+
+def _nothing(values: np.ndarray) -> np.ndarray:
+    return np.zeros_like(values) if values.dtype == bool else np.full_like(values, np.nan)

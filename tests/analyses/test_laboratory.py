@@ -128,7 +128,7 @@ BROKEN = r"1 of 6 units .* not finite \(cell 2\), at 1 of 70 presentations"
 TWICE = "stimulus_id='human-1-neutral-0' is shown with expression='neutral' and with .*'happy'"
 # What an analysis that goes on says of the unit, in `status`; all others refuse, naming it.
 STATED = {"linearity": "not finite", "tuning": "not finite"}
-MISSING = ["tuning"]  # those that take what a unit has
+MISSING = ["linearity", "tuning"]  # those that take what a unit has
 STATED_CONSTANT = {"linearity": "constant", "tuning": "constant"}
 
 

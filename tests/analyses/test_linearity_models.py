@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.linalg
 import scipy.stats
 import statsmodels.formula.api as smf
 import xarray as xr
@@ -58,7 +59,7 @@ def test_the_norm_index_is_bounded():
 
 def test_f_tests_are_those_of_statsmodels():
     x, y, name = _units(lambda s: np.sqrt(s), 3, series=6, noise=0.5)
-    found = curvature_test(x, y, name)
+    found = curvature_test(x, y, name, over="presentations")
     for unit in range(3):
         data = pd.DataFrame({"x": x, "y": y[:, unit], "s": name})
         lines = [
@@ -77,7 +78,7 @@ def test_one_sided_tests_lack_of_fit_and_intervals_are_those_of_statsmodels_and_
     y[:, 1] *= -1
     # The ends have their means by the line.
     inner = "".join(f" + I((x == {level}) * 1.0)" for level in LEVELS[1:-1])
-    found = curvature_test(x, y, name)
+    found = curvature_test(x, y, name, over="presentations")
     for unit in range(4):
         data = pd.DataFrame({"x": x, "y": y[:, unit], "s": name})
         line, bent, free = (
@@ -241,6 +242,154 @@ def test_a_warning_that_is_not_known_is_said_as_it_is():
     assert _said(False, ["Never seen\nbefore"]) == "not converged; Never seen"
 
 
+def test_tests_over_identities_are_t_tests_of_their_own_coefficients():
+    """And Hotelling's of their deviations, by the definition."""
+    x, y, name = _units(lambda s: np.sqrt(s), 4, series=7, noise=0.8)
+    y[:, 1] *= -1
+    found = curvature_test(x, y, name)
+    blocks = y.reshape(7, 5, 4)
+    for unit in range(4):
+        slopes, bends = np.zeros(7), np.zeros(7)
+        for k in range(7):
+            slopes[k] = np.polyfit(LEVELS, blocks[k, :, unit], 1)[0]
+            bends[k] = np.polyfit(LEVELS, blocks[k, :, unit], 2)[0]
+        assert found["slope_p"][unit] == pytest.approx(scipy.stats.ttest_1samp(slopes, 0).pvalue)
+        bent = scipy.stats.ttest_1samp(bends, 0)
+        assert found["curvature"][unit] == pytest.approx(bends.mean())
+        assert found["curvature_p"][unit] == pytest.approx(bent.pvalue)
+        sign = np.sign(slopes.mean())
+        one_sided = scipy.stats.t.cdf(sign * bent.statistic, 6)
+        assert found["saturating_p"][unit] == pytest.approx(one_sided)
+        assert found["sign"][unit] == (sign if found["slope_p"][unit] < 0.05 else 0)
+        # Three contrasts that no line has.
+        free = scipy.linalg.null_space(np.stack([np.ones(5), LEVELS]))
+        z = blocks[:, :, unit] @ free
+        t2 = 7 * z.mean(0) @ np.linalg.solve(np.cov(z.T), z.mean(0))
+        p = scipy.stats.f.sf(4 / (3 * 6) * t2, 3, 4)
+        assert found["lack_of_fit_p"][unit] == pytest.approx(p, rel=1e-6)
+
+
+def test_a_mixed_model_with_random_slopes_says_the_same():
+    x, y, name = _units(lambda s: 2 * s, 2, series=12, noise=0.3)
+    found = curvature_test(x, y, name)
+    for unit in range(2):
+        model = mixed_model(y[:, unit], x, np.full(60, "a"), name, random_slopes=True)
+        row = model.terms.loc["strength"]
+        assert found["slope"][unit] == pytest.approx(row["coefficient"], rel=1e-4)
+        assert found["slope_p"][unit] == pytest.approx(row["p"], rel=0.05)
+        assert found["slope_low"][unit] == pytest.approx(row["low"], rel=0.02)
+
+
+def test_people_who_differ_are_no_common_tuning():
+    """2000 units without any, whose slopes (and curvatures) differ between twelve people."""
+    generator = np.random.default_rng(0)
+    x, name = np.tile(LEVELS, 12), np.repeat(np.arange(12), 5)
+    slopes, bends = generator.normal(size=(2, 12, 2000))
+    y = slopes[name] * x[:, None] + bends[name] * (x**2)[:, None]
+    y += generator.normal(size=y.shape)
+    error = 3 * np.sqrt(0.05 * 0.95 / 2000)
+    over = {k: curvature_test(x, y, name, over=k) for k in ("identities", "presentations")}
+    for test in ("slope_p", "curvature_p", "lack_of_fit_p"):
+        rate = (over["identities"][test] < 0.05).mean()
+        assert rate == pytest.approx(0.05, abs=error), test
+    assert (over["presentations"]["slope_p"] < 0.05).mean() > 0.1
+
+
+def test_a_choice_among_expressions_widens_what_is_said_of_the_slope():
+    x, y, name = _units(lambda s: s, 3, series=8)
+    one, six = (curvature_test(x, y, name, n_choices=k) for k in (1, 6))
+    np.testing.assert_allclose(six["slope_p"], np.minimum(1, 6 * one["slope_p"]))
+    assert (six["slope_low"] < one["slope_low"]).all()
+    np.testing.assert_array_equal(six["curvature_p"], one["curvature_p"])
+
+
+def test_a_unit_without_noise_is_tested_beyond_rounding():
+    x, _, name = _units(lambda s: s, 1, series=5)
+    gain = np.linspace(1, 2, 5)[name]
+    y = np.stack([gain * x, gain * np.sqrt(x), gain * (1 - x), 3 + 1e-9 * gain], axis=1)
+    found = curvature_test(x, y.astype(np.float32), name)
+    assert found["verdict"].tolist() == ["linear", "saturating", "linear", "flat"]
+    assert found["sign"].tolist() == [1, 1, -1, 0]
+
+
+def test_two_identities_are_too_few_to_speak_of_others():
+    x, y, name = _units(lambda s: 10 * s, 2, series=2, noise=0.1)
+    found = curvature_test(x, y, name)
+    assert found["status"].tolist() == ["too few identities"] * 2
+    assert found["verdict"].tolist() == ["not testable"] * 2
+    assert (curvature_test(x, y, name, over="presentations")["verdict"] == "linear").all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_units_without_a_label_are_tested_where_they_change_most(sign):
+    """Suppressed ones too: with a minus, their sign is the answer."""
+    faces = simulated_faces(heads=("human",), n_identities=8)
+    recording = norm_referenced_units(faces, noise=0.05)
+    labels = recording["unit"].to_numpy()
+    bare = recording.assign_coords(unit=("neuroid", np.full(6, "")))
+    bare = bare.copy(data=10 + sign * bare.to_numpy())
+    result = linearity.run(bare, n_bootstrap=20, mixed="none")
+    assert (result["tested_expression"].to_numpy() == labels).all()
+    assert (result["verdict"] != "flat").all()
+    assert (result["sign"] == sign).all()
+    assert (result["n_expressions"] == 6).all()
+    table = verdict_table(result)
+    assert table["n_rising" if sign > 0 else "n_falling"].sum() == 6
+    said = "6 units rise, 0 fall" if sign > 0 else "0 units rise, 6 fall"
+    assert said in linearity.figure({"a": result}, units=True).layout.title.text
+
+
+def test_a_unit_that_lacks_presentations_is_measured_on_the_rest():
+    """A strength of one series, and the neutral of another identity, which loses its series."""
+    faces = simulated_faces(heads=("human",), n_identities=6)
+    recording = norm_referenced_units(faces, slope=3, noise=0.05)
+    ids = recording["stimulus_id"].to_numpy()
+    broken = recording.copy()
+    broken.values[np.isin(ids, ["human-2-happy-0.5", "human-4-neutral-0"]), 0] = np.nan
+    unit = str(recording["unit"].to_numpy()[0])
+    result = linearity.run(broken, n_bootstrap=20, mixed="units")
+    whole = linearity.run(recording, n_bootstrap=20, mixed="units")
+    assert result["n_missing"].to_numpy().tolist() == [2, 0, 0, 0, 0, 0]
+    assert result["n_identities_tested"].to_numpy().tolist() == [5, 6, 6, 6, 6, 6]
+    assert (result["status"] == "ok").all()
+    assert result["verdict"][0] == "linear"
+    xr.testing.assert_equal(result["curvature_p"][1:], whole["curvature_p"][1:])
+    own = result["r2"].sel(series=[f"human/{k}/{unit}" for k in range(1, 7)])[:, 0].to_numpy()
+    assert np.isnan(own).tolist() == [False, False, False, True, False, False]
+    # What is left is what is measured where the rest was never recorded.
+    kept = recording.isel(presentation=np.isfinite(broken.values[:, 0])).isel(neuroid=[0])
+    kept = kept.isel(presentation=kept["identity"].to_numpy() != "4")
+    alone = linearity.run(kept, n_bootstrap=20, mixed="units")
+    for name in ("unit_slope", "slope_p", "curvature_p", "saturation"):
+        np.testing.assert_allclose(
+            result[name].isel(neuroid=0), alone[name].isel(neuroid=0), rtol=1e-3, atol=1e-6
+        )
+
+
+def test_mixed_models_of_units_take_single_trials():
+    """Three trials of each presentation, one by one: the interval is not that of the means."""
+    faces = simulated_faces(heads=("human",), expressions=("neutral", "fear"), n_identities=6)
+    recording = norm_referenced_units(faces, slope=5)
+    generator = np.random.default_rng(0)
+    n = recording.sizes["presentation"]
+    trials = recording.isel(presentation=np.tile(np.arange(n), 3))
+    trials = trials.copy(
+        data=(trials + generator.normal(size=trials.shape)).astype(np.float32).data
+    )
+    trials = trials.assign_coords(repeat=("presentation", np.repeat([0, 1, 2], n)))
+    result = linearity.run(trials, mixed="units", n_bootstrap=20)
+    y, x, who = (
+        trials.to_numpy()[:, 0],
+        trials["strength"].to_numpy(),
+        trials["identity"].to_numpy(),
+    )
+    reference = mixed_model(y.astype(float), x, np.full(len(x), "h"), who, random_slopes=True)
+    np.testing.assert_allclose(
+        result["unit_mixed_coefficient"][:, 0], reference.terms["coefficient"], rtol=1e-3
+    )
+    assert result.attrs["trials"] == "means over 3 trials of a stimulus"
+
+
 @pytest.fixture(scope="module")
 def by_unit():
     """Two linear units, a silent one and a broken one, on two heads, with all mixed models."""
@@ -248,7 +397,7 @@ def by_unit():
     recording = coding_units(faces, "expression", 4)
     activity = np.tile(faces.table["strength"].to_numpy()[:, None], 4) * [10, 10, 0, 10]
     activity += np.random.default_rng(0).normal(size=activity.shape) * [1, 1, 0, 1]
-    activity[3, 3] = np.nan
+    activity[3, 3] = np.inf
     recording = recording.copy(data=activity.astype(np.float32))
     return recording, linearity.run(recording, None, mixed="units", n_bootstrap=20)
 
@@ -268,7 +417,7 @@ def test_every_units_mixed_model_is_that_of_its_own_activity(by_unit):
                 order
             ],
         ]
-        reference = mixed_model(*columns)
+        reference = mixed_model(*columns, random_slopes=True)
         found = result["unit_mixed_coefficient"].isel(neuroid=unit).to_numpy()
         np.testing.assert_allclose(found, reference.terms["coefficient"], rtol=1e-4, atol=1e-4)
         assert str(result["unit_mixed_status"][unit].item()) == reference.status
@@ -372,13 +521,10 @@ def test_a_recording_has_its_units_tested(exponent, verdict):
     assert result.attrs["mixed_n"] == 2 * 5 * 5  # a neutral face is one, not one an expression
 
 
-def test_units_without_a_label_are_tested_where_they_respond_most():
+def test_naka_rushton_is_beside_where_it_is_asked_for():
     faces = simulated_faces(heads=("human",))
     recording = norm_referenced_units(faces, noise=0.05)
-    labels = recording["unit"].to_numpy()
-    bare = recording.assign_coords(unit=("neuroid", np.full(6, "")))
-    result = linearity.run(bare, n_bootstrap=20, mixed="none", saturation="naka-rushton")
-    assert (result["tested_expression"].to_numpy() == labels).all()
+    result = linearity.run(recording, n_bootstrap=20, mixed="none", saturation="naka-rushton")
     assert "mixed_p" not in result
     assert result["naka_rushton_advantage"].sizes == {"neuroid": 6}
 

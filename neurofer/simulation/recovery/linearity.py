@@ -16,7 +16,7 @@ from neurofer.analyses.linearity_mixed import mixed_model
 from neurofer.analyses.linearity_models import curvature_test
 from neurofer.analyses.linearity_series import fit_series
 from neurofer.analyses.statistics import false_discovery
-from neurofer.simulation.neurons import norm_referenced_units, simulated_faces
+from neurofer.simulation.neurons import coding_units, norm_referenced_units, simulated_faces
 from neurofer.simulation.recovery import Recovered, mean, share
 
 SUMMARY = "linear and saturating units, 5 strengths x 15 identities: errors, power, intervals"
@@ -57,6 +57,8 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
     """Yield what is found in `n` units, populations or, of slow models, a sixteenth of `n`."""
     generator = np.random.default_rng(seed)
     yield from _linear(n, generator)
+    yield from _people_differ(n, generator)
+    yield from _choice(n, generator)
     yield from _corrected(n, generator)
     for name, function in SATURATING.items():
         yield from _power(name, simulated(function, n, generator))
@@ -85,6 +87,51 @@ def _linear(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
     first = fit_series(LEVELS, activity[: len(LEVELS)])["r2"]
     what = "R2 of one series of five presentations, less that of endless many (0.9)"
     yield mean("linearity.r2.bias", what, first - SNR**2 / (1 + SNR**2))
+
+
+def _people_differ(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
+    """Units without common tuning, whose slopes and curvatures differ between identities."""
+    slopes, bends = generator.normal(size=(2, IDENTITIES, n))
+    activity = slopes[IDENTITY] * STRENGTH[:, None] + bends[IDENTITY] * (STRENGTH**2)[:, None]
+    activity += 0.5 * generator.normal(size=activity.shape)
+    for over, goal in (("identities", LEVEL_GOAL), ("presentations", None)):
+        found = curvature_test(STRENGTH, activity, IDENTITY, over=over)
+        for test in ("slope", "curvature", "lack_of_fit"):
+            what = f"share of units with {test}_p < 0.05, tested over {over}: no common tuning, "
+            what += "but slopes and curvatures that differ between identities"
+            hits = found[f"{test}_p"] < ALPHA
+            yield share(f"linearity.people_differ.{over}.{test}", what, hits, goal)
+
+
+def _choice(n: int, generator: np.random.Generator) -> Iterator[Recovered]:
+    """Units without a label, of which the expression that is tested is chosen among six."""
+    faces = simulated_faces(heads=("human",), n_identities=IDENTITIES)
+    moving, who = (
+        faces.table["expression"].to_numpy(),
+        faces.table["identity"].to_numpy().astype(int),
+    )
+    strength = faces.table["strength"].to_numpy()[:, None]
+    noise = generator.normal(size=(len(strength), n))
+    own = np.zeros_like(noise)
+    for name in faces.direction:
+        own += generator.normal(size=(IDENTITIES, n))[who - 1] * (moving == name)[:, None]
+    flat = noise + own * strength
+    driven = 3 * strength * (moving == "fear")[:, None]
+    empty = coding_units(faces, "expression", n)
+    found = {}
+    for name, activity in (("flat", flat), ("rising", flat + driven), ("falling", flat - driven)):
+        recording = empty.copy(data=activity.astype(np.float32))
+        found[name] = linearity.run(recording, "coding", mixed="none", n_bootstrap=2)
+    said = found["flat"]
+    for test, goal in (("slope", (0.0, 0.06)), ("curvature", LEVEL_GOAL)):
+        hits = said[f"{test}_p"].to_numpy() < ALPHA
+        what = f"share of flat units with {test}_p < 0.05 where the expression of six that changes "
+        what += "them most is tested; slopes differ between identities"
+        yield share(f"linearity.choice.flat.{test}", what, hits, goal)
+    for name, sign in (("rising", 1), ("falling", -1)):
+        hits = found[name]["sign"].to_numpy() == sign
+        what = f"share of units {name} with one of six expressions, without a label, called so"
+        yield share(f"linearity.choice.{name}", what, hits)
 
 
 def _corrected(n: int, generator: np.random.Generator) -> Iterator[Recovered]:

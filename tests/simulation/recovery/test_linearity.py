@@ -27,6 +27,16 @@ def test_errors_are_rare_and_corrected_ones_rarer(found):
     assert found["linearity.corrected.false_discovery"].measured < 0.05
 
 
+def test_people_who_differ_and_a_choice_of_expressions_are_no_tuning(found):
+    people = "linearity.people_differ"
+    for test in ("slope", "curvature", "lack_of_fit"):
+        assert found[f"{people}.identities.{test}"].measured < 0.12
+    assert found[f"{people}.presentations.slope"].measured > 0.12
+    assert found["linearity.choice.flat.slope"].measured < 0.12
+    assert found["linearity.choice.rising"].measured > 0.8
+    assert found["linearity.choice.falling"].measured > 0.8
+
+
 def test_saturation_is_found_and_a_symmetric_sigmoid_by_lack_of_fit_only(found):
     for name in ("naka-rushton", "root", "early-sigmoid"):
         assert found[f"linearity.power.{name}"].measured > 0.9
