@@ -141,11 +141,12 @@ def contrastive_loss(
         others = (~same).to(similarity.dtype)
         mean_other = (similarity * others).sum(1) / others.sum(1).clamp(min=1)
         log_ratio = (similarity - mean_other[:, None]) * (others.sum(1) > 0)[:, None]
-        return -(log_ratio * positive).sum() / (n - 1)
+        return -(log_ratio * positive).sum() / max(1, n - 1)
     left_out = itself if negatives == "all" else same
     has_other = (~left_out).any(1)
-    masked = similarity.masked_fill(left_out, -torch.inf)
-    denominator = torch.where(has_other, masked.logsumexp(1), 0.0)
-    log_ratio = (similarity - denominator[:, None]) * positive
+    # A row without another keeps its own, so that no gradient is taken of an empty sum; to choose
+    # rows by a mask would wait for the device.
+    masked = similarity.masked_fill(left_out & has_other[:, None], -torch.inf)
+    log_ratio = (similarity - masked.logsumexp(1)[:, None]) * positive
     loss = -log_ratio.sum(1) / partners.clamp(min=1)
-    return loss[has_other].sum()
+    return torch.where(has_other, loss, 0.0).sum()

@@ -57,7 +57,7 @@ def on_host(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     for (device, _), names in kinds.items():
         given = [tensors[name].detach() for name in names]
-        if device.type != "cpu":
+        if device != torch.device("cpu"):
             copied = torch.cat([tensor.reshape(-1) for tensor in given]).cpu()
             parts = copied.split([tensor.numel() for tensor in given])
             given = [part.clone().view(old.shape) for part, old in zip(parts, given, strict=True)]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -236,11 +237,7 @@ class ImageSource:
         self._coming: dict[int, Future[np.ndarray]] = {}
         self._most = max(1, AHEAD_BYTES // math.prod(shape))
         if fits if resident is None else resident:
-            count = len(stimuli)
-            pixels = torch.empty((count, *shape), dtype=torch.uint8, device=self._device)
-            for row, image in zip(pixels, ahead(self._decode, range(count)), strict=True):
-                row.copy_(torch.from_numpy(image))
-            self._resident = pixels
+            self._resident = self._read_all(shape)
         else:
             # A GPU computes while all cores decode; on the CPU both want the same cores.
             count = cores() if self._device.type == "cuda" else min(DECODE_THREADS, cores())
@@ -248,6 +245,16 @@ class ImageSource:
 
     def __len__(self) -> int:
         return len(self._stimuli)
+
+    def _read_all(self, shape: tuple[int, int, int]) -> torch.Tensor:
+        """Return all images on the device; a part at a time, for each copy waits for a GPU."""
+        count = len(self)
+        pixels = torch.empty((count, *shape), dtype=torch.uint8, device=self._device)
+        images = ahead(self._decode, range(count))
+        for start in range(0, count, _AT_ONCE):
+            part = np.stack(list(islice(images, _AT_ONCE)))
+            pixels[start : start + len(part)] = sent(part, self._device)
+        return pixels
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
         """Return images, (n, C, size, size) uint8 on the device.

@@ -25,7 +25,7 @@ from neurofer.subjects.tensors import save_tensors
 from neurofer.training.batches import batch_positions
 from neurofer.training.heads import RenderedHeads, rendered_heads
 from neurofer.training.recipe import Recipe
-from neurofer.training.world import World
+from neurofer.training.world import World, sent
 
 
 class Augmentation(Strict):
@@ -74,9 +74,9 @@ class Task:
         self.recipe, self.world = recipe, world
         self.heads = rendered_heads(recipe.data, quiet=quiet)
         train = ~self.heads.held_out
-        self.inputs = torch.from_numpy(self.heads.inputs[train])
+        self.inputs = torch.from_numpy(self.heads.inputs[train]).to(world.device)
         cells = to_cells(self.heads.landmarks[train], recipe.data.size)
-        self.cells = torch.from_numpy(cells.astype(np.float32))
+        self.cells = torch.from_numpy(cells.astype(np.float32)).to(world.device)
 
     def data(self) -> dict[str, Any]:
         """Describe the rendered heads: their hash, and how many were learned and held out."""
@@ -109,24 +109,35 @@ class Task:
         recipe = self.recipe
         positions = self.positions(step)
         random = np.random.default_rng((recipe.seed, 1, step))
-        inputs = self.inputs[positions][:, None].float()
-        inputs, cells = augment(inputs, self.cells[positions], recipe.augmentation, random)
-        share, device = self.world.share(len(inputs)), self.world.device
-        logits = net(standardise(inputs[share].to(device))).float()
+        share, device = self.world.share(len(positions)), self.world.device
+        shown = sent(positions, device)
+        # In bfloat16 the landmarks would be off by up to half a cell.
         with torch.autocast(device.type, enabled=False):
-            yield "net", landmark_loss(logits, cells[share].to(device), recipe)
+            inputs = self.inputs[shown][:, None].float()
+            inputs, cells = augment(inputs, self.cells[shown], recipe.augmentation, random)
+            seen = standardise(inputs[share])
+        logits = net(seen).float()
+        with torch.autocast(device.type, enabled=False):
+            yield "net", landmark_loss(logits, cells[share], recipe)
 
     def validate(self, net: nn.Module) -> float:
         """Return minus the mean error on the held-out identities."""
-        return -self.evaluate(net)["all"]
+        return -self._errors(net)["all"]
 
     def evaluate(self, net: nn.Module) -> dict[str, float]:
-        """Return mean errors in pixels (of the rendered size) on the held-out identities."""
+        """Return mean errors in pixels (of the rendered size) on the held-out identities.
+
+        They are called those of validation where they were looked at while training.
+        """
+        start = "validation_" if self.recipe.evaluate_every else ""
+        return {f"{start}{key}": value for key, value in self._errors(net).items()}
+
+    def _errors(self, net: nn.Module) -> dict[str, float]:
         heads, held_out = self.heads, self.heads.held_out
-        inputs = torch.from_numpy(heads.inputs[held_out])[:, None].float()
+        inputs = torch.from_numpy(heads.inputs[held_out])[:, None].to(self.world.device).float()
         with torch.inference_mode():
-            batches = (batch.to(self.world.device) for batch in inputs.split(50))
-            maps = torch.cat([net(standardise(batch)).flatten(2).cpu() for batch in batches])
+            maps = torch.cat([net(standardise(part)).flatten(2) for part in inputs.split(50)])
+        maps = maps.cpu()
         cells = expected_position(maps.softmax(-1).unflatten(2, (MAP_SIZE, MAP_SIZE))).numpy()
         difference = cells - to_cells(heads.landmarks[held_out], self.recipe.data.size)
         error = np.linalg.norm(difference, axis=2) * (self.recipe.data.size / MAP_SIZE)
@@ -145,7 +156,7 @@ def landmark_loss(logits: torch.Tensor, cells: torch.Tensor, recipe: TaskRecipe)
     """Return the loss of maps (n, k, H, W) against true positions (n, k, 2) in cells."""
     height, width = logits.shape[-2:]
     log_maps = logits.flatten(2).log_softmax(-1)
-    axes = [torch.arange(side).to(cells) for side in (width, height)]
+    axes = [torch.arange(side, dtype=cells.dtype, device=cells.device) for side in (width, height)]
     near_x = torch.exp(-((axes[0] - cells[..., 0, None]) ** 2) / (2 * recipe.target_sd**2))
     near_y = torch.exp(-((axes[1] - cells[..., 1, None]) ** 2) / (2 * recipe.target_sd**2))
     target = (near_y[..., :, None] * near_x[..., None, :]).flatten(2)
@@ -153,7 +164,7 @@ def landmark_loss(logits: torch.Tensor, cells: torch.Tensor, recipe: TaskRecipe)
     target = target / target.sum(-1, keepdim=True).clamp(min=1e-6)
     cross_entropy = -(target * log_maps).sum(-1)
     position = expected_position(log_maps.exp().view_as(logits))
-    inside = ((cells >= 0) & (cells <= cells.new_tensor([width - 1, height - 1]))).all(-1)
+    inside = (cells >= 0).all(-1) & (cells[..., 0] <= width - 1) & (cells[..., 1] <= height - 1)
     distance = (position - cells).abs().mean(-1) * inside
     return recipe.map_weight * cross_entropy.mean() + recipe.position_weight * distance.mean()
 
@@ -172,12 +183,13 @@ def augment(
     Returns:
         new images and new positions of the same shapes.
     """
-    count = len(inputs)
+    count, device = len(inputs), inputs.device
 
     def uniform(limit: float, *shape: int) -> torch.Tensor:
-        return torch.from_numpy(random.uniform(-limit, limit, (count, *shape)).astype(np.float32))
+        values = random.uniform(-limit, limit, (count, *shape)).astype(np.float32)
+        return sent(values, device)
 
-    mirrored = torch.from_numpy(random.random(count) < ranges.mirror)
+    mirrored = sent(random.random(count) < ranges.mirror, device)
     inputs = torch.where(mirrored[:, None, None, None], inputs.flip(-1), inputs)
     cells = torch.where(mirrored[:, None, None], mirror_landmarks(cells), cells)
 
@@ -195,7 +207,7 @@ def augment(
         uniform(ranges.brightness, 1, 1, 1),
     )
     noise = random.standard_normal(inputs.shape, dtype=np.float32) * (255 * ranges.noise)
-    inputs = (inputs - 127.5) * contrast + 127.5 + 255 * brightness + torch.from_numpy(noise)
+    inputs = (inputs - 127.5) * contrast + 127.5 + 255 * brightness + sent(noise, device)
     for position in np.flatnonzero(random.random(count) < ranges.cover):
         _cover(inputs[position, 0], random)
     return inputs, cells
@@ -203,9 +215,9 @@ def augment(
 
 def mirror_landmarks(cells: torch.Tensor) -> torch.Tensor:
     """Reflect positions (n, 13, 2) left to right; what was the left landmark is now the right."""
-    reflected = cells[:, MIRROR].clone()
-    reflected[..., 0] = MAP_SIZE - 1 - reflected[..., 0]
-    return reflected
+    # One slice after the other: a list of indices would be copied to the device.
+    reflected = torch.stack([cells[:, other] for other in MIRROR], 1)
+    return torch.stack([MAP_SIZE - 1 - reflected[..., 0], reflected[..., 1]], -1)
 
 
 def _mirror_order() -> list[int]:
@@ -222,13 +234,23 @@ def _warp(
     inputs: torch.Tensor, cells: torch.Tensor, forward: torch.Tensor, shift: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Move image and landmarks by the same affine map of the frame."""
-    inverse = torch.linalg.inv(forward)
+    inverse = _inverse(forward)
     back = torch.cat([inverse, -inverse @ shift[:, :, None]], 2)
     grid = functional.affine_grid(back, list(inputs.shape), align_corners=False)
     warped = functional.grid_sample(inputs, grid, padding_mode="border", align_corners=False)
     frame = (cells + 0.5) * (2 / MAP_SIZE) - 1
     moved = frame @ forward.transpose(1, 2) + shift[:, None, :]
     return warped, (moved + 1) * (MAP_SIZE / 2) - 0.5
+
+
+def _inverse(matrices: torch.Tensor) -> torch.Tensor:
+    """Return the inverses of 2 x 2 matrices (n, 2, 2); torch's own waits to know if there are any.
+
+    Rotations with stretches of less than one always have one.
+    """
+    a, b, c, d = (matrices[:, row, column] for row in (0, 1) for column in (0, 1))
+    adjugate = torch.stack([torch.stack([d, -b], 1), torch.stack([-c, a], 1)], 1)
+    return adjugate / (a * d - b * c)[:, None, None]
 
 
 def _cover(image: torch.Tensor, random: np.random.Generator) -> None:

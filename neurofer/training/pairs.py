@@ -59,6 +59,8 @@ class Task:
             recipe.data, recipe.seed, validate=bool(recipe.evaluate_every), quiet=quiet
         )
         self.people = _people(self.division.train)
+        for stimuli in (self.division.test, self.division.validated):
+            draw_pairs(_people(stimuli), 1, np.random.default_rng(0))  # too few people: said now
         self._sources = Sources(world.device, gray=True)
         self.images = self._sources.of(self.division.train, SIZE)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError
-from neurofer.subjects.ciao import ShuntingInhibition, attach, contrastive_loss
+from neurofer.subjects.ciao import NEGATIVES, ShuntingInhibition, attach, contrastive_loss
 
 
 def test_the_mask_is_that_of_eq_1() -> None:
@@ -103,3 +103,18 @@ def test_wrong_arguments_are_named() -> None:
         contrastive_loss(z, [0, 0, 1, 1], temperature=0)
     with pytest.raises(NeuroferError, match=r"labels have shape \(3,\)"):
         contrastive_loss(z, [0, 0, 1])
+
+
+@pytest.mark.parametrize("negatives", NEGATIVES)
+@pytest.mark.parametrize("labels", [[0], [0, 0], [0, 1], [0, 0, 0, 1], [2, 2, 2]])
+def test_small_batches_have_a_finite_loss_and_gradient(negatives: str, labels: list[int]) -> None:
+    """Nobody to compare with adds nothing, be it a partner or another."""
+    torch.manual_seed(0)
+    features = torch.randn(len(labels), 5, requires_grad=True)
+    loss = contrastive_loss(features, labels, negatives=negatives)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert features.grad is not None
+    assert torch.isfinite(features.grad).all()
+    if len(set(labels)) == len(labels):
+        assert loss == 0

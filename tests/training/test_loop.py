@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ import torch
 from torch import nn
 
 from neurofer.subjects.tensors import load_tensors
-from neurofer.training import images, make_recipe
+from neurofer.training import images, landmarks, make_recipe, pairs
+from neurofer.training.recipe import TASKS as TASK_MODULES
 from neurofer.training.supervised import Task
 from neurofer.training.train import TrainingResult, train
 from neurofer.training.world import World
 
+from .test_autoencoder import RECIPE as AUTOENCODER
+from .test_images import made
+from .test_pairs import RECIPE as PAIRS
 from .test_supervised import RECIPE, shades
+from .test_train import RECIPE as LANDMARKS
+from .test_train import constellations
 
 LOSSES = Task.losses
 
@@ -59,17 +66,33 @@ def test_every_step_has_its_own_noise_and_every_seed(
     assert not (one == other).any()
 
 
-def test_every_step_augments_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe: Any = make_recipe(RECIPE)
-    task = Task(recipe, World())
-    monkeypatch.setattr(task, "positions", lambda step: np.arange(8))
-    seen: list[torch.Tensor] = []
-    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 4))
-    net.register_forward_hook(lambda module, given, output: seen.append(given[0]))
-    for step in (0, 1, 1):
-        list(task.losses(net, step))
-    assert not torch.equal(seen[0], seen[1])
-    assert torch.equal(seen[1], seen[2])
+TASKS: dict[str, dict[str, Any]] = {
+    "supervised": RECIPE,
+    "landmarks": LANDMARKS,
+    "verification": {**PAIRS, "augmentation": {}},
+    "autoencoder": AUTOENCODER,
+    "autoencoder, augmented": {**AUTOENCODER, "augmentation": {}},
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_step_draws_otherwise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One net and one batch: only what is drawn at random in a step can change the losses."""
+    size = 105 if name == "verification" else 96
+    monkeypatch.setattr(images, "load_stimuli", lambda name, progress, **kw: made(size=size))
+    monkeypatch.setattr(landmarks, "rendered_heads", constellations)
+    recipe = make_recipe(TASKS[name])
+    task: Any = import_module(TASK_MODULES[recipe.task]).Task(recipe, World())
+    monkeypatch.setattr(task, "positions", lambda step: np.arange(4))
+    rows = np.arange(8)
+    monkeypatch.setattr(pairs, "draw_pairs", lambda *_: (rows, rows[::-1], rows % 2 == 0))
+    torch.manual_seed(0)
+    net = task.net().eval()
+    one, two, again = (
+        torch.stack([loss.detach() for _, loss in task.losses(net, step)]) for step in (0, 1, 1)
+    )
+    assert not torch.equal(one, two)
+    assert torch.equal(two, again)
 
 
 def replayed(recipe: Any) -> nn.Module:
