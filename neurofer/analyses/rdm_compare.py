@@ -200,8 +200,12 @@ def tied(vectors: np.ndarray, level: float | None = None) -> np.ndarray:
     gaps = np.diff(ordered)
     if not ((gaps > 0) & (gaps <= level)).any():
         return vectors
-    least = ordered[np.r_[True, gaps > level]]
-    return np.asarray(least[np.searchsorted(least, vectors, side="right") - 1])
+    order = np.argsort(vectors, kind="stable")
+    first = np.r_[True, gaps > level]
+    least = np.flatnonzero(first)[np.cumsum(first) - 1]
+    found = vectors.copy()
+    found[order] = ordered[least]
+    return found
 
 
 def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -25,7 +25,6 @@ from neurofer.analyses.conditions import (
 from neurofer.analyses.dissimilarity import (
     bootstrap_similarities,
     model_dissimilarities,
-    square,
     upper,
 )
 from neurofer.analyses.inputs import Responses
@@ -307,9 +306,9 @@ def _similarity_intervals(
     nothing = np.full((len(vectors), 2), np.nan)
     if clusters is None:
         return nothing, NO_INTERVAL
-    matrices = np.stack([square(vector) for vector in vectors.values()])
+    stacked = np.stack(list(vectors.values()))
     replicates = bootstrap_similarities(
-        rdm, matrices, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
+        upper(rdm), stacked, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
     )
     if len(replicates) < n_bootstrap / 2:
         return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"

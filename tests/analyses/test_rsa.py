@@ -131,7 +131,13 @@ def test_resampled_clusters_are_not_compared_with_their_copies():
     rdm = dissimilarities(generator.normal(size=(20, 8)))
     model = model_dissimilarities(clusters)[None]
     found = bootstrap_similarities(
-        rdm, model, clusters, np.zeros(20), "spearman", n_bootstrap=30, seed=1
+        upper(rdm),
+        upper(model[0])[None],
+        clusters,
+        np.zeros(20),
+        "spearman",
+        n_bootstrap=30,
+        seed=1,
     )
     from neurofer.analyses.statistics import resample
 
@@ -156,14 +162,14 @@ def test_intervals_of_similarity_cover_the_truth():
     identity = np.repeat(np.arange(15), 7)
     codes = generator.normal(size=(7, 20)), 0.5 * generator.normal(size=(3, 20))
     names = [column.astype(str) for column in (ex, head, identity)]
-    models = np.stack([model_dissimilarities(name) for name in names])
+    models = np.stack([upper(model_dissimilarities(name)) for name in names])
     found, intervals = [], []
     for k in range(60):
         x = codes[0][ex] + codes[1][head] + 0.5 * generator.normal(size=(15, 20))[identity]
         rdm = dissimilarities(x + 0.5 * generator.normal(size=x.shape))
-        found.append(similarities(upper(rdm), np.stack([upper(m) for m in models]), "spearman"))
+        found.append(similarities(upper(rdm), models, "spearman"))
         replicates = bootstrap_similarities(
-            rdm, models, names[2], head, "spearman", n_bootstrap=60, seed=k
+            upper(rdm), models, names[2], head, "spearman", n_bootstrap=60, seed=k
         )
         strata = np.repeat(np.arange(3), 5)
         intervals.append(
