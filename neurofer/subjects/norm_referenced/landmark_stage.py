@@ -16,10 +16,11 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
 from neurofer.subjects.norm_referenced.crops import Window, identity_frame, warp, window_round
 from neurofer.subjects.norm_referenced.face_finder import FaceFinder, FirstLook
-from neurofer.subjects.norm_referenced.lessons import Lessons
+from neurofer.subjects.norm_referenced.lessons import WORK_SIZE, Lessons
 from neurofer.subjects.norm_referenced.localisation import Found, localise, refine
 from neurofer.subjects.norm_referenced.reference import FaceFrame, face_frame
 from neurofer.subjects.norm_referenced.templates import (
@@ -103,6 +104,19 @@ class StageOptions:
     expressive_templates: bool = True
     fr_channels: np.ndarray | None = None
     fer_channels: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse receptive fields without a place in them.
+
+        Raises:
+            NeuroferError: the radius is not a number of pixels.
+        """
+        number = isinstance(self.field, (int, float)) and not isinstance(self.field, bool)
+        if not number or not 1 <= self.field <= WORK_SIZE:
+            raise NeuroferError(
+                f"field={self.field!r}; the radius of the receptive fields is a number of pixels, "
+                f"1 to {WORK_SIZE}"
+            )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ tenth; this is the corrected update.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,3 +132,9 @@ def _eye_distance(position: np.ndarray) -> np.ndarray:
 
 def _nose_drop(position: np.ndarray) -> np.ndarray:
     return position[:, 2, 1] - position[:, :2, 1].mean(axis=1)
+
+
+def rescale(points: np.ndarray, shape: Sequence[int], to: Sequence[int]) -> np.ndarray:
+    """Bring pixel-centre coordinates from an image of one (height, width) to one of another."""
+    factor = np.array([to[1] / shape[1], to[0] / shape[0]])
+    return np.asarray((points + 0.5) * factor - 0.5)

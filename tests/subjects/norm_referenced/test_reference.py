@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurofer.errors import NeuroferError
+from neurofer.subjects.norm_referenced.landmark_stage import StageOptions
 from neurofer.subjects.norm_referenced.reference import (
     complete_triangle,
     face_frame,
@@ -79,3 +80,10 @@ def test_inferred_reference_is_expression_less_tuning():
 def test_unknown_alignment():
     with pytest.raises(NeuroferError, match=r"align='xyz' is unknown; choose from none, iso, xy"):
         face_frame(REFERENCE[None], REFERENCE, align="xyz")
+
+
+@pytest.mark.parametrize("field", [0, -3.0, float("nan"), 500, "wide", True, None])
+def test_the_radius_of_receptive_fields_is_a_number_of_pixels(field):
+    with pytest.raises(NeuroferError, match=r"field=.*number of pixels, 1 to 224"):
+        StageOptions(field=field)
+    assert StageOptions(field=14).field == 14
