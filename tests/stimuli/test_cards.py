@@ -44,7 +44,7 @@ def test_wrong_cards_name_the_key(tmp_path: Path, old: str, new: str, message: s
 
 
 def test_an_unknown_set_is_answered_with_the_choices() -> None:
-    with pytest.raises(NeuroferError, match=r"bfs, bfs-l, .*did you mean 'bfs-wide'"):
+    with pytest.raises(NeuroferError, match=r"bfs, bfs-heads, bfs-l, .*did you mean 'bfs-wide'"):
         load_stimuli("bfs-wied")
 
 
