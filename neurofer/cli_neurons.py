@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurofer.cli_screen import say
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -46,12 +48,15 @@ def check(
         bool, typer.Option("--drop-incomplete", help="Without neurons that missed a stimulus.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Write the recording here (netCDF) for the analyses.")
+        Path | None,
+        typer.Option("--out", "-o", "--output", help="Write the recording here (netCDF)."),
     ] = None,
 ) -> None:
     """Read a laboratory's recording; list its neurons, its stimuli and what was set aside."""
+    from neurofer.files import check_output
     from neurofer.recording import read_neurons, save_recording
 
+    output = None if output is None else check_output(output)
     found = read_neurons(
         path,
         stimuli,
@@ -67,9 +72,9 @@ def check(
         incomplete="drop" if drop else "keep",
     )
     for line in _said(found):
-        typer.echo(line)
+        say(line)
     if output is not None:
-        typer.echo(f"written: {save_recording(found, output)}")
+        say(f"written: {save_recording(found, output)}")
 
 
 def _pairs(option: str, given: list[str] | None, example: str) -> dict[str, str] | None:

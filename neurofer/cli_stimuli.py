@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurofer.cli_screen import Quiet, say
 from neurofer.errors import NeuroferError
 from neurofer.files import check_output
 
@@ -35,7 +36,6 @@ Where = Annotated[
 Landmarks = Annotated[bool, typer.Option("--landmarks", help="Draw the landmarks over the faces.")]
 Parts = Annotated[bool, typer.Option("--parts", help="Paint the parts of the faces in colours.")]
 Cell = Annotated[int, typer.Option(min=16, max=1024, help="Width of a cell in pixels.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 
 @app.command()
@@ -45,7 +45,7 @@ def forget(
     """Forget where your copy of a set lies; the folder stays as it is."""
     from neurofer.stimuli.remembered import forget as let_go
 
-    typer.echo(f"{name}: {let_go(name)} is forgotten; its files are left as they are")
+    say(f"{name}: {let_go(name)} is forgotten; its files are left as they are")
 
 
 @app.command("list")
@@ -64,9 +64,9 @@ def list_sets() -> None:
         where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
         if name in folders and (said := stands_in(folders[name])):
             where += f" ({said})"
-        typer.echo(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
+        say(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
     for error in broken_cards().values():
-        typer.echo(f"neurofer: {error}", err=True)
+        say(f"neurofer: {error}", err=True)
     if broken_cards():
         raise typer.Exit(2)
 
@@ -84,13 +84,15 @@ def render(
     check_output(out, option="OUT", folder=True)
     stimuli = _load(name, _values(parameters, seeds, size), quiet)
     stimuli.save(out)
-    typer.echo(f"{stimuli.identifier}: {len(stimuli)} images in {out}")
+    say(f"{stimuli.identifier}: {len(stimuli)} images in {out}")
 
 
 @app.command()
 def sheet(
     name: Name,
-    out: Annotated[Path | None, typer.Option(help="PNG file; default: NAME.png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG file; default: NAME.png.")
+    ] = None,
     rows: Annotated[str, typer.Option(help="Column of the table.")] = "identity",
     columns: Annotated[str, typer.Option(help="Column of the table.")] = "expression",
     where: Where = None,
@@ -111,13 +113,15 @@ def sheet(
         stimuli, rows=rows, columns=columns, cell=cell, landmarks=landmarks, parts=parts
     )
     _write_png(path, picture)
-    typer.echo(f"{path}: {stimuli.identifier}, {rows} by {columns}")
+    say(f"{path}: {stimuli.identifier}, {rows} by {columns}")
 
 
 @app.command()
 def ramp(
     name: Annotated[str, typer.Argument(help="A set with several strengths.")] = "bfs-l-full",
-    out: Annotated[Path | None, typer.Option(help="PNG file; default: NAME-ramp.png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG file; default: NAME-ramp.png.")
+    ] = None,
     where: Where = None,
     landmarks: Landmarks = False,
     parts: Parts = False,
@@ -133,7 +137,7 @@ def ramp(
     path = _png(out, f"{name}-ramp")
     stimuli = _where(_load(name, _values(parameters, seeds, size), quiet), where)
     _write_png(path, strength_ramps(stimuli, cell=cell, landmarks=landmarks, parts=parts))
-    typer.echo(f"{path}: {stimuli.identifier}, expressions by strength")
+    say(f"{path}: {stimuli.identifier}, expressions by strength")
 
 
 @app.command()
@@ -150,7 +154,7 @@ def write(
     check_output(folder, option="FOLDER", folder=True)
     stimuli = _load(name, _values(parameters), quiet)
     write_layout(stimuli, layout, folder)
-    typer.echo(f"{stimuli.identifier}: {len(stimuli)} images in {folder} as {layout}")
+    say(f"{stimuli.identifier}: {len(stimuli)} images in {folder} as {layout}")
 
 
 def _png(out: Path | None, stem: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -183,6 +184,11 @@ def _check_classic(path: Path) -> None:
             check_declared(path, name, declared, path.stat().st_size)
 
 
+def _in_a_name(identifier: str) -> str:
+    """Return an identifier as a part of a file's name, for people; the key tells files apart."""
+    return re.sub(r"[^A-Za-z0-9_+=.-]", "-", identifier).lstrip(".")[:60]
+
+
 class RecordingStore:
     """A folder of recordings, one file for each site, found again by content.
 
@@ -219,7 +225,8 @@ class RecordingStore:
         key = content_hash(
             subject.identifier, stimuli.identifier, stimuli.content, site, bins, source
         )
-        return self.folder / f"{subject.identifier}.{stimuli.identifier}.{site}.{key[:32]}.nc"
+        parts = (subject.identifier, stimuli.identifier, site)
+        return self.folder / f"{'.'.join(map(_in_a_name, parts))}.{key[:32]}.nc"
 
     def lacking(self, subject: Recordable, stimuli: StimulusSet, sites: Sequence[str]) -> list[str]:
         """Return the sites that would have to be recorded."""

@@ -49,6 +49,7 @@ def make_document(
     failures: Sequence[Failure] | None = None,
     command: str = "",
     date: str = "",
+    letters: str = "",
 ) -> Document:
     """Return the report of a study.
 
@@ -59,11 +60,12 @@ def make_document(
         failures: all that failed; default: what failed in the outcome.
         command: with which the report was made.
         date: of the run; it stands in the provenance only.
+        letters: those that no font has, for a PDF.
     """
     study = outcome.study
     all_failures = outcome.failures if failures is None else failures
     sections = [
-        Section("Results", (*_failed(all_failures), *_tables(outcome))),
+        Section("Results", (*_boxes(letters), *_failed(all_failures), *_tables(outcome))),
         Section("What did not hold", _not_held(outcome)),
         Section("Figures", tuple(figures)),
         *methods_sections(outcome),
@@ -187,6 +189,15 @@ def _sentence(row: ClaimRow) -> str:
 
 def _unit(row: ClaimRow) -> str:
     return f" {row.unit}" if row.unit else ""
+
+
+def _boxes(letters: str) -> list[Block]:
+    if not letters:
+        return []
+    said = "They stand in report.html. To print them, install a font that has them and run again "
+    said += "(Debian and Ubuntu: `sudo apt-get install fonts-noto-core fonts-noto-cjk`)."
+    codes = ", ".join(f"U+{ord(letter):04X}" for letter in letters)
+    return [Notice(f"Letters that no font here has are boxes: {codes}", (said,), "plain")]
 
 
 def _failed(failures: Sequence[Failure]) -> list[Block]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -14,19 +13,21 @@ import numpy as np
 import xarray as xr
 
 from neurofer.errors import NeuroferError
-from neurofer.files import cache_folder, checked_name, content_hash, write_whole
+from neurofer.files import cache_folder, checked_name, content_hash
 from neurofer.labels import code, markdown, plot
 from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import Figure
 from neurofer.reports.numbers import listed
 from neurofer.reports.words import identities_words, images_words, recording_words
+from neurofer.sealed import cached, read_sealed, write_sealed
 from neurofer.studies.cell import Failure, ResultKey, failure_of
 from neurofer.studies.run import StudyOutcome
 from neurofer.studies.study import RECORDED, FigureSpec
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH, HEIGHT = 900, 520
-MOST_SUBJECTS = 12  # in one figure: a panel each still has legible letters on a page
+MOST_SUBJECTS = 12  # in one figure, so that their names stay legible
+MOST_RATIO = 1.25  # of height and width: higher ones would be made smaller to fit on a page
 NO_BROWSER = (
     "Chromium is missing, which draws the figures of the PDF. Install it (Debian and Ubuntu: "
     "`sudo apt-get install chromium`; macOS: `brew install --cask chromium`; anywhere: "
@@ -60,15 +61,16 @@ def write_svgs(figures: Sequence[Figure], folder: Path) -> list[Figure]:
         FigureError: there is no browser, or it could not draw.
     """
     cache = cache_folder("figures")
-    drawn = {figure.name: cache / f"{_key(figure)}.svg" for figure in figures}
-    lacking = {f.name: f for f in figures if not drawn[f.name].is_file()}
+    paths = {figure.name: cache / f"{_key(figure)}.svg" for figure in figures}
+    drawn = {name: cached(path, read_sealed) for name, path in paths.items()}
+    lacking = {f.name: f for f in figures if drawn[f.name] is None}
     if lacking:
-        _draw(lacking, drawn)
+        _draw(lacking, paths)
     found = []
+    folder.mkdir(parents=True, exist_ok=True)
     for figure in figures:
         path = folder / f"{figure.name}.svg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(drawn[figure.name], path)
+        path.write_bytes(drawn[figure.name] or read_sealed(paths[figure.name]))
         found.append(replace(figure, svg=path))
     return found
 
@@ -80,18 +82,38 @@ def _parts(spec: FigureSpec, outcome: StudyOutcome) -> list[Figure]:
     found = [key for key in keys if key in outcome.results]
     if not found:
         raise NeuroferError(f"none of its results could be computed ({keys[0]} ...)")
-    count = -(-len(found) // MOST_SUBJECTS)
-    size = -(-len(found) // count)
-    parts = []
-    for k in range(count):
-        drawn = found[k * size : (k + 1) * size]
-        lacking = [key for key in keys if key not in found] if k == count - 1 else []
-        part = _figure(spec, outcome, drawn, lacking)
-        if count > 1:
-            title = f"{spec.title} ({k + 1} of {count})"
-            part = replace(part, name=f"{spec.name}-{k + 1}", title=_sentence(title))
-        parts.append(part)
+    lacking = [key for key in keys if key not in found]
+    size = min(MOST_SUBJECTS, len(found))
+    while True:
+        parts = _drawn(spec, outcome, found, size)
+        tallest = max(height / width for width, height in (_size(part.plot) for part in parts))
+        if size == 1 or tallest <= MOST_RATIO:
+            break
+        size = max(1, min(size - 1, int(size * MOST_RATIO / tallest)))
+    if lacking:
+        names = listed(markdown(str(key)) for key in lacking)
+        caption = f"{parts[-1].caption} Not drawn, because it failed: {names}."
+        parts[-1] = replace(parts[-1], caption=caption)
     return parts
+
+
+def _drawn(
+    spec: FigureSpec, outcome: StudyOutcome, found: Sequence[ResultKey], size: int
+) -> list[Figure]:
+    """Return a figure in parts of at most `size` subjects, all about as large."""
+    count = -(-len(found) // size)
+    size = -(-len(found) // count)
+    parts = [_figure(spec, outcome, found[k : k + size]) for k in range(0, len(found), size)]
+    if len(parts) == 1:
+        return parts
+    return [
+        replace(
+            part,
+            name=f"{spec.name}-{k}",
+            title=_sentence(f"{spec.title} ({k} of {len(parts)})"),
+        )
+        for k, part in enumerate(parts, start=1)
+    ]
 
 
 def _keys(spec: FigureSpec, outcome: StudyOutcome) -> list[ResultKey]:
@@ -107,12 +129,7 @@ def _keys(spec: FigureSpec, outcome: StudyOutcome) -> list[ResultKey]:
     ]
 
 
-def _figure(
-    spec: FigureSpec,
-    outcome: StudyOutcome,
-    keys: Sequence[ResultKey],
-    lacking: Sequence[ResultKey],
-) -> Figure:
+def _figure(spec: FigureSpec, outcome: StudyOutcome, keys: Sequence[ResultKey]) -> Figure:
     from neurofer.analyses import ANALYSES
 
     names = _names(keys, outcome)
@@ -120,10 +137,7 @@ def _figure(
     item = outcome.study.analysis(spec.analysis)
     drawn = ANALYSES[item.analysis].figure(results, **spec.options)
     drawn.update_layout(font_family=FONT)
-    caption = _caption(spec, keys, outcome)
-    if lacking:
-        caption += f" Not drawn, because it failed: {listed(markdown(str(k)) for k in lacking)}."
-    return Figure(spec.name, _sentence(spec.title), drawn, caption)
+    return Figure(spec.name, _sentence(spec.title), drawn, _caption(spec, keys, outcome))
 
 
 def _names(keys: Sequence[ResultKey], outcome: StudyOutcome) -> dict[ResultKey, str]:
@@ -189,7 +203,7 @@ def _draw(figures: Mapping[str, Figure], paths: Mapping[str, Path]) -> None:
         _write_images([f.plot for f in figures.values()], list(files.values()))
         for figure, file in files.items():
             text = _steady(file.read_text(encoding="utf-8"), figure)
-            with write_whole(paths[figure]) as partial:
+            with write_sealed(paths[figure]) as partial:
                 partial.write_text(text, encoding="utf-8")
 
 

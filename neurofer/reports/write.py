@@ -16,6 +16,7 @@ from neurofer.leftovers import scratch_folder
 from neurofer.reports.blocks import Document, Figure
 from neurofer.reports.document import make_document, write_sheets
 from neurofer.reports.figures import FigureError, make_figures, write_svgs
+from neurofer.reports.fonts import lacking_letters
 from neurofer.reports.html import figure_html, plotly_source, render_html
 from neurofer.reports.pdf import write_pdf
 from neurofer.reports.place import (
@@ -101,8 +102,10 @@ def write_report(
         progress("report.pdf", 1, 3)
         date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
         make = partial(make_document, outcome, figures, sheets, command=command, date=date)
+        said = outcome.study.model_dump_json() + repr(outcome.descriptions)
+        letters = lacking_letters(said)
         if all(figure.svg is not None for figure in figures):
-            failures += _try_pdf(make(failures=failures), scratch / "report.pdf")
+            failures += _try_pdf(make(failures=failures, letters=letters), scratch / "report.pdf")
         progress("report.html", 2, 3)
         page = render_html(make(failures=failures))
         (scratch / "report.html").write_text(page, encoding="utf-8")

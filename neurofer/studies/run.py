@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from neurofer.closure import package_hash
 from neurofer.errors import NeuroferError
 from neurofer.files import write_json
+from neurofer.labels import cell
 from neurofer.sealed import cached
 from neurofer.studies.bench import Bench
 from neurofer.studies.cell import Cell, Failure, ResultKey, failure_of, plan_cells
@@ -127,7 +128,7 @@ def write_results(
     failed = outcome.failures if failures is None else failures
     for key, result in outcome.results.items():
         write_result(result, folder / "results" / f"{key.stem}.nc")
-        tidy(result).to_csv(folder / "results" / f"{key.stem}.csv", index=False)
+        tidy(result).map(cell).to_csv(folder / "results" / f"{key.stem}.csv", index=False)
     derived = [claim for claim in outcome.study.claims if claim.of or claim.minus]
     if derived:
         _write_derived(outcome, derived, folder / DERIVED_FILE)
@@ -283,7 +284,7 @@ def _write_derived(outcome: StudyOutcome, derived: list[ClaimSpec], path: Path) 
         for claim in derived
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(path, index=False)
+    pd.DataFrame(rows).map(cell).to_csv(path, index=False)
 
 
 def _of(study: Study, claim: ClaimSpec) -> str:

@@ -144,3 +144,21 @@ def test_join_refuses_other_presentations(subject: FakeSubject, stimuli: Stimulu
     b = record(subject, stimuli.take(range(9, -1, -1)), sites=["means"])
     with pytest.raises(NeuroferError, match="differ in coordinate 'stimulus_id'"):
         join_sites([a, b])
+
+
+@pytest.mark.parametrize(
+    "identifier", ["../../up", "/tmp/x", "a/b", "..", "x" * 300, "顔-1", "a\x1b[31m", "C:x", ""]
+)
+def test_no_identifier_leads_out_of_the_store(
+    identifier: str, stimuli: StimulusSet, tmp_path: Path
+) -> None:
+    kept, odd = RecordingStore(tmp_path), FakeSubject()
+    odd.identifier = identifier
+    path = kept.path(odd, stimuli, "map")
+    assert path is not None
+    assert path.resolve().parent == tmp_path.resolve()
+    assert len(path.name.encode()) <= 255
+    assert path.name.isprintable()
+    other = FakeSubject()
+    other.identifier = f"{identifier}2"
+    assert kept.path(other, stimuli, "map") != path

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
-from neurofer.reports import methods, tables
-from neurofer.reports.blocks import Bullets, Document, Paragraph, Section, Table, spans
+from neurofer.analyses import ANALYSES
+from neurofer.reports import figures, fonts, methods, tables
+from neurofer.reports.blocks import Bullets, Document, Figure, Paragraph, Section, Table, spans
+from neurofer.reports.document import make_document
 from neurofer.reports.html import render_html
 from neurofer.reports.words import (
     identities_words,
@@ -194,3 +198,95 @@ def test_labels_are_printed_as_they_are(outcome: StudyOutcome) -> None:
     assert spans(table.rows[0][0].text) == [("text", label)]
     page = render_html(Document("t", "", "", (Section("S", (table,)),)))
     assert "a*b **c** `d` &lt;b&gt;e&lt;/b&gt; \\*" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [("Gesichter ä é Ω Ж − ≤ 5", ""), ("顔 face 図 顔", "顔図"), ("\u200b🙂", "")],
+)
+def test_letters_that_no_font_has_are_found(
+    text: str, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fonts.shutil, "which", lambda _: "fc-list")
+    monkeypatch.setattr(fonts, "_has", lambda letter: letter == "ы")
+    assert fonts.lacking_letters(text) == lacking
+    monkeypatch.setattr(fonts.shutil, "which", lambda _: None)
+    assert fonts.lacking_letters(text) == ""
+
+
+def test_boxes_in_the_pdf_are_announced(outcome: StudyOutcome) -> None:
+    page = render_html(make_document(outcome, [], [], letters="顔"))
+    assert "Letters that no font here has are boxes: U+9854" in page
+    assert "boxes" not in render_html(make_document(outcome, [], []))
+
+
+HOSTILE = 'x"></div><script>alert(1)</script>'
+
+
+def test_a_figures_name_and_labels_cannot_run_anything() -> None:
+    plot = go.Figure(go.Bar(x=[HOSTILE], y=[1]), layout={"title": HOSTILE})
+    section = Section("S", (Figure(HOSTILE, HOSTILE, plot, HOSTILE),))
+    page = render_html(Document(HOSTILE, HOSTILE, HOSTILE, (section,)))
+    assert "<script>alert" not in page
+    assert 'href="x"' not in page
+
+
+@pytest.fixture
+def many(folder: Path) -> StudyOutcome:
+    """A study with forty subjects, one of which has a label that plotly would read."""
+    names = [f"s{k}" for k in range(40)]
+    subjects = "\n".join(f"  {n}: {{subject: counting, label: 'A <b>{n}</b>'}}" for n in names)
+    text = lab.STUDY.split("subjects:")[0] + f"subjects:\n{subjects}\nanalyses:\n"
+    text += f"  - {{name: t, analysis: transfer, stimuli: toy, subjects: [{', '.join(names)}],"
+    text += " options: {n_bootstrap: 20}}\n"
+    text += "figures:\n  - {name: bars, title: Bars, analysis: t}\n"
+    (folder / "toy.yaml").write_text(text)
+    return compute_study(folder / "toy.yaml")
+
+
+def test_forty_subjects_are_drawn_in_figures_that_can_be_read(many: StudyOutcome) -> None:
+    made, failures = figures.make_figures(many)
+    assert not failures
+    assert [one.name for one in made] == ["bars-1", "bars-2", "bars-3", "bars-4"]
+    assert made[0].title == "Bars (1 of 4)."
+    drawn = [name for one in made for name in one.plot.data[0].x]
+    assert drawn == [f"A &lt;b&gt;s{k}&lt;/b&gt;" for k in range(40)]
+
+
+def test_a_tall_figure_is_made_of_fewer_subjects(
+    many: StudyOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tall(results: dict, **_: object) -> go.Figure:
+        return go.Figure(layout={"width": 900, "height": 220 + 340 * len(results)})
+
+    monkeypatch.setitem(ANALYSES, "transfer", replace(ANALYSES["transfer"], figure=tall))
+    made, failures = figures.make_figures(many)
+    assert not failures
+    assert all(one.plot.layout.height <= 900 * figures.MOST_RATIO for one in made)
+    assert len(made) == 20
+
+
+def test_a_damaged_drawing_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def write_images(plots: list, files: list[Path]) -> None:
+        drawn.append(len(plots))
+        for file in files:
+            file.write_text("<svg>1</svg>")
+
+    monkeypatch.setenv("NEUROFER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(figures, "_write_images", write_images)
+    monkeypatch.setattr(figures, "find_browser", lambda: "chromium")
+    figure = Figure("f", "F", go.Figure(), "")
+    made = figures.write_svgs([figure], tmp_path / "a")
+    assert made[0].svg is not None
+    assert made[0].svg.read_text() == "<svg>1</svg>"
+    figures.write_svgs([figure], tmp_path / "b")
+    assert drawn == [1]
+    (cached,) = (tmp_path / "cache" / "figures").glob("*.svg")
+    cached.write_bytes(cached.read_bytes().replace(b"1", b"2", 1))
+    with pytest.warns(UserWarning, match="set aside|damaged"):
+        again = figures.write_svgs([figure], tmp_path / "c")
+    assert drawn == [1, 1]
+    assert again[0].svg is not None
+    assert again[0].svg.read_text() == "<svg>1</svg>"

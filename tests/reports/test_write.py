@@ -14,7 +14,7 @@ from neurofer.reports import Report, place, run_study
 from neurofer.reports import figures as figures_module
 from neurofer.reports.figures import FigureError
 from neurofer.reports.numbers import interval, measured
-from neurofer.studies.run import compute_study
+from neurofer.studies.run import compute_study, write_results
 from tests.studies import lab
 from tests.studies.test_run import assert_traces
 from tests.test_leftovers import dead_process
@@ -283,6 +283,18 @@ def test_the_pdf_holds_the_same_numbers(report: Report, tmp_path: Path) -> None:
             assert measured(claim) in text
     assert "A toy study" in text
     assert re.search(r"1 ?/ ?\d", text), "page numbers"
+
+
+def test_no_cell_of_a_csv_file_is_a_formula(folder: Path) -> None:
+    outcome = compute_study(folder / "toy.yaml")
+    key = next(iter(outcome.results))
+    result = outcome.results[key]
+    heads = ["=1+2" if head == "human" else head for head in result["head"].to_numpy().tolist()]
+    outcome.results[key] = result.assign_coords(head=("head", heads))
+    write_results(outcome, folder / "written")
+    table = pd.read_csv(folder / "written" / "results" / f"{key.stem}.csv")
+    assert "'=1+2" in set(table["head"])
+    assert "=1+2" not in set(table["head"])
 
 
 def test_csv_files_are_plain(report: Report) -> None:
