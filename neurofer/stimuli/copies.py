@@ -78,7 +78,8 @@ def find_copy(
     if path is None and not card.apply:
         raise NeuroferError(
             f"the card of {card.name!r} does not say where its pictures lie: write "
-            f"`folder: PATH` into it, run `neurofer stimuli add {card.name} PATH`, or pass path=..."
+            f"`folder: PATH` into it, run `neurofer stimuli add {card.called()} PATH`, or pass "
+            "path=..."
         )
     if path is None:
         raise NeuroferError(

@@ -47,7 +47,7 @@ def load(
     if not len(rows):
         raise NeuroferError(
             f"{copy.folder} holds no image of {copy.name} that can be used; `neurofer stimuli "
-            f"check {card.name} {copy.folder}` says why"
+            f"check {card.called()} {copy.folder}` says why"
         )
     stimuli = StimulusSet(copy.name, table, index.pictures(rows))
     points = copy.folder / card.landmarks
@@ -82,7 +82,7 @@ def _warn(copy: Copy, index: Index) -> None:
     count = len(index.problems)
     warnings.warn(
         f"{copy.name}: {count} {'file is' if count == 1 else 'files are'} set aside ({first}"
-        f"{'; ...' if count > 3 else ''}); `neurofer stimuli check {copy.card.name} "
+        f"{'; ...' if count > 3 else ''}); `neurofer stimuli check {copy.card.called()} "
         f"{copy.folder}` lists all",
         stacklevel=4,
     )

@@ -135,6 +135,10 @@ class PicturesCard(Card):
             raise ValueError("columns: stimulus_id is missing")
         return self
 
+    def called(self) -> str:
+        """Return what the command line calls the set: its name, or the file of its card."""
+        return self.name
+
     def parameters(self) -> list[str]:
         """Return the names of the parameters that `load_stimuli` takes for this set."""
         clips = any(layout.reader == "clips" for layout in self.layouts.values())
@@ -165,10 +169,16 @@ class FolderCard(PicturesCard):
 
     kind: Literal["folder"]
     files: str = "the pictures that its card describes"
+    file: str = Field(default="", exclude=True)
+
+    def called(self) -> str:
+        """Return the file of the card, which is written into it when it is read."""
+        return self.file or self.name
 
     @classmethod
     def placed(cls, content: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the content with the path of the folder written out."""
+        content = {**content, "file": str(path)}
         folder = content.get("folder")
         if not isinstance(folder, str) or not folder:
             return content

@@ -68,6 +68,13 @@ def test_a_folder_of_pictures_is_read_by_the_users_card(card: Path) -> None:
     assert (told.images, told.findings) == (3, [])
 
 
+def test_a_warning_names_a_command_that_finds_the_card(card: Path) -> None:
+    (card.parent / "pictures" / "ann-happy.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match=rf"`neurofer stimuli check {card} "):
+        assert len(load_stimuli(str(card))) == 3
+    assert [one.kind for one in check_stimuli(str(card)).findings] == ["empty file"]
+
+
 def test_another_place_may_be_given_or_remembered(card: Path, tmp_path: Path) -> None:
     (card.parent / "pictures").rename(tmp_path / "moved")
     assert len(load_stimuli(str(card), path=tmp_path / "moved")) == 3
