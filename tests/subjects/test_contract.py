@@ -267,3 +267,13 @@ def test_what_is_known_before_is_so(name, subjects, few) -> None:
         sites = [site for site in shapes if site != "decision"]
         found = subject.respond(batch, sites)
         assert {site: found[site].shape[1:] for site in sites} == {s: shapes[s] for s in sites}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bad_option_is_named_before_weights_are_read(name: str) -> None:
+    factory: Any = subject_factory(name)
+    for option, default in factory.defaults.items():
+        other = 1 if isinstance(default, bool) else True
+        for bad in (1j, b"x", {}, float("nan"), other):
+            with pytest.raises(NeuroferError, match=f"subject '{name}': {option}="):
+                factory(**{option: bad})
