@@ -157,16 +157,8 @@ def not_numbers(column: pd.Series, values: np.ndarray) -> np.ndarray:
 
     Empty cells and the words in `MISSING` are not counted: they say that there is no number.
     """
-    said = [
-        not (
-            cell is None
-            or (isinstance(cell, float) and np.isnan(cell))
-            or cell is pd.NA
-            or str(cell).strip() == ""
-            or str(cell).strip().lower() in MISSING
-        )
-        for cell in column.tolist()
-    ]
+    held = [_stripped(cell) for cell in column.tolist()]
+    said = [cell is not None and str(cell).lower() not in MISSING for cell in held]
     return np.asarray(said, dtype=bool) & np.isnan(values)
 
 

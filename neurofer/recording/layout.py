@@ -24,6 +24,9 @@ PRESENTATION_COORDS = (*COLUMNS, "in_training")
 # once in forty million sets. Weight files name the images that they were trained on so.
 HASH_DIGITS = 16
 
+# Names that mean something of their own in a recording, so that no column of stimuli may have them.
+TAKEN = frozenset({*NEUROID_COORDS, *TIME_COORDS, *DIMS, "layer", "in_training"})
+
 Coords = dict[str, tuple[str, np.ndarray]]
 
 
@@ -37,10 +40,9 @@ def presentation_coords(table: pd.DataFrame, training_images: frozenset[str]) ->
     Raises:
         NeuroferError: a column has the name of a dim or of another coordinate of the layout.
     """
-    taken = {*NEUROID_COORDS, *TIME_COORDS, *DIMS, "layer", "in_training"}
     coords: Coords = {}
     for name in table.columns:
-        if name in taken:
+        if name in TAKEN:
             raise NeuroferError(
                 f"column {name!r} of the stimulus table has the name of a coordinate of the "
                 "recording; rename it"

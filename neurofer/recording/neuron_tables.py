@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.recording.layout import TAKEN
 from neurofer.recording.trials import Trials, listed
 from neurofer.recording.unit_choice import chosen_neurons
 from neurofer.stimuli.table import COLUMNS
@@ -19,6 +20,7 @@ SESSION = "recording_session"
 WORDS = ("neuron", "response", "repeat", "time", "onset", SESSION)
 LONG = ("neuron", "stimulus_id", "response")
 SYNONYMS = {"neuroid_id": "neuron", "stimulus": "stimulus_id", "image_id": "stimulus_id"}
+RESERVED = "the name of what a recording says of neurons or trials; give it another to keep it"
 SAME_NAME = ("apart", "joined")
 # Columns of a long table that part neurons which have the same name in each.
 PLACES = (
@@ -216,7 +218,7 @@ def _bins(start: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _wide(data: pd.DataFrame, neurons: Sequence[str] | None, same_name: str, where: str) -> Trials:
-    taken = {*COLUMNS, *WORDS, "in_training", "n_trials", "image_source"}
+    taken = {*COLUMNS, *WORDS, *TAKEN, "n_trials", "image_source"}
     values = {str(name): numbers(data[name], data) for name in data if name not in taken}
     aside: list[str] = []
     notes: list[str] = []
@@ -232,6 +234,8 @@ def _wide(data: pd.DataFrame, neurons: Sequence[str] | None, same_name: str, whe
         raise NeuroferError(
             f"{where} has no column of numbers that could be a neuron; {'; '.join(aside[:3])}"
         )
+    described = [name for name in data if name in TAKEN]
+    aside += [f"column {name!r}: {RESERVED}" for name in described]
     activity = np.stack([values[name] for name in chosen], axis=1)
     said = np.stack([not_numbers(data[name], values[name]) for name in chosen], axis=1)
     aside += [
@@ -245,7 +249,7 @@ def _wide(data: pd.DataFrame, neurons: Sequence[str] | None, same_name: str, whe
         f"line {line(data, i)}: no neuron has a response" for i in np.flatnonzero(empty & ~no_id)
     ]
     aside += [f"line {line(data, i)}: no stimulus_id" for i in np.flatnonzero(no_id)]
-    shown = data.drop(columns=chosen).assign(stimulus_id=ids)
+    shown = data.drop(columns=[*chosen, *described]).assign(stimulus_id=ids)
     shown = shown.drop(columns=[name for name in shown if nameless(name)])
     if "time" in shown:
         notes.append("column 'time': a wide table has no time bins, every row is a trial")

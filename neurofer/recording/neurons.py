@@ -114,7 +114,9 @@ def read_neurons(
     of_table = isinstance(path, pd.DataFrame) or suffix(path) in (".mat", *SUFFIXES)
     where = "the table" if isinstance(path, pd.DataFrame) else Path(path).name
     found = _read(path, renamed, neurons, same_name, of_nwb)
-    called = subject or ("table" if isinstance(path, pd.DataFrame) else _stem(Path(path)))
+    called = str(subject or "") or (
+        "table" if isinstance(path, pd.DataFrame) else _stem(Path(path))
+    )
     if isinstance(found, xr.DataArray):
         given = {"stimuli": stimuli, "columns": columns, "constants": constants}
         return _own(found, neurons, units, incomplete, subject, given)
@@ -224,10 +226,11 @@ def _averaged(found: Trials) -> Trials:
     )
     index = index.ravel()
     finite = np.isfinite(found.activity)
+    weight = _weights(found)
     total = np.zeros((len(ids), *found.activity.shape[1:]))
     count = np.zeros(total.shape)
-    np.add.at(total, index, np.where(finite, found.activity, 0))
-    np.add.at(count, index, finite)
+    np.add.at(total, index, np.where(finite, found.activity * weight, 0))
+    np.add.at(count, index, finite * weight)
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     order = np.argsort(first)  # stimuli in the order in which they were first shown
     shown = found.shown.iloc[first[order]].drop(columns="repeat", errors="ignore")
@@ -236,6 +239,16 @@ def _averaged(found: Trials) -> Trials:
     # As many as the neuron with the most has: trials of neurons need not be simultaneous.
     shown["n_trials"] = counts.max(axis=1, initial=0)
     return replace(found, activity=mean[order], shown=shown, counts=counts)
+
+
+def _weights(found: Trials) -> np.ndarray:
+    """Return (trials, 1 ...) how many trials each row is the mean of: `n_trials`, where stated."""
+    n = numbers(found.shown["n_trials"]) if "n_trials" in found.shown else np.ones(len(found.shown))
+    if not ((n >= 1) & (n == np.round(n))).all():
+        raise NeuroferError(
+            "column 'n_trials' says how many trials each row is the mean of: whole numbers from 1"
+        )
+    return n.reshape(-1, *(1,) * (found.activity.ndim - 1))
 
 
 def _recording(found: Trials, incomplete: str, subject: str) -> xr.DataArray:

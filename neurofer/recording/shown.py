@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.recording.layout import TAKEN
+from neurofer.recording.neuron_tables import RESERVED
 from neurofer.recording.trials import Trials, listed
 from neurofer.stimuli.table import COLUMNS, EXPRESSIONS
 from neurofer.tables import as_text, line, numbers, plain_frame, read_table, same_number
 
+_OF_TRIALS = ("n_trials", "n_averaged", "repeat")
 NEEDED = ("stimulus_id", "identity", "expression")
 StimulusTable = pd.DataFrame | str | os.PathLike[str] | None
 
@@ -118,17 +121,22 @@ def _stimulus_table(
     stimuli: pd.DataFrame | str | os.PathLike[str], renamed: dict[str, str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the table with one row per stimulus, and what was set aside."""
-    table = read_table(stimuli) if not isinstance(stimuli, pd.DataFrame) else plain_frame(stimuli)
+    if not isinstance(stimuli, (pd.DataFrame, str, os.PathLike)):
+        raise NeuroferError(f"stimuli is a table or its file, not {type(stimuli).__name__}")
+    table = plain_frame(stimuli) if isinstance(stimuli, pd.DataFrame) else read_table(stimuli)
     table = table.rename(columns=renamed)
     table = table.rename(columns={} if "stimulus_id" in table else {"stimulus": "stimulus_id"})
     if "stimulus_id" not in table:
         raise unknown_choice("column", "stimulus_id", table.columns, "the stimulus table")
     ids = table["stimulus_id"] = as_text(table["stimulus_id"])
+    reserved = [name for name in table if name in TAKEN or name in _OF_TRIALS]
+    table = table.drop(columns=reserved)
     if "strength" in table:
         table["strength"] = _kept_words(table)
     empty = ids.isna()
     twice = ids.duplicated() & ~empty
-    aside = [
+    aside = [f"stimulus table, column {name!r}: {RESERVED}" for name in reserved]
+    aside += [
         f"stimulus table, row {line(table, i) - 1}: no stimulus_id" for i in np.flatnonzero(empty)
     ]
     aside += [

@@ -46,7 +46,7 @@ def chosen_neurons(
             raise unknown_choice("units", name, found.neurons.columns, where)
         met = _met(found.neurons[name], wanted)
         if not met.any():
-            values = listed(dict.fromkeys(as_text(found.neurons[name]).dropna()))
+            values = listed(dict.fromkeys(as_text(found.neurons[name]).dropna())) or "none"
             raise NeuroferError(f"no neuron of {where} has {name}={wanted!r}; there are {values}")
         keep &= met
     if not keep.any():

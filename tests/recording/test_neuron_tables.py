@@ -202,6 +202,42 @@ def test_means_count_their_trials():
     assert "need not be simultaneous" in found.attrs["notes"]
 
 
+def test_rows_that_are_means_already_weigh_by_their_trials():
+    table = pd.concat([_wide(n_trials=3), _wide(n_trials=1).assign(c1=0.0)], ignore_index=True)
+    found = read_neurons(table, STIMULI)
+    np.testing.assert_allclose(found[:, 0], RATES[:, 0] * 0.75, rtol=1e-6)
+    assert set(found["n_trials"].to_numpy()) == {4}
+    for wrong in (0, 1.5, None, "many"):
+        with pytest.raises(NeuroferError, match="n_trials"):
+            read_neurons(_wide(n_trials=wrong), STIMULI)
+
+
+def test_columns_with_names_of_the_layout_are_set_aside():
+    found = read_neurons(_wide(site="IT", channel=range(40, 40 + N)), STIMULI.assign(region="ML"))
+    assert _names(found) == CELLS
+    said = found.attrs["set_aside"]
+    for words in ("column 'site': the name", "column 'channel'", "stimulus table, column 'region'"):
+        assert words in said
+    found = read_neurons(_wide(), STIMULI.assign(n_trials=7))
+    assert set(found["n_trials"].to_numpy()) == {1}
+    assert "stimulus table, column 'n_trials'" in found.attrs["set_aside"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": None}, "takes a file or a DataFrame, not NoneType"),
+        ({"stimuli": ["a"]}, "stimuli is a table or its file, not list"),
+        ({"columns": ["neuron"]}, "give a dictionary"),
+        ({"constants": "neutral"}, "give a dictionary"),
+        ({"units": "good"}, "give a dictionary"),
+    ],
+)
+def test_values_of_another_kind_are_refused(options, message):
+    with pytest.raises(NeuroferError, match=message):
+        read_neurons(**{"path": _wide(), "stimuli": STIMULI, **options})
+
+
 def test_units_are_chosen_by_what_is_said_of_them():
     quality = {"c1": "good", "c2": "mua", "c3": "good"}
     snr = {"c1": 1.5, "c2": 9.0, "c3": 4.0}
