@@ -87,5 +87,5 @@ def test_a_classic_netcdf_file_that_declares_too_much_is_refused(tmp_path):
     # The length of the first dimension follows its name, big-endian.
     at = raw.index(b"presentation") + len("presentation")
     path.write_bytes(raw[:at] + (2**30).to_bytes(4, "big") + raw[at + 4 :])
-    with pytest.raises(NeuroferError, match=r"a\.nc"):
+    with pytest.raises(NeuroferError, match="declares"):
         load_recording(path)

@@ -59,6 +59,11 @@ def test_the_same_table_however_it_is_written(tmp_path, name, text, encoding):
     np.testing.assert_array_equal(numbers(found["rate"], found), [5.13, -100, 7])
 
 
+def test_utf_16_of_other_letters(tmp_path):
+    found = read_table(_file(tmp_path / "a.csv", "神經,發放\n甲,5\n", "utf-16"))
+    assert found.to_numpy(dtype=object).tolist() == [["甲", "5"]]
+
+
 @pytest.mark.parametrize("word", ["NA", "None", "nan", "null", "N/A", "NULL", "#N/A", "-", "True"])
 def test_no_word_is_taken_for_missing(tmp_path, word):
     found = read_table(_file(tmp_path / "a.csv", f"identity,rate\n{word},1\n,2\n"))
