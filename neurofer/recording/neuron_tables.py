@@ -21,7 +21,6 @@ WORDS = ("neuron", "response", "repeat", "time", "onset", SESSION)
 LONG = ("neuron", "stimulus_id", "response")
 SYNONYMS = {"neuroid_id": "neuron", "stimulus": "stimulus_id", "image_id": "stimulus_id"}
 RESERVED = "the name of what a recording says of neurons or trials; give it another to keep it"
-SAME_NAME = ("apart", "joined")
 # Columns of a long table that part neurons which have the same name in each.
 PLACES = (
     *("monkey", "animal", "subject", "array", "probe", "hemisphere", "region", "area", "site"),

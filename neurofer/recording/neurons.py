@@ -109,6 +109,8 @@ def read_neurons(
     Raises:
         NeuroferError: the file cannot be read, an option or column is unknown, or nothing is left.
     """
+    if not isinstance(path, (pd.DataFrame, str, os.PathLike)):
+        raise NeuroferError(f"read_neurons takes a file or a DataFrame, not {type(path).__name__}")
     renamed = _renaming(columns)
     of_nwb = {"window": window, "time_bins": time_bins, "measure": measure, "intervals": intervals}
     of_table = isinstance(path, pd.DataFrame) or suffix(path) in (".mat", *SUFFIXES)

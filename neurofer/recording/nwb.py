@@ -21,7 +21,6 @@ _LEFT = frozenset(
 )
 # How many of these make a second.
 _UNITS = {1e3: "milliseconds", 1e6: "microseconds", 3e4: "samples at about 30 kHz"}
-MEASURES = ("rate", "count")
 
 
 def nwb_trials(
@@ -39,8 +38,6 @@ def nwb_trials(
     Raises:
         NeuroferError: pynwb is not installed, the file cannot be read or lacks units or trials.
     """
-    if measure not in MEASURES:
-        raise unknown_choice("measure", measure, MEASURES)
     if window is not None and time_bins is not None:
         raise NeuroferError("give a window or time_bins, not both")
     try:

@@ -228,9 +228,9 @@ def test_columns_with_names_of_the_layout_are_set_aside():
     [
         ({"path": None}, "takes a file or a DataFrame, not NoneType"),
         ({"stimuli": ["a"]}, "stimuli is a table or its file, not list"),
-        ({"columns": ["neuron"]}, "give a dictionary"),
-        ({"constants": "neutral"}, "give a dictionary"),
-        ({"units": "good"}, "give a dictionary"),
+        ({"columns": ["neuron"]}, "give a mapping"),
+        ({"constants": "neutral"}, "give a mapping"),
+        ({"units": "good"}, "give a mapping"),
     ],
 )
 def test_values_of_another_kind_are_refused(options, message):

@@ -84,7 +84,7 @@ def test_the_report_says_what_was_read_and_what_was_set_aside(laboratory: Path) 
     outcome = compute_study(laboratory / "laboratory.yaml")
     text = str(methods_sections(outcome))
     for words in (
-        "Cells of monkey M**: 2 neurons (simulated), 45 presentations of 5 identities",
+        "Cells of monkey M**: 2 units (simulated), 45 presentations of 5 identities",
         "file `rates.csv` with stimulus table `faces.csv`",
         "set aside: 1 (stimulus 'no-such-face': not in the stimulus table).",
         "reads 3 recordings",
@@ -93,7 +93,7 @@ def test_the_report_says_what_was_read_and_what_was_set_aside(laboratory: Path) 
         assert words in text
     figures, failures = make_figures(outcome)
     assert not failures
-    assert "2 neurons (simulated)" in figures[0].caption
+    assert "2 units (simulated)" in figures[0].caption
     assert "`results/linearity.recorded.*.csv`" in figures[0].caption
     # The site of the cells has no labels, that of the model has: a figure drops nobody silently.
     title = figures[0].plot.layout.title.text
@@ -151,7 +151,7 @@ def test_a_recording_stands_beside_models_in_one_analysis(folder: Path, laborato
     (figure,), failures = make_figures(outcome)
     assert not failures
     assert "39 simulated images" in figure.caption
-    assert "2 neurons (simulated)" in figure.caption
+    assert "2 units (simulated)" in figure.caption
     overview = str(methods_sections(outcome)[0])
     assert "shows 1 set of stimuli to 1 subject and reads 2 recordings" in overview
 
