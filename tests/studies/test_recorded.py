@@ -153,7 +153,7 @@ def test_a_recording_stands_beside_models_in_one_analysis(folder: Path, laborato
     assert "39 simulated images" in figure.caption
     assert "2 units (simulated)" in figure.caption
     overview = str(methods_sections(outcome)[0])
-    assert "shows 1 set of stimuli to 1 subject and reads 2 recordings" in overview
+    assert "shows 1 set of stimuli to 1 subject and reads 1 recording" in overview
 
 
 @pytest.mark.parametrize(
