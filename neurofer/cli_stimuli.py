@@ -62,8 +62,11 @@ def list_sets() -> None:
     for name in names:
         card = stimuli_card(name)
         where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
-        if name in folders and (said := stands_in(folders[name])):
-            where += f" ({said})"
+        try:
+            if name in folders and (said := stands_in(folders[name])):
+                where += f" ({said})"
+        except NeuroferError as error:
+            where += f" ({error})"
         say(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
     for error in broken_cards().values():
         say(f"neurofer: {error}", err=True)

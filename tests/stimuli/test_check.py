@@ -267,6 +267,8 @@ def test_a_folder_is_remembered_and_forgotten(folder: Path) -> None:
     assert line.endswith(f"{folder} (rendered: kdef-sim in place of kdef)")
     with pytest.warns(UserWarning, match=r"rendered images of kdef-sim.*`neurofer stimuli forget"):
         assert load_stimuli("kdef").name == "kdef-sim"
+    (folder / "neurofer-simulated.json").write_text("{}")
+    assert "neurofer-simulated.json cannot be read" in invoke("list").stdout
     assert str(folder) in invoke("forget", "kdef").stdout
     assert remembered() == {}
     with pytest.raises(NeuroferError, match="apply at"):
