@@ -23,9 +23,25 @@ setup: $(STAMP) browser
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[brainscore,notebooks,cluster,fast,dicebear,neurons,dev]"
+	@$(MAKE) --no-print-directory torchvision
 	touch $(STAMP)
+
+# Brain-Score brings torchvision, whose build must be torch's: that of PyPI is for CUDA. One that
+# cannot be imported is replaced or taken away, so that libraries which can do without it find none.
+.PHONY: torchvision
+torchvision:
+	@$(BIN)/python -c "import torchvision" 2>/dev/null || { \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+			--retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu \
+			torchvision==0.28.0 2>/dev/null; \
+		$(BIN)/python -c "import torchvision" 2>/dev/null; \
+	} || { \
+		$(BIN)/python -m pip uninstall --quiet --yes torchvision; \
+		echo "torchvision is not of the same build as torch and was taken away; neurofer does not use it."; \
+		echo "Brain-Score's own torch models do: install both from one index of https://pytorch.org."; \
+	}
 
 # Plotly's SVG export needs a Chromium; it comes from the system's package manager where that may be used.
 .PHONY: browser

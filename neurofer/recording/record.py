@@ -52,9 +52,10 @@ def record(
         NaN there; nothing is dropped. `attrs["missing"]` counts the presentations with a NaN.
 
     Raises:
-        NeuroferError: a site is unknown or named twice, an image cannot be read, or a response
-            does not have one row an image.
+        NeuroferError: something else than a subject or a stimulus set is given, a site is unknown
+            or named twice, an image cannot be read, or a response does not have one row an image.
     """
+    _check_kinds(subject, stimuli)
     names = check_sites(subject, sites)
     bins = None if time_bins is None else time_coords(time_bins)
     activity, neuroids, missing = _respond(subject, stimuli, names, batch_size, progress)
@@ -65,6 +66,25 @@ def record(
         activity = np.repeat(activity[:, :, np.newaxis], len(bins["time_bin_start"][1]), axis=2)
     attributes = _attributes(subject, stimuli, missing)
     return make_recording(activity, coords, attributes, unique=False)  # site.number is unique
+
+
+def _check_kinds(subject: object, stimuli: object) -> None:
+    """Refuse a bare network, a name, or a folder, and say what makes a subject or a set of it."""
+    needed = ("identifier", "sites", "default_sites", "training_images", "respond")
+    missing = [name for name in needed if not hasattr(subject, name)]
+    if missing:
+        given = repr(subject) if isinstance(subject, str) else f"a {type(subject).__name__}"
+        raise NeuroferError(
+            f"record takes a subject, got {given}, which has no {', '.join(missing)}; load one by "
+            "neurofer.load_subject(name), or give a network of your own these attributes, see "
+            "neurofer.recording.sites.Recordable"
+        )
+    if not isinstance(stimuli, StimulusSet):
+        given = repr(stimuli) if isinstance(stimuli, str) else f"a {type(stimuli).__name__}"
+        raise NeuroferError(
+            f"record takes a stimulus set, got {given}; load one by neurofer.load_stimuli(name), "
+            "or a folder by neurofer.stimuli.read_stimuli(folder)"
+        )
 
 
 def check_sites(subject: Recordable, sites: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 import neurofer
 from neurofer.errors import NeuroferError
@@ -233,3 +235,26 @@ def _seconds(function) -> float:  # type: ignore[no-untyped-def]
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (nn.Linear(2, 2), r"takes a subject, got a Linear, which has no identifier, sites, .*see"),
+        (nn.Linear, r"takes a subject, got a type, which has no identifier"),
+        ("md-nre", r"takes a subject, got 'md-nre', .*neurofer\.load_subject\(name\)"),
+        (None, r"takes a subject, got a NoneType"),
+    ],
+)
+def test_what_is_no_subject_is_told_how_to_become_one(
+    stimuli: StimulusSet, given: Any, said: str
+) -> None:
+    with pytest.raises(NeuroferError, match=said):
+        record(given, stimuli)
+
+
+@pytest.mark.parametrize("given", ["bfs", Path("faces"), np.zeros((2, 8, 8, 3), np.uint8), None])
+def test_what_is_no_stimulus_set_is_told_how_to_load_one(subject: FakeSubject, given: Any) -> None:
+    with pytest.raises(NeuroferError, match=r"takes a stimulus set, got .*load_stimuli\(name\)"):
+        record(subject, given)
+    assert not subject.passes

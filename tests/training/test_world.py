@@ -1,0 +1,58 @@
+"""The processes of a training, and how networks lie in their memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from neurofer.subjects.networks import make_network
+from neurofer.training import images, make_recipe
+from neurofer.training.supervised import Task
+from neurofer.training.world import World, channels_last, spoils_memory
+
+from .test_supervised import RECIPE, shades
+
+
+@pytest.mark.parametrize(
+    ("layer", "unsafe"),
+    [
+        (nn.Conv2d(8, 16, 1, stride=2), True),
+        (nn.Conv2d(4, 16, 1, stride=(1, 2)), True),
+        (nn.Conv2d(9, 16, 1, stride=2), False),
+        (nn.Conv2d(8, 16, 1), False),
+        (nn.Conv2d(8, 16, 3, stride=2), False),
+        (nn.Linear(8, 2), False),
+    ],
+)
+def test_where_torch_would_write_beyond_its_arrays(layer: nn.Module, unsafe: bool) -> None:
+    assert spoils_memory(nn.Sequential(nn.ReLU(), layer)) == unsafe
+
+
+@pytest.mark.parametrize(("width", "last"), [(0.0625, False), (0.125, False), (0.25, True)])
+def test_narrow_networks_are_trained_channels_first(
+    monkeypatch: pytest.MonkeyPatch, width: float, last: bool
+) -> None:
+    """Their first shortcut has four, eight and sixteen channels."""
+    net = channels_last(make_network("resnet-18", 2, width=width))
+    kernel = net.get_parameter("layer1.0.conv1.weight")
+    assert kernel.is_contiguous(memory_format=torch.channels_last) == last
+    monkeypatch.setattr(images, "load_stimuli", lambda name, progress, **kw: shades(**kw))
+    recipe: Any = make_recipe(
+        {**RECIPE, "network": {"name": "resnet-18", "options": {"width": width}}}
+    )
+    task = Task(recipe, World())
+    net, seen = task.net(), []
+    net.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    next(task.losses(net, 0))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_a_world_of_one_asks_nobody() -> None:
+    world, rows = World(), torch.arange(3.0)
+    assert world.agreed(0.25) == 0.25
+    assert world.any(True)
+    assert not world.any(False)
+    assert torch.equal(world.gather(rows), rows)
