@@ -5,7 +5,8 @@ models that may be recordings themselves, whitened, partial, weighted and cross-
 tests of and between models, are `rsa_recordings`; sites by time are its `similarity_map`.
 
 Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
-Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553).
+Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553);
+intervals, over identities, are not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Models against the RDMs of many subjects: variance over stimuli and subjects, and tests.
 
-Tests are t tests, as those of Schuett et al. 2023 (eLife 12:e82566), with the variance of
-`rsa_variance` or, on request, rsatoolbox's own of its (dual) bootstrap.
+Tests are t tests, as those of Schuett et al. 2023 (eLife 12:e82566). Their variance is that of
+`rsa_variance`, which by design is smaller than rsatoolbox's, or, on request
+(`variance="bootstrap"`), rsatoolbox's own of its (dual) bootstrap; `rsa_variance` says why.
 """
 
 from __future__ import annotations

@@ -86,11 +86,12 @@ def test_similarities_are_those_of_rsatoolbox_and_scipy(comparison):
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10_000), st.sampled_from(COMPARISONS))
-def test_weights_are_repetitions(seed, comparison):
+@given(st.integers(0, 10_000), st.sampled_from(COMPARISONS), st.sampled_from([1, 9]))
+def test_weights_are_repetitions(seed, comparison, digits):
     generator = np.random.default_rng(seed)
-    vector = generator.normal(size=40).round(1)  # with ties
-    models = np.stack([generator.integers(0, 2, 40), generator.normal(size=40).round(1)])
+    vector = generator.normal(size=40).round(digits)  # with ties and without
+    models = [generator.integers(0, 2, 40), generator.choice([0, 0.5, 3], 40)]
+    models = np.stack([*models, generator.normal(size=40).round(1)])
     weights = generator.integers(0, 4, 40)
     found = WeightedSimilarity(vector, models, comparison)(weights)
     repeated = np.repeat(vector, weights), np.repeat(models, weights, axis=1)
