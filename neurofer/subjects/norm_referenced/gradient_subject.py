@@ -37,7 +37,7 @@ class MdNreGradient(MdNre):
             hardly grows, and neutrals of other identities pass for expressions. There 0.03 gave
             97.9 % instead of 89.6 % (`bfs`, identities 11 to 15, dissection off); with a neutral of
             every identity the published rate was the better one (98.8 %, 96.4 %).
-        epochs: of gradient descent; from the hundredth on with a tenth of the rate.
+        epochs: of gradient descent (0: none); from the hundredth on with a tenth of the rate.
         alpha: the weight of neutral images.
     """
 
@@ -53,7 +53,7 @@ class MdNreGradient(MdNre):
     allowed: ClassVar[Mapping[str, Any]] = {
         **MdNre.allowed,
         "learning_rate": Annotated[float, above(0)],
-        "epochs": Annotated[int, at_least(1)],
+        "epochs": Annotated[int, at_least(0)],
         "alpha": Annotated[float, at_least(0)],
     }
 
