@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.files import expanded
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 SEPARATORS = (",", "\t", ";", "|")
@@ -65,7 +66,7 @@ def read_table(path: str | os.PathLike[str], needed: Iterable[str] = ()) -> pd.D
         NeuroferError: the file is missing, is not text, is too large, has no rows, has a column
             twice or lacks one, or its rows differ in length.
     """
-    path = Path(path)
+    path = expanded(path)
     text = _text(path)
     separator, text = _separator(text)
     header, rows, lines = _rows(text, separator, path)

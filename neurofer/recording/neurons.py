@@ -22,7 +22,7 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import content_hash
+from neurofer.files import content_hash, expanded
 from neurofer.options import checked
 from neurofer.recording.layout import (
     NEUROID_INTEGERS,
@@ -141,7 +141,7 @@ def _read(
     if isinstance(path, pd.DataFrame):
         _refuse_nwb("a DataFrame", of_nwb)
         return table_trials(plain_frame(path), renamed, neurons, same_name, "the table")
-    path = Path(path)
+    path = expanded(path)
     if not path.is_file():
         raise NeuroferError(f"there is no recording at {path}")
     kind = suffix(path)

@@ -16,7 +16,7 @@ import xarray as xr
 
 from neurofer.closure import closure_hash, source_hash
 from neurofer.errors import NeuroferError
-from neurofer.files import content_hash
+from neurofer.files import content_hash, expanded
 from neurofer.hdf5 import check_declared, check_hdf5
 from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
@@ -67,8 +67,9 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Pat
         NeuroferError: it is no recording, or no netCDF library is installed.
     """
     check_recording(recording)
-    _write(recording, Path(path), named=False)
-    return Path(path)
+    path = expanded(path)
+    _write(recording, path, named=False)
+    return path
 
 
 def steady_order(dataset: xr.Dataset) -> xr.Dataset:
@@ -119,7 +120,7 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
         NeuroferError: the file is missing or cannot be read, reaches into other files, or declares
             more than it holds.
     """
-    path = Path(path)
+    path = expanded(path)
     if not path.is_file():
         raise NeuroferError(f"there is no recording at {path}")
     try:

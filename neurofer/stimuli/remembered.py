@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import write_json
+from neurofer.files import expanded, write_json
 
 
 def remembered() -> dict[str, str]:
@@ -53,7 +53,7 @@ def forget(name: str) -> str:
 def _path() -> Path:
     root = os.environ.get("NEUROFER_CACHE")
     if root:
-        return Path(root) / "folders.json"
+        return expanded(root) / "folders.json"
     import platformdirs
 
     # Not in the cache, which may be deleted at any time: it cannot be made again.

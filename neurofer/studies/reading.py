@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neurofer.errors import NeuroferError
-from neurofer.files import content_folder
+from neurofer.files import content_folder, expanded
 from neurofer.schema import dump_yaml, load_yaml, validated
 from neurofer.studies.checks import check_study
 from neurofer.studies.study import ClaimSpec, Study, StudyPart
@@ -39,7 +39,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 def find_study(path: str | os.PathLike[str]) -> Path:
     """Return the path of a study: the file itself, or the packaged study of that name."""
-    file = Path(path)
+    file = expanded(path)
     if file.is_file():
         return file
     packaged = {study.stem: study for study in sorted(content_folder("analyses").glob("*.yaml"))}

@@ -162,3 +162,12 @@ def test_no_identifier_leads_out_of_the_store(
     other = FakeSubject()
     other.identifier = f"{identifier}2"
     assert kept.path(other, stimuli, "map") != path
+
+
+def test_the_home_may_be_written_as_a_tilde(
+    subject: FakeSubject, stimuli: StimulusSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = record(subject, stimuli, sites=["map"])
+    assert save_recording(made, "~/a.nc") == tmp_path / "a.nc"
+    assert load_recording("~/a.nc").sizes == made.sizes
