@@ -68,8 +68,8 @@ def list_sets() -> None:
         except NeuroferError as error:
             where += f" ({error})"
         say(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
-    for error in broken_cards().values():
-        say(f"neurofer: {error}", err=True)
+    for wrong in broken_cards().values():
+        say(f"neurofer: {wrong}", err=True)
     if broken_cards():
         raise typer.Exit(2)
 
