@@ -108,7 +108,7 @@ def run(
             recording says is the exposure; what then is no whole count is "not counts".
         criterion: "bic" to say which units are tuned; "aicc", "aic" or "cv" (error at identities
             left out) to predict. Of pure noise at five strengths of fifteen identities and one
-            expression they call about 4, 19, 20 and 50 % tuned.
+            expression they call 4, 23, 26 and 42 % tuned (docs/recovery.md).
         baseline: "head" gives each head a baseline of its own, "identity" each identity, the name
             of a column such as "session" each of its values, several names each combination;
             "common": one for all. Where baselines differ and are not fitted, curves are flattened.

@@ -37,6 +37,7 @@ SUMMARY = (
 DEFAULT_N = 1000
 STRENGTHS, IDENTITIES, SNR, RESAMPLES = (0, 0.25, 0.5, 0.75, 1.0), 15, 3.0, 1000
 SNR_OF = ("sd", "range")
+SLOW = 40  # models of twenty dimensions are simulated so many times less often
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,10 @@ def figure(found: xr.Dataset) -> Figure:
 def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
     """Yield how often families and models are found, and the bias and coverage of parameters."""
     yield from _families(n, seed)
+    yield from _nulls(n, seed)
+    yield from _baselines(n, seed)
+    yield from _counts(n, seed)
+    yield from _frames(max(n // SLOW, 5), seed)
     yield from _features(n, seed)
     yield from _parameters(n, seed)
 
@@ -270,6 +275,95 @@ def _families(n: int, seed: int) -> Iterator[Recovered]:
             if size == "sd":
                 hits = best == truth.model
                 yield share(f"tuning.model.{name}", what.format("exact model"), hits)
+
+
+def _nulls(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield which part of units of pure noise each criterion calls tuned."""
+    from neurofer.analyses.tuning.fitting import fit_all, select
+    from neurofer.analyses.tuning.models import STRENGTH_MODELS
+    from neurofer.analyses.tuning.resampling import cross_validate
+
+    units = simulate(
+        TRUTHS["flat"], n, STRENGTHS, IDENTITIES, SNR, np.random.default_rng((seed, 3))
+    )
+    fits = fit_all(units.x, units.responses, STRENGTH_MODELS)
+    best = {name: select(fits, name) for name in ("bic", "aicc", "aic")}
+    cross = [cross_validate(units.x, units.responses, units.identity, m) for m in STRENGTH_MODELS]
+    best["cv"] = np.array(STRENGTH_MODELS)[np.argmax(cross, axis=0)]
+    for name, found_best in best.items():
+        goal = (0.0, 0.1) if name == "bic" else None
+        what = f"share of units of pure noise that {name.upper()} calls tuned (any shape)"
+        yield share(f"tuning.noise.{name}", what, found_best != "flat", goal)
+
+
+def _baselines(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield how often curves are called linear where heads have baselines of their own."""
+    from neurofer.analyses.tuning.fitting import fit_all, select
+    from neurofer.analyses.tuning.models import STRENGTH_MODELS
+
+    heads = np.repeat(np.arange(3), IDENTITIES // 3 * len(STRENGTHS))
+    for k, name in enumerate(("rectified", "sigmoid")):
+        generator = np.random.default_rng((seed, k, 4))
+        units = simulate(TRUTHS[name], n, STRENGTHS, IDENTITIES, SNR, generator)
+        size = 3 * units.responses.reshape(IDENTITIES, len(STRENGTHS), n).mean(axis=0).std(axis=0)
+        moved = units.responses + size * generator.normal(size=(3, n))[heads]
+        for kind, baseline in (("head", heads), ("common", None)):
+            best = select(fit_all(units.x, moved, STRENGTH_MODELS, baseline=baseline))
+            what = (
+                f"share of {name} units called linear or flat, with a baseline of {{}}; baselines "
+            )
+            what += "of heads differ by 3 SD of the tuning"
+            said = "each head" if baseline is not None else "all heads"
+            goal = (0.0, 0.1) if baseline is not None else None
+            hits = np.isin(best, ["linear", "flat"])
+            yield share(f"tuning.baseline.{kind}.{name}", what.format(said), hits, goal)
+
+
+def _counts(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield how often saturating counts are called linear: of single trials, and of their means."""
+    from neurofer.analyses.tuning.fitting import fit_all, predict, select
+
+    n, trials = min(n, 400), 10
+    generator = np.random.default_rng((seed, 5))
+    x = np.tile(STRENGTHS, IDENTITIES)
+    curve = predict("naka-rushton", x, np.array([[5.0, 6.0, 0.3, 2.0]]))
+    single = generator.poisson(curve, size=(trials, len(x), n)).astype(float)
+    mean = single.mean(axis=0)
+    options: dict[str, Any] = {"likelihood": "poisson"}
+    models = ("flat", "linear", "power", "naka-rushton")
+    found = {
+        "single": fit_all(np.tile(x, trials), single.reshape(-1, n), models, **options),
+        "means": fit_all(x, mean, models, trials=np.full(len(x), trials), **options),
+    }
+    best = {name: select(fits) for name, fits in found.items()}
+    for name, one in best.items():
+        what = f"share of saturating Poisson cells called linear or flat, {name} of ten trials"
+        yield share(f"tuning.counts.{name}", what, np.isin(one, ["linear", "flat"]), (0.0, 0.1))
+    what = "share of cells for which means with their trials give the model of the single trials"
+    yield share("tuning.counts.agree", what, best["single"] == best["means"], (0.99, 1.0))
+
+
+def _frames(n: int, seed: int) -> Iterator[Recovered]:
+    """Yield how often norm-referenced, axis and exemplar cells are found for what they are."""
+    from neurofer.analyses.tuning.frames import ABSOLUTE, NORM, compare_frames
+    from neurofer.simulation.populations import KINDS, cell_counts, shown_faces
+
+    right = dict.fromkeys(KINDS, ABSOLUTE) | {"rising": NORM, "falling": NORM, "silent": "flat"}
+    for n_heads in (1, 3):
+        shown = shown_faces(n_heads, seed=seed)
+        for k, kind in enumerate(KINDS):
+            rates = cell_counts(shown, kind, n, seed=seed + k)
+            one = compare_frames(shown.position, shown.norm, rates, shown.identity)
+            hits = one["frame"].to_numpy() == right[kind]
+            if kind in ("rising", "falling"):
+                hits &= one["sign"].to_numpy() == (1 if kind == "rising" else -1)
+            what = (
+                f"share of {kind} cells in a space of 20 dimensions whose frame and sign are found"
+            )
+            label = f"tuning.frame.{kind}.{n_heads}_head{'s' if n_heads > 1 else ''}"
+            # Counts fall from 16 by half of what they rise by, and not below 0: no goal for them.
+            goal = None if kind == "falling" else (0.85, 1.0)
+            yield share(label, f"{what}, {n_heads} head(s)", hits, goal)
 
 
 def _features(n: int, seed: int) -> Iterator[Recovered]:

@@ -24,6 +24,17 @@ def rows():
         return {row.name: row for row in tuning.recover(40, seed=1)}
 
 
+def test_noise_baselines_counts_and_frames(rows):
+    assert rows["tuning.noise.bic"].measured < 0.2
+    assert rows["tuning.noise.cv"].measured > rows["tuning.noise.bic"].measured
+    for name in ("rectified", "sigmoid"):
+        assert rows[f"tuning.baseline.head.{name}"].measured < 0.2
+        assert rows[f"tuning.baseline.common.{name}"].measured > 0.3
+    assert rows["tuning.counts.agree"].measured > 0.95
+    for kind in ("rising", "falling", "axis", "exemplar", "silent"):
+        assert rows[f"tuning.frame.{kind}.1_head"].measured >= 0.6, kind
+
+
 def test_families_are_found(rows):
     """90 % of 40 units, less two standard errors, is 80 %."""
     found = [row for name, row in rows.items() if name.startswith("tuning.family.")]
