@@ -65,8 +65,8 @@ def list_sets() -> None:
         try:
             if name in folders and (said := stands_in(folders[name])):
                 where += f" ({said})"
-        except NeuroferError as error:
-            where += f" ({error})"
+        except NeuroferError as unreadable:
+            where += f" ({unreadable})"
         say(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
     for wrong in broken_cards().values():
         say(f"neurofer: {wrong}", err=True)
