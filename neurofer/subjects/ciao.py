@@ -132,21 +132,26 @@ def contrastive_loss(
     if normalise:
         features = functional.normalize(features, dim=1)
     similarity = features @ features.T / temperature
-    n = len(labels)
     same = labels[:, None] == labels[None, :]
-    itself = torch.eye(n, dtype=torch.bool, device=features.device)
-    positive = (same & ~itself).to(similarity.dtype)
-    partners = positive.sum(1)
     if negatives == "literal":
-        others = (~same).to(similarity.dtype)
-        mean_other = (similarity * others).sum(1) / others.sum(1).clamp(min=1)
-        log_ratio = (similarity - mean_other[:, None]) * (others.sum(1) > 0)[:, None]
-        return -(log_ratio * positive).sum() / max(1, n - 1)
+        return _literal(similarity, same)
+    itself = torch.eye(len(labels), dtype=torch.bool, device=features.device)
+    positive = (same & ~itself).to(similarity.dtype)
     left_out = itself if negatives == "all" else same
     has_other = (~left_out).any(1)
     # A row without another keeps its own, so that no gradient is taken of an empty sum; to choose
     # rows by a mask would wait for the device.
     masked = similarity.masked_fill(left_out & has_other[:, None], -torch.inf)
     log_ratio = (similarity - masked.logsumexp(1)[:, None]) * positive
-    loss = -log_ratio.sum(1) / partners.clamp(min=1)
+    loss = -log_ratio.sum(1) / positive.sum(1).clamp(min=1)
     return torch.where(has_other, loss, 0.0).sum()
+
+
+def _literal(similarity: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Return Eqs. 2 to 4 as they are printed, over all pairs of one label but those of itself."""
+    n = len(same)
+    others = (~same).to(similarity.dtype)
+    positive = same.to(similarity.dtype) - torch.eye(n, dtype=others.dtype, device=others.device)
+    mean_other = (similarity * others).sum(1) / others.sum(1).clamp(min=1)
+    log_ratio = (similarity - mean_other[:, None]) * (others.sum(1) > 0)[:, None]
+    return -(log_ratio * positive).sum() / max(1, n - 1)

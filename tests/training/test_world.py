@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ import torch
 from torch import nn
 
 from neurofer.subjects.networks import make_network
-from neurofer.training import images, make_recipe
+from neurofer.training import images, make_recipe, train
+from neurofer.training import world as world_module
+from neurofer.training.checkpoint import Progress
 from neurofer.training.supervised import Task
 from neurofer.training.world import World, channels_last, spoils_memory
 
@@ -56,3 +60,45 @@ def test_a_world_of_one_asks_nobody() -> None:
     assert world.any(True)
     assert not world.any(False)
     assert torch.equal(world.gather(rows), rows)
+
+
+def noise_of(world: World, step: int) -> float:
+    """Return the first random number of torch in a step of one process."""
+    drawn: list[float] = []
+
+    class Draws:
+        def losses(self, net: nn.Module, step: int) -> Iterator[tuple[str, torch.Tensor]]:
+            drawn.append(torch.rand(()).item())
+            return iter(())
+
+    net = nn.Linear(1, 1)
+    run: Any = SimpleNamespace(
+        recipe=make_recipe(RECIPE), world=world, task=Draws(), net=net, module=net, mean=net,
+        progress=Progress(),
+    )  # fmt: skip
+    train._step(run, step)
+    return drawn[0]
+
+
+def test_every_process_has_noise_of_its_own_and_one_alone_the_seeds() -> None:
+    """Dropout would otherwise hide the same units in every share of a batch."""
+    found = {(rank, step): noise_of(World(rank, 3), step) for rank in range(3) for step in range(4)}
+    assert len(set(found.values())) == len(found)
+    torch.manual_seed(RECIPE.get("seed", 0) * 1_000_003 + 2)  # type: ignore[operator]
+    expected = torch.rand(()).item()
+    assert noise_of(World(), 2) == expected
+
+
+def test_scores_are_judged_by_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where two processes find other scores, both go by one."""
+    sent: list[float] = []
+
+    def broadcast(tensor: torch.Tensor, source: int) -> None:
+        assert source == 0
+        if sent:
+            tensor.fill_(sent[0])
+        else:
+            sent.append(tensor.item())
+
+    monkeypatch.setattr(world_module.distributed, "broadcast", broadcast)
+    assert [World(rank, 2).agreed(value) for rank, value in ((0, 0.7), (1, 0.6))] == [0.7, 0.7]
