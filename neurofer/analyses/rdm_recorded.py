@@ -185,7 +185,7 @@ def _usable(
     least = 2 if distance == "crossnobis" else 1
     rows, columns = complete(counts[:, units], least if average is None else 1)
     if average is not None and least == 2 and rows.any() and columns.any():
-        kept = _subset(means, rows, np.flatnonzero(units)[columns])
+        kept = subset(means, rows, np.flatnonzero(units)[columns])
         index = condition_index(kept, average, make_conditions(kept, average)[1])
         of_conditions = np.zeros((int(index.max()) + 1, int(columns.sum())), int)
         np.add.at(of_conditions, index, counts[np.ix_(rows, units)][:, columns])
@@ -215,10 +215,11 @@ def _usable(
     }
     shown = np.isin(trials.column("stimulus_id"), means.column("stimulus_id")[rows])
     shown &= np.isfinite(trials.activity[:, chosen]).any(axis=1)
-    return _subset(means, rows, chosen), _subset(trials, shown, chosen), said
+    return subset(means, rows, chosen), subset(trials, shown, chosen), said
 
 
-def _subset(responses: Responses, rows: np.ndarray, units: np.ndarray) -> Responses:
+def subset(responses: Responses, rows: np.ndarray, units: np.ndarray) -> Responses:
+    """Return the responses of some rows (truth values) and units (their numbers)."""
     rows = np.flatnonzero(rows)
     counts = None if responses.counts is None else responses.counts[np.ix_(rows, units)]
     return replace(

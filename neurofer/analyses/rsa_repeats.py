@@ -12,6 +12,7 @@ resembled each other by .68 or more, and by .05 to .10 where they did by .37.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -20,8 +21,8 @@ from neurofer.analyses.conditions import condition_index
 from neurofer.analyses.dissimilarity import upper
 from neurofer.analyses.rdm import dissimilarities
 from neurofer.analyses.rdm_compare import TAUS, compare
-from neurofer.analyses.rdm_recorded import Recorded, condition_means
-from neurofer.analyses.rdm_trials import crossnobis_of_trials
+from neurofer.analyses.rdm_recorded import Recorded, condition_means, subset
+from neurofer.analyses.rdm_trials import crossnobis_of_trials, trial_noise
 from neurofer.analyses.reliability import (
     half_means,
     mean_of_finite,
@@ -33,6 +34,9 @@ from neurofer.analyses.reliability import (
 from neurofer.errors import NeuroferError
 
 N_SPLITS = 20
+FEWEST_UNITS = 2
+# Of fewer units than this share, the ceiling is not that of the RDM of all.
+MOST_UNITS = 0.9
 
 
 def reliability_of_repeats(
@@ -57,9 +61,9 @@ def reliability_of_repeats(
     Returns:
         unit_reliability_half and unit_reliability (neuroid), correlations over stimuli;
         reliability_half, the mean similarity of the RDMs of two halves, and reliability, of all
-        trials; repeats_ceiling_low and _high (not for taus). Where some stimulus has too few
-        trials to be halved the latter are left out; `attrs["reliability"]` says so, and else
-        what they are of.
+        trials; repeats_ceiling_low and _high (not for taus). Units with too few trials of some
+        stimulus to be halved are left out of the latter, as `attrs["reliability"]` says; without
+        a tenth of the units there is no ceiling.
     """
     trials = recorded.trials
     if trials is None:
@@ -75,14 +79,13 @@ def reliability_of_repeats(
     )
     counts = trial_counts(trials.activity, stimulus)
     least = 4 if distance == "crossnobis" else 2
-    few = counts < least
-    if few.any():
-        where = np.argwhere(few)[0]
-        return result.assign_attrs(
-            reliability=f"not computed: halves need {least} trials of every stimulus, and "
-            f"{int(few.any(axis=0).sum())} of {few.shape[1]} units have fewer, such as "
-            f"{trials.neuroid[where[1]]} of {np.unique(stimulus)[where[0]]}"
-        )
+    enough = (counts >= least).all(axis=0)
+    of = f"{int(enough.sum())} of {len(enough)} units have {least} trials of every stimulus"
+    if enough.sum() < FEWEST_UNITS:
+        return result.assign_attrs(reliability=f"not computed: {of}, which halves need")
+    counts = counts[:, enough]
+    if not enough.all():
+        recorded = _of_units(recorded, np.flatnonzero(enough))
     try:
         found = np.array(
             [
@@ -96,12 +99,27 @@ def reliability_of_repeats(
     full = float(spearman_brown(half))
     result = result.assign(reliability_half=float(half), reliability=full)
     said = f"halves of {int(counts.min())} to {int(counts.max())} trials, {n_splits} times"
+    if not enough.all():
+        said += f", of the units that have enough: {of}"
     result = result.assign_attrs(reliability=said + _bias(counts, distance))
-    if comparison in TAUS:
+    if comparison in TAUS or enough.mean() < MOST_UNITS:
         return result
     return result.assign(
         repeats_ceiling_low=full, repeats_ceiling_high=float(np.sqrt(max(full, 0.0)))
     )
+
+
+def _of_units(recorded: Recorded, units: np.ndarray) -> Recorded:
+    """Return what was recorded of some units; the RDM stays that of all."""
+    assert recorded.trials is not None
+    shown = np.isfinite(recorded.trials.activity[:, units]).any(axis=1)
+    trials = subset(recorded.trials, shown, units)
+    means = subset(recorded.responses, np.ones(len(recorded.responses.stimuli), bool), units)
+    noise = recorded.noise
+    if noise is not None:
+        place = np.unique(trials.column("stimulus_id"), return_inverse=True)[1].ravel()
+        noise, _ = trial_noise(trials.activity, place, trials.neuroid.tolist())
+    return replace(recorded, trials=trials, responses=means, noise=noise)
 
 
 def _bias(counts: np.ndarray, distance: str) -> str:

@@ -176,10 +176,26 @@ def test_reliability_of_units_and_rdm_is_in_the_result():
     xr.testing.assert_identical(found, again)
     few = rsa.run(make_trials(least=2, most=4), distance="crossnobis", **FAST)
     assert "repeats_ceiling_low" not in few
-    assert "halves need 4 trials" in few.attrs["reliability"]
+    said = "not computed: 0 of 30 units have 4 trials of every stimulus, which halves need"
+    assert few.attrs["reliability"] == said
     taus = rsa.run(make_trials(), comparison="tau-a", **FAST)
     assert "repeats_ceiling_low" not in taus
     assert float(taus["reliability"]) > 0
+
+
+@pytest.mark.parametrize(("without", "ceiling"), [(2, True), (10, False)])
+@pytest.mark.parametrize("distance", ["correlation", "crossnobis"])
+def test_units_with_enough_trials_speak_for_the_others(without, ceiling, distance):
+    trials = make_trials("one at a time")
+    ids, values = trials["stimulus_id"].to_numpy(), trials.to_numpy().copy()
+    for unit in range(without):
+        own = np.flatnonzero((ids == ids[0]) & np.isfinite(values[:, unit]))
+        values[own[1 if distance == "correlation" else 3 :], unit] = np.nan
+    found = rsa.run(trials.copy(data=values), distance=distance, **FAST)
+    assert found.attrs["n_units"] == 30
+    assert f"that have enough: {30 - without} of 30 units" in found.attrs["reliability"]
+    assert 0 < float(found["reliability_half"]) < float(found["reliability"]) < 1
+    assert ("repeats_ceiling_low" in found) == ceiling
 
 
 def test_one_animal_has_its_ceiling_from_repeats():
