@@ -28,12 +28,13 @@ from neurofer.versions import RESPONSE_LIBRARIES, versions
 SEALED = "sealed"  # attribute of a file that must end in a seal
 
 # What makes stimuli does not decide a response: the stimuli themselves are in the key.
-_MAKES_STIMULI = (
+MAKES_STIMULI = (
     "neurofer.faces",
     "neurofer.stimuli.cards",
     "neurofer.stimuli.catalogue",
     "neurofer.stimuli.drawn",
     "neurofer.stimuli.folder",
+    "neurofer.stimuli.image_cache",
     "neurofer.stimuli.layouts",
     "neurofer.stimuli.licensed",
     "neurofer.stimuli.rendered",
@@ -51,12 +52,12 @@ def response_source(made: Any) -> str | None:
         None where a user's class has no source: what was typed at a prompt.
     """
     if isinstance(made, str):
-        own: str | None = closure_hash(made, without=_MAKES_STIMULI)
+        own: str | None = closure_hash(made, without=MAKES_STIMULI)
     else:
-        own = source_hash(made, without=_MAKES_STIMULI)
+        own = source_hash(made, without=MAKES_STIMULI)
     if own is None:
         return None
-    recording = closure_hash("neurofer.recording.store", without=_MAKES_STIMULI)
+    recording = closure_hash("neurofer.recording.store", without=MAKES_STIMULI)
     return content_hash(own, recording, versions(RESPONSE_LIBRARIES))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from neurofer.closure import closure_hash, source_hash
+from neurofer.closure import closure_hash, file_hash, source_hash
 from neurofer.files import cache_folder, content_hash
 from neurofer.sealed import cached, check_seal
 from neurofer.studies.cell import Cell, CellOutcome, ResultKey, failure_of
@@ -166,7 +166,7 @@ def analysis_source(name: str) -> str:
     from neurofer.analyses import ANALYSES
 
     own = source_hash(ANALYSES[name].run) or uuid4().hex
-    return content_hash(own, closure_hash(__name__))
+    return content_hash(own, closure_hash("neurofer.studies.selection"), file_hash(__file__))
 
 
 def _whole(path: Path) -> bool:

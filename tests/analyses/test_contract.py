@@ -20,10 +20,12 @@ from neurofer.analyses.provenance import PROVENANCE
 from neurofer.analyses.rsa_inference import evaluate_models
 from neurofer.analyses.rsa_recordings import compare_recordings, compare_weighted
 from neurofer.analyses.tuning import fit_table
+from neurofer.closure import closure
 from neurofer.errors import NeuroferError
 from neurofer.options import options_of
 from neurofer.simulation import join
 from neurofer.simulation.saliency import saliency_units
+from tests.executed import executed
 
 NAMES = pytest.mark.parametrize("name", list(ANALYSES))
 
@@ -59,6 +61,17 @@ def test_an_analysis_is_described(name):
     assert not without, f"every option of run needs a default; without: {without}"
     if not analysis.deterministic:
         assert "seed" in analysis.options(), "what is drawn takes seed=; else deterministic=True"
+
+
+@NAMES
+def test_all_code_that_makes_a_result_is_in_its_key(recording, name):
+    """Else a result made by other code would be taken from a cache."""
+    _run(name, recording, seed=3)  # imports what it needs
+    with executed() as modules:
+        _run(name, recording, seed=3)
+    keyed = set(closure(ANALYSES[name].run.__module__, "neurofer.analyses"))
+    assert len(modules) > 3
+    assert not modules - keyed
 
 
 @NAMES

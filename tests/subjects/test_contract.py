@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neurofer.closure import closure
 from neurofer.errors import NeuroferError
 from neurofer.files import cache_folder
 from neurofer.recording import load_recording, record, save_recording
 from neurofer.recording.layout import check_recording
 from neurofer.recording.record import batches
 from neurofer.recording.sites import Batch
+from neurofer.recording.store import MAKES_STIMULI
 from neurofer.stimuli import StimulusSet, load_stimuli, protocol
 from neurofer.subjects import face_net, list_subjects, load_subject, trunk
 from neurofer.subjects.facts import NONE_NEEDED
 from neurofer.subjects.features import READOUTS
 from neurofer.subjects.networks import ARCHITECTURES
-from neurofer.subjects.registry import subject_factory
+from neurofer.subjects.registry import subject_factory, subject_source
 from neurofer.subjects.subject import Subject
 from neurofer.subjects.tensors import save_tensors
 from neurofer.subjects.trained import TrainedSubject
+from tests.executed import executed
 from tests.subjects.needs import subject_params
 
 BULKY = 100_000
@@ -63,12 +66,21 @@ def make(bfs: StimulusSet) -> Callable[..., Subject]:
 
 
 @pytest.fixture(scope="module")
-def subjects(make: Callable[..., Subject]) -> Callable[[str], Subject]:
+def made_by() -> dict[str, set[str]]:
+    """The modules whose functions ran when `subjects` were made, by the name of the subject."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def subjects(
+    make: Callable[..., Subject], made_by: dict[str, set[str]]
+) -> Callable[[str], Subject]:
     known: dict[str, Subject] = {}
 
     def get(name: str) -> Subject:
         if name not in known:
-            known[name] = make(name)
+            with executed() as made_by[name]:
+                known[name] = make(name)
         return known[name]
 
     return get
@@ -109,6 +121,23 @@ def test_every_site_responds_and_is_recorded(name, subjects, few, tmp_path) -> N
         np.testing.assert_allclose(there, responses[site].ravel(), rtol=near, atol=near)
     default = record(subject, few.take([0, 3]))
     assert load_recording(save_recording(default, tmp_path / "recording.nc")).identical(default)
+
+
+@pytest.mark.parametrize("name", subject_params(NAMES))
+def test_all_code_that_makes_a_response_is_in_its_key(name, subjects, made_by, few) -> None:
+    """Else a recording made by other code would be taken from a cache."""
+    subject = subjects(name)
+    with executed() as modules:
+        record(subject, few.take([0]))
+    modules |= made_by[name]
+    source = subject_source(name)
+    module = source if isinstance(source, str) else source.__module__
+    keyed = set(closure(module, "neurofer.recording.store", without=MAKES_STIMULI))
+    assert len(modules) > 5
+    lacking = {
+        one for one in modules - keyed if not any(one.startswith(made) for made in MAKES_STIMULI)
+    }
+    assert not lacking
 
 
 @pytest.mark.parametrize("name", subject_params(NAMES))
