@@ -230,7 +230,7 @@ def _notes(outcome: StudyOutcome) -> list[Block]:
                 ("note", ""),
                 ("notes", ""),
             )
-            if result.attrs.get(name) not in (None, 0, "", "0")
+            if result.attrs.get(name) not in (None, 0, "", "0", "none")
         ]
         if said:
             place = f"{outcome.study.label(key.subject)} on {key.stimuli} ({key.analysis})"

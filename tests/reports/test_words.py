@@ -13,7 +13,7 @@ import pytest
 from neurofer.analyses import ANALYSES
 from neurofer.reports import figures, fonts, methods, tables
 from neurofer.reports.blocks import Bullets, Document, Figure, Paragraph, Section, Table, spans
-from neurofer.reports.document import make_document
+from neurofer.reports.document import _notes, make_document
 from neurofer.reports.html import render_html
 from neurofer.reports.words import (
     identities_words,
@@ -290,3 +290,26 @@ def test_a_damaged_drawing_is_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert drawn == [1, 1]
     assert again[0].svg is not None
     assert again[0].svg.read_text() == "<svg>1</svg>"
+
+
+@pytest.mark.parametrize(
+    ("attrs", "said"),
+    [
+        ({"left_out": "none", "n_not_finite": 0}, None),
+        ({"n_not_finite": 3}, "units set aside, because a response is not finite: 3."),
+        ({"left_out": "head (one value)"}, "left out: head (one value)."),
+        ({"note": "Over presentations."}, "Over presentations."),
+    ],
+)
+def test_what_was_set_aside_stands_in_the_notes(
+    outcome: StudyOutcome, attrs: dict, said: str | None
+) -> None:
+    for key, result in outcome.results.items():
+        result.attrs = {"options": result.attrs["options"]} | attrs
+        place = f"**{outcome.study.label(key.subject)} on toy (transfer)**"
+    found = _notes(outcome)
+    if said is None:
+        assert found == []
+    else:
+        assert isinstance(found[1], Bullets)
+        assert found[1].items[-1] == f"{place}: {said}"
