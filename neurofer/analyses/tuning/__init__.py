@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -161,7 +161,7 @@ def run(
 def fit_table(
     table: pd.DataFrame | str | Path,
     *,
-    response: str | Sequence[str] = "response",
+    response: Any = "response",  # any label of a column, or several
     strength: str = "strength",
     features: Sequence[str] | None = None,
     identity: str | None = None,
@@ -180,7 +180,7 @@ def fit_table(
 
     Args:
         table: or the path of a table of text (comma, tab, semicolon; decimals as 5.1 or 5,1).
-        response: column of the responses, or several, one a unit.
+        response: column of the responses, or a list of several, one for each unit; any label.
         strength: column of the strengths.
         features: columns of feature vectors instead of strengths.
         identity: column of what is resampled and left out: identities, monkeys, sessions. Without,
