@@ -22,7 +22,8 @@ LONG_AGO = 1.6e9  # files of a data set were not written just now
 def benchmarks() -> list[dict[str, Any]]:
     """Return `stimuli.decode`: images a second of a stimulus set, and of Pillow alone."""
     from neurofer.stimuli import StimulusSet
-    from neurofer.stimuli.images import DECODE_THREADS, cores
+    from neurofer.stimuli.images import DECODE_THREADS
+    from neurofer.workers import cores
 
     threads = min(DECODE_THREADS, cores())
     with tempfile.TemporaryDirectory() as folder:

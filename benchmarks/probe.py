@@ -25,9 +25,9 @@ def ridge(units: tuple[int, ...] = UNITS) -> dict[str, Any]:
     thirteen, and answer the tested people; the peer by a loop over scikit-learn's `Ridge`, which
     is faster than its searches of grids.
     """
-    from neurofer.analyses.folds import make_folds
-    from neurofer.analyses.nested import nested_answers
-    from neurofer.analyses.ridge import PENALTIES, gram_matrix
+    from neurofer.analyses.decoding.folds import make_folds
+    from neurofer.analyses.decoding.nested import nested_answers
+    from neurofer.analyses.decoding.ridge import PENALTIES, gram_matrix
 
     rng = np.random.default_rng(0)
     people = np.repeat([f"p{k:02d}" for k in range(PEOPLE)], IMAGES)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from neurofer.faces import HEADS, RECIPES, Camera, FaceRenderer, make_identity
-from neurofer.stimuli.images import cores
-from neurofer.stimuli.render_cache import RenderSpec, ensure_rendered
+from neurofer.stimuli.rendered.render_cache import RenderSpec, ensure_rendered
+from neurofer.workers import cores
 
 SIZE = 224
 ROUNDS = 3  # identities of each head

@@ -28,8 +28,8 @@ def correlation(units: int = UNITS, rounds: int = 2) -> dict[str, Any]:
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    from neurofer.analyses.dissimilarity import upper
-    from neurofer.analyses.rdm import dissimilarities
+    from neurofer.analyses.rsa.inference.clusters import upper
+    from neurofer.analyses.rsa.rdm.distances import dissimilarities
 
     patterns = np.random.default_rng(0).normal(size=(CONDITIONS, units)).astype(np.float32)
     # In float64, as rsatoolbox's numbers are those of the type it is given.
@@ -51,8 +51,8 @@ def crossnobis(units: int = UNITS, conditions: int = CONDITIONS) -> dict[str, An
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    from neurofer.analyses.dissimilarity import upper
-    from neurofer.analyses.rdm import crossnobis as ours_of
+    from neurofer.analyses.rsa.inference.clusters import upper
+    from neurofer.analyses.rsa.rdm.distances import crossnobis as ours_of
 
     activity = np.random.default_rng(1).normal(size=(FOLDS * conditions, units))
     activity = activity.astype(np.float32)
@@ -86,7 +86,7 @@ def dual_bootstrap(
     from rsatoolbox.model import ModelFixed
     from rsatoolbox.rdm import RDMs
 
-    from neurofer.analyses.rsa_resamples import bootstrap, draws
+    from neurofer.analyses.rsa.inference.resamples import bootstrap, draws
 
     pairs = conditions * (conditions - 1) // 2
     generator = np.random.default_rng(2)

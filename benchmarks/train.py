@@ -59,7 +59,7 @@ def compare(
 
     Args:
         name: of the row.
-        network: of `neurofer.subjects.networks`.
+        network: of `neurofer.subjects.networks.architectures`.
         size: of the images, in pixels.
         batch: images a step.
         steps: of each turn; `EVERY` of them are timed together.
@@ -128,7 +128,7 @@ def _loop(recipe: dict[str, Any], stimuli: Any, device: str) -> float:
 
 def _bare(recipe: dict[str, Any], device: str) -> float:
     """Return the images a second of the same network and optimiser on one batch in place."""
-    from neurofer.subjects.networks import make_network
+    from neurofer.subjects.networks.architectures import make_network
 
     torch.manual_seed(0)
     on_cuda, size, batch = device == "cuda", recipe["data"]["size"], recipe["batch_size"]

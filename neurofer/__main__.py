@@ -1,5 +1,5 @@
 """`python -m neurofer`, for `torchrun -m neurofer train ...`."""
 
-from neurofer.cli import main
+from neurofer.cli.app import main
 
 main()

@@ -3,8 +3,8 @@
 A cache is keyed by the closure of the code that fills it, so that a changed file voids what it can
 have changed and nothing else. Imports are read from the source (`ast`), also those inside
 functions; `from package import name` leads to the module that defines the name, not to all that
-the package's `__init__` imports. A string that is the name of a module ("neurofer.training.pairs"
-in a registry) counts as an import of it.
+the package's `__init__` imports. A string that is the name of a module, as in a registry, counts
+as an import of it.
 
 The hash of a file is that of the code which was imported: where a file was changed after Python
 started, what lies there now says nothing of what runs, and nothing is found in a cache any more.

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from neurofer import cli
+from neurofer.cli import app as cli
 from neurofer.stimuli import StimulusSet
 
 STUDY = {
@@ -143,7 +143,7 @@ def test_missing_and_wrong_weights(folder, capsys, monkeypatch):
     assert status == 2
     assert "neurofer weights fetch vgg16-bsds" in said
 
-    from neurofer.subjects.weights import weights_path
+    from neurofer.subjects.weight_files.sources import weights_path
 
     weights_path("vgg16-bsds").parent.mkdir(parents=True, exist_ok=True)
     weights_path("vgg16-bsds").write_bytes(b"not weights")

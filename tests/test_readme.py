@@ -44,8 +44,8 @@ def test_make_targets_exist(command):
 @pytest.mark.weights
 @pytest.mark.parametrize("commands", filter(None, SESSIONS), ids=lambda c: c[0])
 def test_commands_run_one_after_the_other(commands, tmp_path, monkeypatch):
-    from neurofer.cli import app
-    from neurofer.stimuli import remembered
+    from neurofer.cli.app import app
+    from neurofer.stimuli.licensed import remembered
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(remembered, "_path", lambda: tmp_path / "folders.json")

@@ -1,4 +1,4 @@
-"""The registry of analyses: a file in this folder that defines `ANALYSIS`, nothing more.
+"""The registry of analyses: a file in a room of this folder that defines `ANALYSIS`, nothing more.
 
 What an analysis must keep to, so that studies, reports and `tests/analyses/test_contract.py` can
 take any of them:
@@ -89,8 +89,11 @@ class Analysis:
 def discover() -> dict[str, Analysis]:
     """Return every analysis of this folder by name."""
     found: dict[str, Analysis] = {}
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        analysis = getattr(import_module(f"neurofer.analyses.{module.name}"), "ANALYSIS", None)
+    folder = str(Path(__file__).parent)
+    for module in pkgutil.walk_packages([folder], "neurofer.analyses."):
+        if module.ispkg:  # a room hands on what its `analysis` defines
+            continue
+        analysis = getattr(import_module(module.name), "ANALYSIS", None)
         if isinstance(analysis, Analysis):
             found[analysis.name] = analysis
     return found

@@ -12,6 +12,7 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import at_least, checked
+from neurofer.progress import progress_of
 from neurofer.recording.layout import (
     Coords,
     join_coords,
@@ -21,7 +22,6 @@ from neurofer.recording.layout import (
     time_coords,
 )
 from neurofer.recording.sites import Batch, Recordable, all_sites
-from neurofer.stimuli.progress import progress_of
 from neurofer.stimuli.stimulus_set import StimulusSet
 
 

@@ -32,13 +32,11 @@ MAKES_STIMULI = (
     "neurofer.faces",
     "neurofer.stimuli.cards",
     "neurofer.stimuli.catalogue",
-    "neurofer.stimuli.drawn",
     "neurofer.stimuli.folder",
     "neurofer.stimuli.image_cache",
     "neurofer.stimuli.layouts",
     "neurofer.stimuli.licensed",
     "neurofer.stimuli.rendered",
-    "neurofer.stimuli.simulated",
 )
 
 

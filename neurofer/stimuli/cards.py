@@ -13,11 +13,11 @@ from neurofer.files import checked_name, content_folder
 from neurofer.schema import Strict, load_yaml, validated
 
 KINDS = {
-    "drawn": "neurofer.stimuli.drawn",
+    "drawn": "neurofer.stimuli.rendered.drawn",
     "folder": "neurofer.stimuli.own",
-    "licensed": "neurofer.stimuli.licensed",
-    "rendered": "neurofer.stimuli.rendered",
-    "simulated": "neurofer.stimuli.simulated",
+    "licensed": "neurofer.stimuli.licensed.sets",
+    "rendered": "neurofer.stimuli.rendered.sets",
+    "simulated": "neurofer.stimuli.rendered.simulated",
 }
 """Kind of card -> the module that reads it, with its `CARD`, a class of cards, and its `load`."""
 

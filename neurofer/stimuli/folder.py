@@ -21,7 +21,7 @@ from neurofer.stimuli.folder_table import (
     write_landmarks,
 )
 from neurofer.stimuli.images import MaskFile, ahead, write_image
-from neurofer.stimuli.readers.names import IMAGE_SUFFIXES
+from neurofer.stimuli.licensed.readers.names import IMAGE_SUFFIXES
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import column, kind_of, make_table
 from neurofer.tables import same_number

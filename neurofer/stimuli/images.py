@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
+from neurofer.workers import cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,13 +101,6 @@ class MaskFile(NamedTuple):
                 f"{self.path}; restore it, or save the set again"
             )
         return labels
-
-
-def cores() -> int:
-    """Return how many cores this process may use (containers and SLURM allow fewer than exist)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def image_sha256(image: np.ndarray) -> str:

@@ -13,10 +13,10 @@ from PIL import Image
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_folder_whole
-from neurofer.stimuli.copies import NOTE
 from neurofer.stimuli.images import ahead, write_image
+from neurofer.stimuli.licensed.copies import NOTE
 from neurofer.stimuli.pairs import write_pairs
-from neurofer.stimuli.simulated_plans import AVATAR_WORDS
+from neurofer.stimuli.rendered.plans import AVATAR_WORDS
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.verification import MOST, verification_pairs
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from neurofer.errors import NeuroferError
 from neurofer.files import expanded
 from neurofer.stimuli.folder import read_stimuli
-from neurofer.stimuli.licensed import load
-from neurofer.stimuli.licensed_card import FolderCard
+from neurofer.stimuli.licensed.card import FolderCard
+from neurofer.stimuli.licensed.sets import load
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS
 

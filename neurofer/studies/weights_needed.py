@@ -11,7 +11,7 @@ def lacking_weights(study: Study) -> dict[str, list[str]]:
     Only subjects that an analysis uses count. Weight files that an option names are not looked for.
     """
     from neurofer.subjects.registry import subject_factory
-    from neurofer.subjects.weights import SOURCES, weights_path
+    from neurofer.subjects.weight_files.sources import SOURCES, weights_path
 
     used = {name for item in study.analyses for name in item.subjects}
     lacking: dict[str, list[str]] = {}

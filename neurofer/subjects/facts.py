@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neurofer.subjects.weights import weight_source, weights_path
+from neurofer.subjects.weight_files.sources import weight_source, weights_path
 
 NONE_NEEDED = "none needed"
 OWN_LICENCE = "MIT, the neurofer authors"

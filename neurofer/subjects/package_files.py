@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofer.subjects.foreign import read_arrays, read_h5
+from neurofer.subjects.weight_files.foreign import read_arrays, read_h5
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,7 +25,7 @@ _NORM = {
 
 
 def mini_xception(files: Sequence[Path]) -> Arrays:
-    """Return mini-Xception as `neurofer.subjects.mini_xception.MiniXception` names its tensors."""
+    """Return mini-Xception as `pretrained.mini_xception.MiniXception` names its tensors."""
     found: dict[tuple[str, str], np.ndarray] = {}
     for key, values in read_h5(files[0], "^model_weights/").items():
         _, layer, *_, part = key.split("/")
@@ -75,8 +75,8 @@ _LITE_OUTSIDE = {
 
 
 def efficientnet_lite(files: Sequence[Path]) -> Arrays:
-    """Return EfficientNet-Lite0 as `neurofer.subjects.efficientnet_lite` names its tensors."""
-    from neurofer.subjects.efficientnet_lite import BLOCKS
+    """Return EfficientNet-Lite0 as `pretrained.efficientnet_lite` names its tensors."""
+    from neurofer.subjects.pretrained.efficientnet_lite import BLOCKS
 
     made: Arrays = {}
     for key, values in read_arrays(files[0])[1].items():

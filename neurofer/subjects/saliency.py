@@ -15,11 +15,11 @@ from neurofer.recording.saliency import EXPLAINED, saliency_units
 from neurofer.recording.sites import Batch
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.face_crop import crop_box, square_box
-from neurofer.subjects.face_net import FaceNetSubject
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.grad_cam import class_maps_and_answers, explain, place_maps
-from neurofer.subjects.networks import ARCHITECTURES
+from neurofer.subjects.networks.architectures import ARCHITECTURES
 from neurofer.subjects.preprocess import resize
+from neurofer.subjects.pretrained.face_net import FaceNetSubject
 from neurofer.subjects.trained import TrainedSubject
 from neurofer.subjects.trunk import image_tensor
 

@@ -14,10 +14,10 @@ from torch import nn
 
 from neurofer.errors import NeuroferError
 from neurofer.files import checked_name
-from neurofer.subjects.networks import ARCHITECTURES, make_network
+from neurofer.subjects.networks.architectures import ARCHITECTURES, make_network
+from neurofer.subjects.networks.weightless import weightless
 from neurofer.subjects.preprocess import Preprocessing
-from neurofer.subjects.tensors import load_tensors
-from neurofer.subjects.weightless import weightless
+from neurofer.subjects.weight_files.tensors import load_tensors
 
 SIZES = (8, 1024)
 """Least and greatest side of what a network may see, in pixels."""

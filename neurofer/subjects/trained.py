@@ -16,20 +16,20 @@ from neurofer.recording.saliency import SITES as SALIENCY_SITES
 from neurofer.recording.sites import Site
 from neurofer.recording.steps import Timing
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.encoders import SCHEMES
-from neurofer.subjects.face_net import pool
 from neurofer.subjects.facts import OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
-from neurofer.subjects.networks import ARCHITECTURES, make_network
+from neurofer.subjects.networks.architectures import ARCHITECTURES, make_network
+from neurofer.subjects.networks.encoders import SCHEMES
+from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
 from neurofer.subjects.preprocess import Preprocessing
-from neurofer.subjects.published import PUBLISHED, published_file
+from neurofer.subjects.pretrained.face_net import pool
 from neurofer.subjects.registry import register
-from neurofer.subjects.shipped import weight_file
 from neurofer.subjects.stored_network import load_network
-from neurofer.subjects.tensors import read_about, tensors_hash
-from neurofer.subjects.trained_on import trained_on
-from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
+from neurofer.subjects.weight_files.published import PUBLISHED, published_file
+from neurofer.subjects.weight_files.shipped import weight_file
+from neurofer.subjects.weight_files.tensors import read_about, tensors_hash
+from neurofer.subjects.weight_files.trained_on import trained_on
 
 UNTRAINED = "untrained"
 REGIONS = ("V1", "V2", "V4", "IT")
@@ -37,7 +37,7 @@ _OUTPUTS = 7  # of a network that has learned nothing: as many as there are expr
 
 
 class TrainedSubject(FeatureSubject):
-    """A network of `neurofer.subjects.networks`.
+    """A network of `neurofer.subjects.networks.architectures`.
 
     Sites: the architecture's, (n, C, H, W) or (n, units), and `pooled`, one of them averaged to
     6 x 6 where it is larger; readouts, on `pooled`, as in `FeatureSubject`. The last site has the

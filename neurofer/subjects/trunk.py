@@ -2,7 +2,7 @@
 
 The paper's trunk is VGG19 at `block3_conv3` (here `conv3_3`), which sees 224 x 224 pixels through
 a stride of 4 (Stettler et al. 2023, section 5). `vgg16-bsds` has the same first seven layers in
-shape; its weights are others (see `neurofer.subjects.weights`).
+shape; its weights are others (see `neurofer.subjects.weight_files.sources`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ import torch.nn.functional as functional
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.subjects.preprocess import IMAGENET, Preprocessing
-from neurofer.subjects.vgg_files import BLOCKS, layer_names
-from neurofer.subjects.weights import SOURCES, load_weights, parameters_hash, weight_source
+from neurofer.subjects.weight_files.sources import (
+    SOURCES,
+    load_weights,
+    parameters_hash,
+    weight_source,
+)
+from neurofer.subjects.weight_files.vgg_files import BLOCKS, layer_names
 
 DEFAULT_LAYER = "conv3_3"
 UNTRAINED = "vgg16-untrained"

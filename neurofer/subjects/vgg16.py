@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.encoders import vgg_encoder
 from neurofer.subjects.facts import CONVENTIONS, OWN_LICENCE, Facts, package_facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
+from neurofer.subjects.networks.encoders import vgg_encoder
+from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
 from neurofer.subjects.preprocess import resize
 from neurofer.subjects.registry import register
 from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
-from neurofer.subjects.vgg_files import layer_names
-from neurofer.subjects.weightless import parameter_count, shapes_of, weightless
+from neurofer.subjects.weight_files.vgg_files import layer_names
 
 SIZES = (112, 224)
 GRID = 14
@@ -98,7 +98,7 @@ class ConvolutionalSubject(FeatureSubject):
 
 @register("vgg16-bsds")
 class Vgg16Bsds(ConvolutionalSubject):
-    """VGG16 trained on ImageNet, then a little on edges (see `neurofer.subjects.weights`)."""
+    """VGG16 trained on ImageNet, then a little on edges (see `weight_files.sources`)."""
 
     @classmethod
     def facts(cls) -> Facts:

@@ -17,7 +17,7 @@ from torch import nn
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_whole
-from neurofer.subjects.tensors import load_tensors, save_tensors
+from neurofer.subjects.weight_files.tensors import load_tensors, save_tensors
 
 _NAMED = 4  # differences between two recipes
 

@@ -17,15 +17,16 @@ from neurofer.errors import NeuroferError
 from neurofer.recording.layout import HASH_DIGITS
 from neurofer.schema import Strict
 from neurofer.stimuli import StimulusSet, load_stimuli
-from neurofer.stimuli.images import DECODE_THREADS, ahead, cores
+from neurofer.stimuli.images import DECODE_THREADS, ahead
 from neurofer.stimuli.own import read_pictures
 from neurofer.stimuli.protocols import held_out as not_among
 from neurofer.subjects.preprocess import network_input
-from neurofer.subjects.shipped import weight_file
-from neurofer.subjects.tensors import load_tensors
-from neurofer.subjects.trained_on import trained_on
+from neurofer.subjects.weight_files.shipped import weight_file
+from neurofer.subjects.weight_files.tensors import load_tensors
+from neurofer.subjects.weight_files.trained_on import trained_on
 from neurofer.training.dividing import held_out, people_of, validating
 from neurofer.training.world import sent
+from neurofer.workers import cores
 
 RESIDENT_BYTES = 4 << 30
 """A set whose pixels take no more than this is kept in memory; on a GPU, a third of what is free.

@@ -19,10 +19,10 @@ from neurofer.training.optimisers import Optimiser
 
 # The module of each task holds its `TaskRecipe` and its `Task`; imported when it is asked for.
 TASKS = {
-    "landmarks": "neurofer.training.landmarks",
-    "supervised": "neurofer.training.supervised",
-    "verification": "neurofer.training.pairs",
-    "autoencoder": "neurofer.training.autoencoder",
+    "landmarks": "neurofer.training.tasks.landmarks",
+    "supervised": "neurofer.training.tasks.supervised",
+    "verification": "neurofer.training.tasks.pairs",
+    "autoencoder": "neurofer.training.tasks.autoencoder",
 }
 
 

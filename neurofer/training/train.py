@@ -22,10 +22,10 @@ from torch import nn
 
 from neurofer.errors import NeuroferError
 from neurofer.files import write_json
-from neurofer.stimuli.progress import progress_of
-from neurofer.subjects.tensors import read_about
-from neurofer.subjects.trained_on import KEY as TRAINED_ON
-from neurofer.subjects.trained_on import pack_images
+from neurofer.progress import progress_of
+from neurofer.subjects.weight_files.tensors import read_about
+from neurofer.subjects.weight_files.trained_on import KEY as TRAINED_ON
+from neurofer.subjects.weight_files.trained_on import pack_images
 from neurofer.training.card import Command, card
 from neurofer.training.checkpoint import Progress, load_checkpoint, previous, save_checkpoint
 from neurofer.training.images import Division

@@ -15,10 +15,10 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from neurofer.analyses import ANALYSES, Analysis, analyse
-from neurofer.analyses.error_consistency import consistency_table, error_consistency
+from neurofer.analyses.decoding.error_consistency import consistency_table, error_consistency
 from neurofer.analyses.provenance import PROVENANCE
-from neurofer.analyses.rsa_inference import evaluate_models
-from neurofer.analyses.rsa_recordings import compare_recordings, compare_weighted
+from neurofer.analyses.rsa.inference.evaluate import evaluate_models
+from neurofer.analyses.rsa.recordings import compare_recordings, compare_weighted
 from neurofer.analyses.tuning import fit_table
 from neurofer.closure import closure
 from neurofer.errors import NeuroferError

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neurofer.analyses import analyse, linearity, rsa, transfer
+from neurofer.analyses import analyse
+from neurofer.analyses.decoding import transfer
 from neurofer.analyses.figures import (
     EXPRESSION_COLOURS,
     EXPRESSION_MARKERS,
@@ -16,7 +17,9 @@ from neurofer.analyses.figures import (
     error_bars,
     marker_of,
 )
-from neurofer.analyses.rsa_figures import _blocks
+from neurofer.analyses.linearity import analysis as linearity
+from neurofer.analyses.rsa import analysis as rsa
+from neurofer.analyses.rsa.figures import _blocks
 from neurofer.errors import NeuroferError
 from neurofer.faces import HEADS
 from neurofer.simulation import (

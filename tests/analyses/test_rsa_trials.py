@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neurofer.analyses import rsa
-from neurofer.analyses.dissimilarity import upper
-from neurofer.analyses.rdm_compare import compare
-from neurofer.analyses.rdm_recorded import read_rdm
-from neurofer.analyses.rsa_recordings import compare_recordings, similarity_map
-from neurofer.analyses.rsa_repeats import reliability_of_repeats
+from neurofer.analyses.rsa import analysis as rsa
+from neurofer.analyses.rsa.inference.clusters import upper
+from neurofer.analyses.rsa.rdm.compare import compare
+from neurofer.analyses.rsa.rdm.recorded import read_rdm
+from neurofer.analyses.rsa.recordings import compare_recordings, similarity_map
+from neurofer.analyses.rsa.repeats import reliability_of_repeats
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, simulated_faces
 

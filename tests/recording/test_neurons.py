@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neurofer import cli
 from neurofer.analyses import analyse, tuning
+from neurofer.cli import app as cli
 from neurofer.errors import NeuroferError
 from neurofer.recording import check_recording, read_neurons, save_recording
 from neurofer.simulation import norm_referenced_units, simulated_faces

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurofer import cli
+from neurofer.cli import app as cli
 from neurofer.errors import NeuroferError
 from neurofer.recording import check_recording, common_stimuli, read_neurons, summarise_neurons
 from neurofer.simulation import norm_referenced_units, simulated_faces

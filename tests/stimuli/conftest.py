@@ -8,7 +8,8 @@ import pytest
 
 from neurofer import files
 from neurofer.files import content_hash
-from neurofer.stimuli import StimulusSet, render_cache
+from neurofer.stimuli import StimulusSet
+from neurofer.stimuli.rendered import render_cache
 
 
 def make_stimuli(n: int = 12, size: int = 16, **columns: object) -> StimulusSet:
@@ -72,7 +73,7 @@ class FakeIdentity:
 def renderer(monkeypatch: pytest.MonkeyPatch) -> FakeRenderer:
     """Replace the renderer by a fast fake; returns it."""
     import neurofer.faces
-    import neurofer.stimuli.simulated  # takes the real identities when it is first imported
+    import neurofer.stimuli.rendered.simulated  # takes the real identities
 
     fake = FakeRenderer()
     monkeypatch.setattr(render_cache, "_renderer", lambda: fake)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from neurofer.cli import main
+from neurofer.cli.app import main
 from neurofer.errors import NeuroferError
 from neurofer.files import content_folder
 from neurofer.stimuli import cards, list_stimuli, load_stimuli

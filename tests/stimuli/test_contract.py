@@ -21,7 +21,7 @@ from neurofer.stimuli import (
 )
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.images import image_sha256
-from neurofer.stimuli.licensed_card import LicensedCard
+from neurofer.stimuli.licensed.card import LicensedCard
 from neurofer.stimuli.splits import RULES
 from neurofer.stimuli.table import EXPRESSIONS, SOURCES, SPLITS
 

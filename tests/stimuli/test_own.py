@@ -12,12 +12,12 @@ import pytest
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet, load_stimuli, protocol
-from neurofer.stimuli.check import check_stimuli
-from neurofer.stimuli.copies import add_copy
 from neurofer.stimuli.folder_table import add_landmarks, landmark_columns
-from neurofer.stimuli.licensed_card import ShuffledSplit
+from neurofer.stimuli.licensed.card import ShuffledSplit
+from neurofer.stimuli.licensed.check import check_stimuli
+from neurofer.stimuli.licensed.copies import add_copy
 from neurofer.stimuli.own import read_pictures
-from neurofer.stimuli.simulated_plans import AVATAR_WORDS
+from neurofer.stimuli.rendered.plans import AVATAR_WORDS
 from neurofer.studies.checks import check_names
 from neurofer.studies.study import Study
 

@@ -62,7 +62,7 @@ def test_a_changed_file_voids_what_uses_it_and_little_else(change, record_proper
         ("recording/record.py", [], ["lbp", "md-nre", "pixels"]),
         ("faces/shading.py", [], []),
         ("reports/html.py", [], []),
-        ("cli.py", [], []),
+        ("cli/app.py", [], []),
         ("analyses/statistics.py", ["linearity", "rsa", "transfer"], []),
         ("analyses/tuning/solve.py", ["tuning"], []),
         ("analyses/inputs.py", ["linearity", "rsa", "transfer", "tuning"], []),

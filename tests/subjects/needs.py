@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neurofer.subjects.weights import SOURCES, weight_source, weights_path
+from neurofer.subjects.weight_files.sources import SOURCES, weight_source, weights_path
 
 
 def needs(name: str) -> pytest.MarkDecorator:

@@ -18,14 +18,15 @@ from neurofer.recording.record import batches
 from neurofer.recording.sites import Batch
 from neurofer.recording.store import MAKES_STIMULI
 from neurofer.stimuli import StimulusSet, load_stimuli, protocol
-from neurofer.subjects import face_net, list_subjects, load_subject, trunk
+from neurofer.subjects import list_subjects, load_subject, trunk
 from neurofer.subjects.facts import NONE_NEEDED
 from neurofer.subjects.features import READOUTS
-from neurofer.subjects.networks import ARCHITECTURES
+from neurofer.subjects.networks.architectures import ARCHITECTURES
+from neurofer.subjects.pretrained import face_net
 from neurofer.subjects.registry import subject_factory, subject_source
 from neurofer.subjects.subject import Subject
-from neurofer.subjects.tensors import save_tensors
 from neurofer.subjects.trained import TrainedSubject
+from neurofer.subjects.weight_files.tensors import save_tensors
 from tests.executed import executed
 from tests.subjects.needs import subject_params
 

@@ -19,15 +19,15 @@ from neurofer.faces import FaceRenderer, make_identity
 from neurofer.recording import Batch, record
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects import load_subject
-from neurofer.subjects.dlib_identity import DlibNet, Residual
-from neurofer.subjects.efficientnet_lite import EfficientNetLite0
-from neurofer.subjects.expression_net import CLASSES, ExpressionNet
 from neurofer.subjects.face_crop import crop_face
-from neurofer.subjects.face_net import pad_as_tensorflow, pool
-from neurofer.subjects.mini_xception import MiniXception
 from neurofer.subjects.package_files import efficientnet_lite
+from neurofer.subjects.pretrained.dlib_identity import DlibNet, Residual
+from neurofer.subjects.pretrained.efficientnet_lite import EfficientNetLite0
+from neurofer.subjects.pretrained.expression_net import CLASSES, ExpressionNet
+from neurofer.subjects.pretrained.face_net import pad_as_tensorflow, pool
+from neurofer.subjects.pretrained.mini_xception import MiniXception
+from neurofer.subjects.pretrained.vggface2_mobilenet import MobileNet
 from neurofer.subjects.trunk import image_tensor
-from neurofer.subjects.vggface2_mobilenet import MobileNet
 from tests.subjects.needs import needs
 
 pytestmark = pytest.mark.weights

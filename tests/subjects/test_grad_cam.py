@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError
-from neurofer.subjects.ciao import attach
 from neurofer.subjects.grad_cam import (
     class_maps,
     grad_cam_plus_plus,
     last_layer,
     place_maps,
 )
-from neurofer.subjects.networks import ARCHITECTURES, make_network
+from neurofer.subjects.networks.architectures import ARCHITECTURES, make_network
+from neurofer.subjects.networks.ciao import attach
 
 LAST = {
     "cornet-s": "IT.output-t1",

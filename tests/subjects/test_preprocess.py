@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurofer.errors import NeuroferError
-from neurofer.subjects.networks import scale_pixels
+from neurofer.subjects.networks.architectures import scale_pixels
 from neurofer.subjects.preprocess import (
     Preprocessing,
     area_mean,

@@ -17,10 +17,10 @@ from neurofer.recording.saliency import GROUPS, SITES, UNITS, part_shares
 from neurofer.recording.sites import Batch
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.subjects import Subject, load_subject
-from neurofer.subjects.expression_net import ExpressionNetSubject
 from neurofer.subjects.face_crop import crop_box, crop_face, square
-from neurofer.subjects.face_net import FaceNet, FaceNetSubject
 from neurofer.subjects.preprocess import Preprocessing
+from neurofer.subjects.pretrained.expression_net import ExpressionNetSubject
+from neurofer.subjects.pretrained.face_net import FaceNet, FaceNetSubject
 from neurofer.subjects.registry import subject_factory
 from neurofer.subjects.saliency import MAP_SIDE, saliency_maps, seen_pixels
 from neurofer.subjects.trained import TrainedSubject

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from neurofer.errors import NeuroferError
-from neurofer.subjects import heatmap, load_subject
-from neurofer.subjects.networks import make_network
+from neurofer.subjects import load_subject
+from neurofer.subjects.networks.architectures import make_network
+from neurofer.subjects.norm_referenced import heatmap
 from neurofer.subjects.stored_network import load_network
-from neurofer.subjects.tensors import save_tensors
+from neurofer.subjects.weight_files.tensors import save_tensors
 from tests.subjects.test_trained import weight_file
 
 NETWORK: dict[str, Any] = {"name": "resnet-18", "options": {"width": 0.0625}, "size": 32}

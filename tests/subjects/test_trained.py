@@ -9,8 +9,8 @@ import torch
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet
 from neurofer.subjects import load_subject
-from neurofer.subjects.networks import make_network, scale_pixels
-from neurofer.subjects.tensors import save_tensors
+from neurofer.subjects.networks.architectures import make_network, scale_pixels
+from neurofer.subjects.weight_files.tensors import save_tensors
 from tests.training.test_images import made
 
 

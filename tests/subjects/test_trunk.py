@@ -17,7 +17,7 @@ from neurofer.subjects.trunk import (
     to_pixels,
     untrained_weights,
 )
-from neurofer.subjects.weights import weights_path
+from neurofer.subjects.weight_files.sources import weights_path
 
 
 @pytest.fixture(scope="module")

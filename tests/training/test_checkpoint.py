@@ -10,14 +10,13 @@ from torch import nn
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
-from neurofer.subjects.tensors import load_tensors
+from neurofer.subjects.weight_files.tensors import load_tensors
 from neurofer.training import images, make_recipe
 from neurofer.training.checkpoint import Progress, load_checkpoint, previous, save_checkpoint
 from neurofer.training.optimisers import Optimiser, make_optimiser
-from neurofer.training.supervised import Task
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.train import train
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 KINDS = ["adamw", "adam", "adamax", "sgd"]
 

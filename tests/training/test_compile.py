@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from neurofer.training import images, make_recipe, supervised
+from neurofer.training import images, make_recipe
+from neurofer.training.tasks import supervised
 from neurofer.training.train import train
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 
 def small(name: str, outputs: int, **options: object) -> nn.Module:

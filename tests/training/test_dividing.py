@@ -13,11 +13,11 @@ from neurofer.training import images, make_recipe, read_recipe
 from neurofer.training.dividing import people_of
 from neurofer.training.images import Division, ImageData, divide
 from neurofer.training.recipe import with_fold
-from neurofer.training.supervised import Task
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.world import World
+from tests.training.tasks.test_supervised import RECIPE
 
 from .test_images import made
-from .test_supervised import RECIPE
 
 
 def relabelled(**columns: Any) -> StimulusSet:

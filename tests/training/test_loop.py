@@ -14,17 +14,18 @@ import pytest
 import torch
 from torch import nn
 
-from neurofer.subjects.tensors import load_tensors
-from neurofer.training import images, landmarks, make_recipe, pairs
+from neurofer.subjects.weight_files.tensors import load_tensors
+from neurofer.training import images, make_recipe
 from neurofer.training.recipe import TASKS as TASK_MODULES
-from neurofer.training.supervised import Task
+from neurofer.training.tasks import landmarks, pairs
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.train import TrainingResult, train
 from neurofer.training.world import World
+from tests.training.tasks.test_autoencoder import RECIPE as AUTOENCODER
+from tests.training.tasks.test_pairs import RECIPE as PAIRS
+from tests.training.tasks.test_supervised import RECIPE, shades
 
-from .test_autoencoder import RECIPE as AUTOENCODER
 from .test_images import made
-from .test_pairs import RECIPE as PAIRS
-from .test_supervised import RECIPE, shades
 from .test_train import RECIPE as LANDMARKS
 from .test_train import constellations
 

@@ -17,8 +17,7 @@ from neurofer.files import PACKAGE, sha256_file
 from neurofer.training import images, make_recipe
 from neurofer.training.places import check_place, reserved
 from neurofer.training.train import train
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 
 @pytest.fixture

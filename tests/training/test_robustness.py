@@ -18,23 +18,22 @@ import pytest
 import torch
 import yaml
 
-from neurofer import cli
+from neurofer.cli import app as cli
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
 from neurofer.recording import record
 from neurofer.stimuli import StimulusSet
 from neurofer.subjects import load_subject
-from neurofer.subjects.tensors import load_tensors
-from neurofer.subjects.trained_on import trained_on
+from neurofer.subjects.weight_files.tensors import load_tensors
+from neurofer.subjects.weight_files.trained_on import trained_on
 from neurofer.training import images, make_recipe
 from neurofer.training.batches import batch_positions
 from neurofer.training.checkpoint import load_checkpoint
 from neurofer.training.images import ImageData, divide
 from neurofer.training.log import Log
-from neurofer.training.supervised import Task
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.train import train
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 STEPS, EVERY = 8, 2
 LOSSES, EVALUATE = Task.losses, Task.evaluate

@@ -12,12 +12,12 @@ from torch import nn
 
 from neurofer.stimuli import StimulusSet
 from neurofer.stimuli.catalogue import list_stimuli, stimuli_card
-from neurofer.subjects.networks import make_network
-from neurofer.subjects.siamese import SiameseNet
+from neurofer.subjects.networks.architectures import make_network
+from neurofer.subjects.networks.siamese import SiameseNet
 from neurofer.training import images, list_recipes, make_recipe, read_recipe, train
-from neurofer.training.autoencoder import AdversarialAutoencoder
 from neurofer.training.images import ImageData
 from neurofer.training.recipe import recipe_summary
+from neurofer.training.tasks.autoencoder import AdversarialAutoencoder
 from neurofer.training.world import World
 
 NAMES = pytest.mark.parametrize("name", list_recipes())

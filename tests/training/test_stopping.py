@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from neurofer.files import sha256_file
-from neurofer.subjects.tensors import read_about
+from neurofer.subjects.weight_files.tensors import read_about
 from neurofer.training import images, make_recipe
 from neurofer.training.stopping import SIGNALS, Stopped, stopping
-from neurofer.training.supervised import Task
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.train import TrainingResult, train
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 LOSSES, EVALUATE = Task.losses, Task.evaluate
 BOTH = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)

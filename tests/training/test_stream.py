@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
 from neurofer.stimuli import StimulusSet, read_stimuli
-from neurofer.subjects.tensors import load_tensors
+from neurofer.subjects.weight_files.tensors import load_tensors
 from neurofer.training import images, make_recipe
 from neurofer.training.batches import batch_positions
 from neurofer.training.images import ImageData, ImageSource, divide
 from neurofer.training.train import train
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 from .test_images import made
-from .test_supervised import RECIPE, shades
 
 SET = made()
 HERE = ImageSource(SET, 16)

@@ -10,10 +10,11 @@ import torch
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
-from neurofer.subjects import heatmap
-from neurofer.subjects.tensors import load_tensors
-from neurofer.training import landmarks, make_recipe
-from neurofer.training.heads import HeadArrays
+from neurofer.subjects.norm_referenced import heatmap
+from neurofer.subjects.weight_files.tensors import load_tensors
+from neurofer.training import make_recipe
+from neurofer.training.tasks import landmarks
+from neurofer.training.tasks.heads import HeadArrays
 from neurofer.training.train import train
 from neurofer.training.world import World
 

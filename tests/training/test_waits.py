@@ -15,24 +15,17 @@ from torch import nn
 
 from neurofer.stimuli import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS
-from neurofer.training import (
-    augmentation,
-    autoencoder,
-    images,
-    landmarks,
-    make_recipe,
-    pairs,
-    supervised,
-)
+from neurofer.training import augmentation, images, make_recipe
 from neurofer.training import train as module
 from neurofer.training.checkpoint import Progress, save_checkpoint
 from neurofer.training.optimisers import make_optimiser
+from neurofer.training.tasks import autoencoder, landmarks, pairs, supervised
 from neurofer.training.world import World
+from tests.training.tasks.test_autoencoder import RECIPE as AUTOENCODER
+from tests.training.tasks.test_pairs import RECIPE as PAIRS
+from tests.training.tasks.test_supervised import RECIPE as SUPERVISED
 
 from .far import FAR, Far, Waits, far_away, moved, sent
-from .test_autoencoder import RECIPE as AUTOENCODER
-from .test_pairs import RECIPE as PAIRS
-from .test_supervised import RECIPE as SUPERVISED
 from .test_train import RECIPE as LANDMARKS
 from .test_train import constellations
 

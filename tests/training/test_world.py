@@ -10,14 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from neurofer.subjects.networks import make_network
+from neurofer.subjects.networks.architectures import make_network
 from neurofer.training import images, make_recipe, train
 from neurofer.training import world as world_module
 from neurofer.training.checkpoint import Progress
-from neurofer.training.supervised import Task
+from neurofer.training.tasks.supervised import Task
 from neurofer.training.world import World, channels_last, spoils_memory
-
-from .test_supervised import RECIPE, shades
+from tests.training.tasks.test_supervised import RECIPE, shades
 
 
 @pytest.mark.parametrize(

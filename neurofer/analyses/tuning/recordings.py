@@ -18,7 +18,7 @@ from neurofer.analyses.tuning.estimate import announce
 from neurofer.analyses.tuning.families import EITHER, NONE, family_names, told_apart
 from neurofer.analyses.tuning.fitting import OK
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.stimuli.progress import progress_of
+from neurofer.progress import progress_of
 
 PREFERRED = "preferred"
 INPUTS = ("strength", "expression")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from neurofer.analyses.folds import deal
+from neurofer.analyses.decoding.folds import deal
 from neurofer.analyses.statistics import can_resample, expanded_tail, resample
 from neurofer.analyses.tuning.fitting import OK, fit, solve_units
 from neurofer.analyses.tuning.models import choose

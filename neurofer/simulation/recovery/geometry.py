@@ -14,17 +14,17 @@ from functools import partial
 
 import numpy as np
 
-from neurofer.analyses.geometry_alignment import (
+from neurofer.analyses.geometry.alignment import (
     alignment,
     chance_alignment,
     cross_cosines,
     defined_mean,
     tuning_products,
 )
-from neurofer.analyses.geometry_jackknife import Estimate, jackknifed, leave_one_out
-from neurofer.analyses.geometry_measures import cka, congruence, participation_ratio, pattern_gram
-from neurofer.analyses.geometry_separation import distinguishing, mean_congruence, separation
-from neurofer.analyses.geometry_site import shuffled
+from neurofer.analyses.geometry.jackknife import Estimate, jackknifed, leave_one_out
+from neurofer.analyses.geometry.measures import cka, congruence, participation_ratio, pattern_gram
+from neurofer.analyses.geometry.separation import distinguishing, mean_congruence, separation
+from neurofer.analyses.geometry.site import shuffled
 from neurofer.analyses.statistics import percentile_interval
 from neurofer.simulation.recovery import Recovered, mean, share
 

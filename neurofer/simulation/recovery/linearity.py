@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from neurofer.analyses import linearity
-from neurofer.analyses.linearity_mixed import mixed_model
-from neurofer.analyses.linearity_models import curvature_test
-from neurofer.analyses.linearity_series import fit_series
+from neurofer.analyses.linearity import analysis as linearity
+from neurofer.analyses.linearity.curvature import curvature_test
+from neurofer.analyses.linearity.mixed import mixed_model
+from neurofer.analyses.linearity.series import fit_series
 from neurofer.analyses.statistics import false_discovery
 from neurofer.simulation.neurons import coding_units, norm_referenced_units, simulated_faces
 from neurofer.simulation.recovery import Recovered, mean, share

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurofer.analyses import analyse
-from neurofer.analyses.error_consistency import error_consistency
+from neurofer.analyses.decoding.error_consistency import error_consistency
 from neurofer.simulation.recovery import Recovered, mean, share
 from neurofer.stimuli.table import EXPRESSIONS
 
@@ -184,9 +184,9 @@ def _coverage(
 
 def _of_all_people(people: int, images: int, codes: dict[str, Any], seed: list[int]) -> float:
     """Return percent correct in 100 people by a probe of one training part of five folds."""
-    from neurofer.analyses.folds import Fold, inner_parts
-    from neurofer.analyses.nested import nested_answers
-    from neurofer.analyses.ridge import gram_matrix
+    from neurofer.analyses.decoding.folds import Fold, inner_parts
+    from neurofer.analyses.decoding.nested import nested_answers
+    from neurofer.analyses.decoding.ridge import gram_matrix
 
     trained, asked = people - people // 5, 100
     recording = population(np.random.default_rng(seed), trained + asked, images, **codes)

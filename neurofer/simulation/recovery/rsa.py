@@ -81,7 +81,7 @@ def _experiment(
     test: str, kind: str, seed: int, i: int, variance: str = "corrected", null: str = ""
 ) -> xr.Dataset:
     """Return what `evaluate_models` says of one experiment."""
-    from neurofer.analyses.rsa_inference import evaluate_models
+    from neurofer.analyses.rsa.inference.evaluate import evaluate_models
 
     generator = _generator(seed, list(TESTS).index(test), kind, i)
     shared: np.ndarray | None
@@ -137,8 +137,8 @@ def _covered(found: list[xr.Dataset]) -> Recovered:
 
 def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
     """Yield whether the true model lies between the noise ceilings on average, and how far."""
-    from neurofer.analyses.dissimilarity import upper
-    from neurofer.analyses.rdm_compare import compare, noise_ceiling
+    from neurofer.analyses.rsa.inference.clusters import upper
+    from neurofer.analyses.rsa.rdm.compare import compare, noise_ceiling
 
     above, below = [], []
     for i in range(n):
@@ -160,8 +160,8 @@ def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
 
 
 def _crossnobis(generator: np.random.Generator) -> float:
-    from neurofer.analyses.dissimilarity import upper
-    from neurofer.analyses.rdm import crossnobis
+    from neurofer.analyses.rsa.inference.clusters import upper
+    from neurofer.analyses.rsa.rdm.distances import crossnobis
 
     conditions, folds, units = 8, 3, 10 * UNITS
     # All conditions have the same pattern; noise of variance 1.
@@ -174,7 +174,7 @@ def _subjects(
     generator: np.random.Generator, shared: np.ndarray | None, number: int = SUBJECTS
 ) -> np.ndarray:
     """Return (subjects, stimuli, stimuli) RDMs of populations, with noise as great as signal."""
-    from neurofer.analyses.rdm import dissimilarities
+    from neurofer.analyses.rsa.rdm.distances import dissimilarities
 
     rdms = []
     for _ in range(number):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses import saliency
+from neurofer.analyses.saliency import analysis as saliency
 from neurofer.recording.saliency import GROUPS
 from neurofer.simulation.neurons import simulated_faces
 from neurofer.simulation.recovery import Recovered, mean, share

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
-from neurofer.subjects.heatmap import LandmarkNet
+from neurofer.subjects.norm_referenced.heatmap import LandmarkNet
 from neurofer.subjects.norm_referenced.landmark_stage import Sight, TemplateStage, Truth
 from neurofer.subjects.norm_referenced.lessons import Lessons
 from neurofer.subjects.trunk import image_tensor

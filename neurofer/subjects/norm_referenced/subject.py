@@ -15,9 +15,8 @@ from neurofer.files import content_hash
 from neurofer.options import above, at_least, within
 from neurofer.recording import Batch, Site
 from neurofer.stimuli import StimulusSet
-from neurofer.subjects import heatmap
 from neurofer.subjects.facts import Facts, package_facts
-from neurofer.subjects.norm_referenced import dissection
+from neurofer.subjects.norm_referenced import dissection, heatmap
 from neurofer.subjects.norm_referenced.landmark_stage import (
     EXPRESSION,
     FIELD,

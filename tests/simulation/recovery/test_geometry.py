@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurofer.analyses.geometry_measures import cka, participation_ratio, pattern_gram
+from neurofer.analyses.geometry.measures import cka, participation_ratio, pattern_gram
 from neurofer.simulation.recovery import geometry, recover
 
 

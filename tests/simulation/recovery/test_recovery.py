@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from neurofer.cli import app
+from neurofer.cli.app import app
 from neurofer.errors import NeuroferError
 from neurofer.simulation import recovery
 from neurofer.simulation.recovery import Recovered

@@ -1,0 +1,1 @@
+"""Decoding: probes, transfer between conditions, efficiency, consistency of errors."""

@@ -1,0 +1,397 @@
+"""Representational similarity: which stimuli a population tells apart, and by what.
+
+One recording against columns of its stimuli. Several recordings (subjects, sessions) against
+models that may be recordings themselves, whitened, partial, weighted and cross-validated, with
+tests of and between models, are `rsa_recordings`; sites by time are its `similarity_map`.
+
+Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
+Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553);
+intervals, over identities, are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurofer.analyses.inputs import Responses
+from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.registry import Analysis
+from neurofer.analyses.rsa.conditions import (
+    column_model,
+    column_values,
+    identity_patterns,
+)
+from neurofer.analyses.rsa.inference.clusters import (
+    bootstrap_similarities,
+    model_dissimilarities,
+    upper,
+)
+from neurofer.analyses.rsa.inference.evaluate import without_constant
+from neurofer.analyses.rsa.rdm.compare import (
+    PLAIN,
+    constant,
+    noise_ceiling,
+    residuals,
+    similarities,
+    tied,
+)
+from neurofer.analyses.rsa.rdm.distances import DISTANCES, dissimilarities
+from neurofer.analyses.rsa.rdm.noise import Noise
+from neurofer.analyses.rsa.rdm.recorded import read_rdm
+from neurofer.analyses.rsa.repeats import reliability_of_repeats
+from neurofer.analyses.statistics import (
+    NO_INTERVAL,
+    can_resample,
+    cluster_interval,
+    standard_error_interval,
+)
+from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, Seed, within
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+    from rsatoolbox.rdm import RDMs
+
+MODELS = ("expression", "head", "identity")
+# Three conditions make three dissimilarities: too few to be ranked.
+FEWEST_CONDITIONS = 4
+
+
+def run(
+    recording: xr.DataArray,
+    site: str | None = None,
+    *,
+    distance: Literal[
+        "correlation", "centred-correlation", "euclidean", "mahalanobis", "crossnobis", "poisson"
+    ] = "correlation",
+    models: Sequence[str] = MODELS,
+    comparison: Literal["spearman", "kendall", "tau-a", "rho-a", "cosine", "corr"] = "spearman",
+    average: Sequence[str] | None = None,
+    folds: str | None = None,
+    control: Sequence[str] = (),
+    n_bootstrap: Annotated[int, within(2, MOST_RESAMPLES)] = 1000,
+    seed: Seed = 0,
+) -> xr.Dataset:
+    """Compare a population's dissimilarities with those of models, and identities with each other.
+
+    Args:
+        recording: presentation x neuroid; single trials are taken as `rdm_recorded.read_rdm`
+            says.
+        site: the site; None if the recording has one only.
+        distance: one of `distances.DISTANCES`; "mahalanobis" and "crossnobis" take the noise from
+            trials of the same stimulus or, where a stimulus was presented once, of the same
+            condition, which 'average' then has to make.
+        models: columns of the stimuli. A column of strings makes a categorical model (0 for the
+            same, 1 for different; "identity" means head and identity), one of numbers, such as
+            "strength", the absolute difference.
+        comparison: "spearman", "kendall" (tau-b), "tau-a", "rho-a", "cosine" or "corr".
+        average: columns whose every combination is one condition; None: every presentation is one.
+        folds: column of what was recorded independently, such as the session, for "crossnobis";
+            single trials need none.
+        control: columns whose models are nuisance: what they explain linearly is taken from every
+            model first (semipartial; the intervals do not know of it).
+        n_bootstrap: resamples of an interval.
+        seed: of the resampling.
+
+    Returns:
+        rdm (stimulus, other). similarity (model) of the RDM with each model, with `_low` and
+        `_high` (95 %, t with the bootstrap's standard error over identities, over expressions
+        where identities are fewer than five; `attrs["interval"]` says which) and n conditions.
+
+        noise_ceiling_low, _high: how well one identity's RDM of expressions and strengths is
+        predicted by the mean of the other identities' (low) and of all (high). It bounds
+        similarity_within (model_within), the mean similarity of one identity's RDM with the models
+        that vary within an identity, and not `similarity`, which is over all stimuli. Where no two
+        identities have four conditions in common, or one has equal dissimilarities only, both are
+        left out and `attrs["noise_ceiling"]` says why.
+
+        Of single trials also what `rsa_repeats.reliability_of_repeats` says: the reliability of
+        the RDM and of every unit, and repeats_ceiling_low and _high, which bound `similarity`.
+
+    Raises:
+        NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
+            are fewer than four conditions, or every model or the RDM is constant. Models that are
+            constant beside others are left out: `attrs["left_out"]` names them.
+    """
+    for name, value, choices in (
+        ("distance", distance, DISTANCES),
+        ("comparison", comparison, PLAIN),
+    ):
+        if value not in choices:
+            raise unknown_choice(name, value, choices)
+    recorded = read_rdm(recording, site, distance, average, folds)
+    responses, conditions, rdm = recorded.responses, recorded.conditions, recorded.rdm
+    vectors, left_out = _model_vectors(conditions, models, rdm)
+    vectors = _controlled(vectors, conditions, control)
+    found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
+    intervals, method = _similarity_intervals(
+        found, rdm, conditions, vectors, comparison, n_bootstrap, seed
+    )
+    result = xr.Dataset(
+        {
+            "rdm": (("stimulus", "other"), rdm),
+            "similarity": ("model", found),
+            "similarity_low": ("model", intervals[:, 0]),
+            "similarity_high": ("model", intervals[:, 1]),
+            "n": len(conditions),
+        },
+        coords=_condition_coordinates(conditions, list(vectors)),
+    )
+    within = _within_identities(
+        responses,
+        distance,
+        recorded.noise,
+        models,
+        control,
+        comparison,
+        n_bootstrap=n_bootstrap,
+        seed=seed,
+    )
+    repeats = reliability_of_repeats(recorded, distance, comparison, average, seed=seed)
+    result = result.merge(within).merge(repeats)
+    result.attrs.update(
+        recorded.said,
+        noise_ceiling=within.attrs["noise_ceiling"],
+        reliability=repeats.attrs["reliability"],
+        distance=DISTANCES[distance],
+        comparison=comparison,
+        interval=method,
+        equal_models=_equal_models(vectors),
+        left_out=left_out or "none",
+        control=", ".join(control) or "none",
+    )
+    options = {
+        "distance": distance,
+        "models": list(models),
+        "comparison": comparison,
+        "average": None if average is None else list(average),
+        "folds": folds,
+        "control": list(control),
+        "n_bootstrap": n_bootstrap,
+        "seed": seed,
+    }
+    return with_provenance(result, "rsa", recording, responses, options)
+
+
+def to_rsatoolbox(result: xr.Dataset) -> RDMs:
+    """Return a result's RDM as rsatoolbox takes it, with the conditions as pattern descriptors."""
+    from rsatoolbox.rdm import RDMs
+
+    descriptors = {
+        str(name): coord.to_numpy().tolist()
+        for name, coord in result.coords.items()
+        if coord.dims == ("stimulus",)
+    }
+    return RDMs(
+        result["rdm"].to_numpy()[None],
+        dissimilarity_measure=result.attrs["distance"],
+        descriptors={"subject": result.attrs["subject"], "stimuli": result.attrs["stimuli"]},
+        pattern_descriptors=descriptors,
+    )
+
+
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """Return one row a model: model, similarity, low, high, n (conditions), scope, interval.
+
+    `scope` is "all stimuli" or "within identities"; the noise ceiling is the last row's of its
+    scope, as low and high.
+    """
+    rows = []
+    for scope, dim, name in (
+        ("all stimuli", "model", "similarity"),
+        ("within identities", "model_within", "similarity_within"),
+    ):
+        if name not in result:
+            continue
+        for model in result[dim].to_numpy().tolist():
+            cell = result.sel({dim: model})
+            rows.append({"model": model, "scope": scope, **_numbers(cell, name)})
+        if scope == "all stimuli" and "repeats_ceiling_low" in result:
+            rows.append({**_ceiling(result, "repeats"), "scope": scope, "n": int(result["n"])})
+    if "noise_ceiling_low" in result:
+        n = int(result["similarity_within_n"])
+        rows.append({**_ceiling(result, "noise"), "scope": "within identities", "n": n})
+    return pd.DataFrame(rows)
+
+
+def figure(results: Mapping[str, xr.Dataset], *, view: str = "similarity") -> Figure:
+    """Return the RDM beside its similarity to the models ("similarity"), or an "mds" view."""
+    from neurofer.analyses.rsa.figures import VIEWS
+
+    if view not in VIEWS:
+        raise unknown_choice("view", view, VIEWS)
+    return VIEWS[view](results)
+
+
+def _ceiling(result: xr.Dataset, kind: str) -> dict[str, Any]:
+    name = "noise ceiling" if kind == "noise" else "noise ceiling of repeats"
+    ends = {end: round(float(result[f"{kind}_ceiling_{end}"]), 3) for end in ("low", "high")}
+    return {"model": name, "scope": "", "similarity": np.nan, **ends}
+
+
+def _numbers(cell: xr.Dataset, name: str) -> dict[str, Any]:
+    return {
+        "similarity": round(float(cell[name]), 3),
+        "low": round(float(cell[f"{name}_low"]), 3),
+        "high": round(float(cell[f"{name}_high"]), 3),
+        "n": int(cell["n" if name == "similarity" else f"{name}_n"]),
+    }
+
+
+def _model_vectors(
+    conditions: pd.DataFrame, models: Sequence[str], rdm: np.ndarray
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the models that vary over the conditions, and which do not."""
+    if len(conditions) < FEWEST_CONDITIONS:
+        raise NeuroferError(
+            f"{len(conditions)} conditions make too few dissimilarities to be compared: at least "
+            f"{FEWEST_CONDITIONS} are needed"
+        )
+    if constant(upper(rdm))[0]:
+        raise NeuroferError("all dissimilarities are equal: the site tells no stimuli apart")
+    if not models:
+        raise NeuroferError("models=() leaves nothing to compare with: name at least one column")
+    vectors = {model: upper(column_model(conditions, model)) for model in models}
+    return without_constant(vectors, f"the {len(conditions)} conditions")
+
+
+def _controlled(
+    vectors: Mapping[str, np.ndarray], conditions: pd.DataFrame, control: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return the models' dissimilarities less what the columns of `control` explain."""
+    if not control:
+        return dict(vectors)
+    for column in control:
+        if column not in conditions or column in vectors:
+            choices = [c for c in conditions.columns.drop("name") if c not in vectors]
+            raise unknown_choice("control", column, choices, "the conditions beside the models")
+    nuisance = [upper(model_dissimilarities(column_values(conditions, c))) for c in control]
+    left = residuals(np.stack(list(vectors.values())), np.stack(nuisance), list(vectors))
+    return dict(zip(vectors, left, strict=True))
+
+
+def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
+    """Name models that are the same on these stimuli: heads and identities, if one a head."""
+    names = list(vectors)
+    return ", ".join(
+        f"{a} = {b}"
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        if np.array_equal(tied(vectors[a]), tied(vectors[b]))
+    )
+
+
+def _condition_coordinates(conditions: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+    names = conditions["name"].to_numpy().astype(str)
+    kept = [c for c in ("head", "identity", "expression", "strength") if c in conditions]
+    columns = {column: ("stimulus", column_values(conditions, column)) for column in kept}
+    return {"stimulus": names, "other": names, "model": list(models), **columns}
+
+
+def _similarity_intervals(
+    found: np.ndarray,
+    rdm: np.ndarray,
+    conditions: pd.DataFrame,
+    vectors: Mapping[str, np.ndarray],
+    comparison: str,
+    n_bootstrap: int,
+    seed: int,
+) -> tuple[np.ndarray, str]:
+    """Return (models, 2) intervals, and over what they are."""
+    clusters, strata, unit = _resampled(conditions)
+    nothing = np.full((len(vectors), 2), np.nan)
+    if clusters is None:
+        return nothing, NO_INTERVAL
+    stacked = np.stack(list(vectors.values()))
+    replicates = bootstrap_similarities(
+        upper(rdm), stacked, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
+    )
+    if len(replicates) < n_bootstrap / 2:
+        return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"
+    first = np.unique(clusters, return_index=True)[1]
+    intervals = [
+        standard_error_interval(float(estimate), column, strata[first])
+        for estimate, column in zip(found, replicates.T, strict=True)
+    ]
+    return np.clip(intervals, -1, 1), f"t with the bootstrap's standard error over {unit}"
+
+
+def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray, str]:
+    """Return what is drawn with replacement, within what, and its name."""
+    one = np.zeros(len(conditions))
+    if "identity" in conditions:
+        identity, head = column_values(conditions, "identity"), column_values(conditions, "head")
+        if can_resample(identity, head):
+            return identity, head, "identities"
+    if "expression" in conditions:
+        expression = column_values(conditions, "expression")
+        if can_resample(expression, one):
+            return expression, one, "expressions"
+    return None, one, ""
+
+
+def _within_identities(
+    responses: Responses,
+    distance: str,
+    noise: Noise | None,
+    models: Sequence[str],
+    control: Sequence[str],
+    comparison: str,
+    **bootstrap: int,
+) -> xr.Dataset:
+    """Return the noise ceiling over identities, and the models that vary within an identity."""
+    if distance == "crossnobis" or control:
+        what = "distances across folds" if distance == "crossnobis" else "controlled models"
+        return xr.Dataset(attrs={"noise_ceiling": f"not computed within identities for {what}"})
+    patterns, identities, conditions = identity_patterns(responses)
+    if len(identities) < 2 or len(conditions) < FEWEST_CONDITIONS:
+        return xr.Dataset(
+            attrs={
+                "noise_ceiling": f"not computed: {len(identities)} identities with "
+                f"{len(conditions)} expressions and strengths in common"
+            }
+        )
+    names = identities["identity"].tolist()
+    raters = np.stack([upper(dissimilarities(own, distance, noise=noise)) for own in patterns])
+    if constant(raters).any():
+        flat = names[int(np.argmax(constant(raters)))]
+        reason = f"not computed: all dissimilarities within identity {flat} are equal"
+        return xr.Dataset(attrs={"noise_ceiling": reason})
+    low, high = noise_ceiling(raters, comparison)
+    found: dict[str, Any] = {
+        "noise_ceiling_low": low,
+        "noise_ceiling_high": high,
+        "similarity_within_n": len(raters),
+    }
+    vectors = {
+        model: upper(column_model(conditions, model)) for model in models if model in conditions
+    }
+    vectors = {model: vector for model, vector in vectors.items() if not constant(vector)[0]}
+    if vectors:
+        stacked = np.stack(list(vectors.values()))
+        each = np.stack([similarities(rater, stacked, comparison) for rater in raters])
+        head, identity = (identities[name].to_numpy().astype(str) for name in identities)
+        intervals = [
+            cluster_interval(np.nanmean, values, head, identity, identity, **bootstrap)
+            for values in each.T
+        ]
+        found["similarity_within"] = ("model_within", each.mean(axis=0))
+        found["similarity_within_low"] = ("model_within", [one.low for one in intervals])
+        found["similarity_within_high"] = ("model_within", [one.high for one in intervals])
+        found["model_within"] = list(vectors)
+    note = f"over {len(raters)} identities, {len(conditions)} conditions each"
+    return xr.Dataset(found, attrs={"noise_ceiling": note})
+
+
+ANALYSIS = Analysis(
+    name="rsa",
+    summary="dissimilarities against expression, head and identity models; noise ceiling",
+    run=run,
+    table=table,
+    figure=figure,
+)

@@ -1,0 +1,1 @@
+"""Inference on similarities: resamples, variances, tests, mixtures of models."""

@@ -1,0 +1,1 @@
+"""Representational dissimilarity matrices: how they are made and compared."""

@@ -1,0 +1,1 @@
+"""Sets that a user holds a licence for: cards, copies, indexes, checks."""

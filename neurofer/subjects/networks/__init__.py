@@ -1,0 +1,1 @@
+"""Networks as bare torch modules, without weights or preprocessing."""

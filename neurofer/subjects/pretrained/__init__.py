@@ -1,0 +1,1 @@
+"""Networks that others trained, ported to torch, each beside its converter."""
