@@ -38,7 +38,7 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         # For names and shapes alone: what a few bytes ask for may not fit into memory.
         with weightless():
             own = make_network(name, outputs, **options).state_dict()
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except (NeuroferError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise NeuroferError(f"{path} states {name!r} with options={options}: {error}") from error
     wrong = [f"{key} is missing" for key in own if key not in tensors]
     wrong += [f"{key} is unknown" for key in tensors if key not in own]

@@ -150,11 +150,11 @@ def test_a_step_of_it_can_be_taken(name: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(images, "load_stimuli", lambda name, progress, **_: everything())
     recipe = read_recipe(name).model_dump(mode="json")
     recipe |= {"precision": "float32", "batch_size": 8}
+    if recipe["data"].get("validation"):
+        recipe["data"]["validation"] = 0.34
     if recipe["task"] == "supervised":
         recipe["network"]["options"] |= {"width": 0.05}
         recipe["data"] |= {"share": 0.25, "people": None}
-        if recipe["data"]["validation"]:
-            recipe["data"]["validation"] = 0.34
         if recipe["network"]["name"] not in ("vgg", "pk", "face-channel"):
             recipe["data"]["size"] = 32
     else:
