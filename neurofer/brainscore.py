@@ -25,9 +25,9 @@ from neurofer.recording.layout import (
     TIME_COORDS,
     make_recording,
 )
-from neurofer.stimuli.folder import image_names
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import COLUMNS, SOURCES, SPLITS, check_expressions, make_table
+from neurofer.stimuli.writer import image_names
 from neurofer.subjects.subject import Subject
 
 # Brain-Score caches by name: it served old activations after the weights had changed, and the

@@ -37,6 +37,7 @@ MAKES_STIMULI = (
     "neurofer.stimuli.layouts",
     "neurofer.stimuli.licensed",
     "neurofer.stimuli.rendered",
+    "neurofer.stimuli.writer",
 )
 
 

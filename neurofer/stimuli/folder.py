@@ -1,93 +1,26 @@
-"""A stimulus set as a folder: table.csv, images/, landmarks.csv, parts/, set.json."""
+"""A stimulus set read from a folder: one that `writer` wrote, or one made by hand."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from neurofer.errors import NeuroferError
-from neurofer.files import checked_name, content_hash, write_folder_whole
-from neurofer.stimuli.folder_table import (
-    made_by_hand,
-    read_columns,
-    read_landmarks,
-    saved,
-    write_landmarks,
-)
-from neurofer.stimuli.images import MaskFile, ahead, write_image
+from neurofer.files import checked_name
+from neurofer.stimuli.folder_table import made_by_hand, read_columns, read_landmarks, saved
+from neurofer.stimuli.images import MaskFile
 from neurofer.stimuli.licensed.readers.names import IMAGE_SUFFIXES
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import column, kind_of, make_table
+from neurofer.stimuli.table import make_table
+from neurofer.stimuli.writer import FORMAT, image_names
 from neurofer.tables import same_number
 
-FORMAT = 1
-_SAFE = re.compile(r"[\w.+-]{1,150}")
 _KINDS = ("string", "boolean", "integer", "number")
-
-
-def image_names(stimulus_ids: Iterable[str]) -> list[str]:
-    """Return the PNG file name of every stimulus: its id, or its position if no file may be so.
-
-    >>> image_names(["human-happy", "a/b"])
-    ['human-happy.png', '00001.png']
-    """
-    ids = [str(stimulus_id) for stimulus_id in stimulus_ids]
-    folded = [stimulus_id.casefold() for stimulus_id in ids]
-    # Some file systems ignore case: ids that differ in case only are numbered as well.
-    twice = len(set(folded)) < len(folded)
-    return [
-        f"{i:05d}.png" if twice or not _SAFE.fullmatch(name) else f"{name}.png"
-        for i, name in enumerate(ids)
-    ]
-
-
-def save_stimuli(stimuli: StimulusSet, folder: str | os.PathLike[str]) -> Path:
-    """Write a set to a folder, whole or not at all; see `StimulusSet.save`."""
-    folder = Path(folder)
-    if folder.exists() and not (folder / "set.json").is_file() and any(folder.iterdir()):
-        raise NeuroferError(f"{folder} holds something other than a stimulus set; name another")
-    try:
-        _save(stimuli, folder)
-    except OSError as error:
-        raise NeuroferError(
-            f"{folder} cannot be written ({error.strerror or error}); make room, or name another"
-        ) from error
-    return folder
-
-
-def _save(stimuli: StimulusSet, folder: Path) -> None:
-    table = stimuli.table
-    names = image_names(table["stimulus_id"])
-    with write_folder_whole(folder) as partial:
-        (partial / "images").mkdir()
-
-        def write(i: int) -> str:
-            write_image(partial / "images" / names[i], stimuli.image(i))
-            parts = stimuli.parts(i)
-            if parts is None:
-                return ""
-            (partial / "parts").mkdir(exist_ok=True)
-            write_image(partial / "parts" / names[i], parts)
-            return content_hash(parts)
-
-        masks = list(ahead(write, range(len(stimuli))))
-        table.to_csv(partial / "table.csv", index=False)
-        if stimuli.landmarks is not None:
-            write_landmarks(partial / "landmarks.csv", table, stimuli.landmarks)
-        note = {
-            "format": FORMAT,
-            "name": stimuli.name,
-            "identifier": stimuli.identifier,
-            "columns": {str(c): kind_of(column(table, str(c))) for c in table.columns},
-            "parts": masks if any(masks) else [],
-        }
-        (partial / "set.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
 def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:

@@ -25,6 +25,7 @@ from neurofer.stimuli.images import (
     read_image,
 )
 from neurofer.stimuli.table import EXPRESSIONS, VIEWS, column, make_table
+from neurofer.stimuli.writer import save_stimuli
 
 
 class Labels(Protocol):
@@ -253,9 +254,15 @@ class StimulusSet:
 
         Returns the folder; `read_stimuli` reads it.
         """
-        from neurofer.stimuli.folder import save_stimuli
-
-        return save_stimuli(self, folder)
+        return save_stimuli(
+            folder,
+            name=self.name,
+            identifier=self.identifier,
+            table=self.table,
+            image=self.image,
+            parts=self.parts,
+            landmarks=self.landmarks,
+        )
 
     def _position(self, i: int) -> int:
         if not -len(self) <= i < len(self):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet, read_stimuli
-from neurofer.stimuli.folder import image_names
+from neurofer.stimuli.writer import image_names
 
 from .conftest import make_stimuli
 
