@@ -48,7 +48,7 @@ def _file(path, text, encoding="utf-8"):
         ("a.csv", PLAIN.replace(",", " , "), "utf-8"),
         ("a.csv", "sep=;\n" + PLAIN.replace(",", ";"), "utf-8-sig"),
         ("a.csv", PLAIN.replace("\n", ",,\n"), "utf-8"),
-        ("A.CSV.GZ", gzip.compress(PLAIN.encode()), ""),
+        ("A.CSV.GZ", gzip.compress(PLAIN.encode(, mtime=0)), ""),
         ("a.csv", '"neuron","identity","rate"\n' + PLAIN.partition("\n")[2], "utf-8"),
     ],
 )
@@ -152,7 +152,7 @@ def test_what_is_no_table_is_said(tmp_path, text, message):
 def test_a_packed_table_is_not_unpacked_beyond_all_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_BYTES", 1000)
     with pytest.raises(NeuroferError, match="split it"):
-        read_table(_file(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000)))
+        read_table(_file(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)))
 
 
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
