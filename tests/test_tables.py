@@ -48,7 +48,7 @@ def _file(path, text, encoding="utf-8"):
         ("a.csv", PLAIN.replace(",", " , "), "utf-8"),
         ("a.csv", "sep=;\n" + PLAIN.replace(",", ";"), "utf-8-sig"),
         ("a.csv", PLAIN.replace("\n", ",,\n"), "utf-8"),
-        ("A.CSV.GZ", gzip.compress(PLAIN.encode(, mtime=0)), ""),
+        ("A.CSV.GZ", gzip.compress(PLAIN.encode(), mtime=0), ""),
         ("a.csv", '"neuron","identity","rate"\n' + PLAIN.partition("\n")[2], "utf-8"),
     ],
 )
