@@ -72,6 +72,35 @@ def report(
     run("quickstart", out, executor, fetch, quiet)
 
 
+def replay(
+    result: Annotated[Path, typer.Argument(help="A result of a study, results/*.nc.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the new result, .nc.")
+    ] = None,
+) -> None:
+    """Make a result again from its file alone, and say what differs.
+
+    Ends with status 0 where every value is the same, else with 1.
+    """
+    from neurofer.files import check_output
+    from neurofer.studies.replay import replay as make_again
+    from neurofer.studies.results import write_result
+
+    if out is not None:
+        check_output(out)
+    again = make_again(result)
+    if out is not None:
+        write_result(again.result, out)
+    for line in again.changed:
+        say(f"changed: {line}")
+    for name, words in again.differs.items():
+        say(f"differs: {name}: {words}")
+    same = "differs from" if again.differs else "has the same values as"
+    say(f"{result} {same} what came now ({len(again.result.data_vars)} variables)")
+    if again.differs:
+        raise typer.Exit(1)
+
+
 def analyses(as_json: AsJson = False) -> None:
     """List the analyses that a study can name, each with a line."""
     from neurofer.analyses import ANALYSES

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from neurofer.cli import app as cli
+from neurofer.studies import compute_study, write_results
+from neurofer.studies.results import read_result, write_result
 from tests.studies import lab
 from tests.studies.conftest import _own_cache  # noqa: F401 - used without being named
 
@@ -68,3 +70,21 @@ def test_a_failed_cell_is_told_and_ends_in_status_2(
     said = capsys.readouterr()
     assert "bad on toy: cannot see monkey" in said.err
     assert "report.html: 1 result" in said.out
+
+
+def test_replay_makes_a_result_again_and_says_what_differs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    outcome = compute_study("toy.yaml")
+    write_results(outcome, Path("out"))
+    file = "out/results/transfer.toy.good.nc"
+    assert call("replay", file, "--out", "again.nc", monkeypatch=monkeypatch) == 0
+    assert "has the same values" in capsys.readouterr().out
+    made = read_result(Path("again.nc"))
+    write_result(made.assign(accuracy=made["accuracy"] / 2), Path("again.nc"))
+    assert call("replay", "again.nc", monkeypatch=monkeypatch) == 1
+    assert "differs: accuracy" in capsys.readouterr().out
+    Path(file).write_bytes(b"")
+    assert call("replay", file, monkeypatch=monkeypatch) == 2
+    assert "transfer.toy.good.nc" in capsys.readouterr().err
