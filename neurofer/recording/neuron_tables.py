@@ -26,14 +26,24 @@ PLACES = (
     *("monkey", "animal", "subject", "array", "probe", "hemisphere", "region", "area", "site"),
     *("electrode", "channel"),
 )
+# Columns that part them where one stimulus has several of their values: they may be the stimuli's.
+SESSIONS = (
+    *("session", "session_id", "rec_session", "recording", "date", "day", "experiment"),
+    *("penetration", "file"),
+)
 # Columns of a wide table that are never neurons, whatever numbers they hold.
 COUNTERS = frozenset(
     {"trial", "block", "run", "index", "order", "position", "row", "line", "number", "counter"}
     | {"rt", "reaction_time", "trial_number", "trial_index", "trial_id", "block_number"}
-    | {"run_number", "presentation", "correct", "choice"}
+    | {"run_number", "presentation", "correct", "choice", "rep", "repetition"}
+    | {*SESSIONS}
 )
 # Parts of names after which whole numbers are rather counted than recorded.
-COUNTING = frozenset({"trial", "trials", "block", "blocks", "run", "runs", "rt", "index"})
+COUNTING = frozenset(
+    {"trial", "trials", "block", "blocks", "run", "runs", "rt", "index", "rep", "reps", "date"}
+)
+_UNITS_OF_TIME = r"[\W_]*[(\[]?\b(ms|msec|s|sec|seconds|milliseconds)[)\]]?\s*$"
+_FEWEST_ROWS = 8  # from here on chance does not sort a neuron's responses
 _MOST_CELLS = 2**28
 
 
@@ -141,18 +151,22 @@ def _parted(used: pd.DataFrame, same_name: str) -> tuple[pd.DataFrame, list[str]
     A column `session` is the recording's if one stimulus is shown in several sessions; if not, it
     may be a property of the stimuli (two sessions of photographs), and a note says so.
     """
-    used, notes = used.copy(), []
-    if SESSION not in used and "session" in used:
-        if _several(used, "stimulus_id", "session"):
-            used = used.rename(columns={"session": SESSION})
-        elif _several(used, "neuron", "session"):
-            notes.append(
-                "'session' differs between stimuli only and is taken for theirs; if it is the "
-                f"recording's, say columns={{{SESSION!r}: 'session'}}: neurons of the same name "
-                "then stay apart"
-            )
-    places = [name for name in (SESSION, *PLACES) if name in used]
+    used, notes = _with_session(used.copy()), []
+    if SESSION not in used and "session" in used and _several(used, "neuron", "session"):
+        notes.append(
+            "'session' differs between stimuli only and is taken for theirs; if it is the "
+            f"recording's, say columns={{{SESSION!r}: 'session'}}: neurons of the same name "
+            "then stay apart"
+        )
+    places = [name for name in map(str, used) if name == SESSION or name.lower() in PLACES]
     parting = [name for name in places if _several(used, "neuron", name)]
+    notes += [
+        f"{name!r} differs within neurons ({listed(names, 4)}); if these are several neurons of "
+        f"the same name, say columns={{{SESSION!r}: {name!r}}}"
+        for name in map(str, used)
+        if name not in (*places, *COLUMNS, *WORDS) and _words(used[name])
+        if (names := _several(used, "neuron", name)) and _several(used, "stimulus_id", name)
+    ]
     if same_name == "joined" and parting:
         notes.append(f"neurons of the same name in several {listed(parting)}s are joined")
         return used, notes
@@ -167,6 +181,19 @@ def _parted(used: pd.DataFrame, same_name: str) -> tuple[pd.DataFrame, list[str]
         used["neuron"] = used["neuron"].where(~several, used["place"] + "/" + used["neuron"])
         used = used.drop(columns="place")
     return used, notes
+
+
+def _with_session(table: pd.DataFrame) -> pd.DataFrame:
+    """Call the column of the recording's sessions `recording_session`, if there is one."""
+    for name in map(str, table) if SESSION not in table else ():
+        if name.lower() in SESSIONS and _several(table, "stimulus_id", name):
+            return table.rename(columns={name: SESSION})
+    return table
+
+
+def _words(column: pd.Series) -> bool:
+    """Return whether a column holds text and no number."""
+    return column.dtype.kind not in "fiub" and not np.isfinite(numbers(column)).any()
 
 
 def _several(table: pd.DataFrame, by: str, name: str) -> list[str]:
@@ -264,7 +291,9 @@ def _neuron_columns(
     A column is a neuron if everything in it is a number, be it in one row; if at least half of
     what it holds are numbers, the rest is named. Counters and columns without a name are not.
     """
-    chosen, aside, doubtful = [], [], []
+    chosen: list[str] = []
+    aside: list[str] = []
+    doubtful: dict[str, list[str]] = {words: [] for words in _DOUBTS}
     for name, column in values.items():
         held = np.isfinite(column)
         wrong = not_numbers(data[name], column)
@@ -280,26 +309,48 @@ def _neuron_columns(
             )
         elif held.sum() >= wrong.sum():
             chosen.append(name)
-            if _like_counter(name) and (column[held] == np.round(column[held])).all():
-                doubtful.append(name)
+            if doubt := _doubt(name, column[held]):
+                doubtful[doubt].append(name)
         else:
             aside.append(
                 f"column {name!r}: {held.sum()} of {(held | wrong).sum()} cells are numbers, it is "
                 "taken for text"
             )
     notes = [
-        f"{listed(doubtful)}: whole numbers under the name of a counter are taken for neurons; if "
-        "they are not, choose with neurons="
+        f"{listed(names)}: {words}, taken for neurons; if they are not, choose with neurons="
+        for words, names in doubtful.items()
+        if names
     ]
-    return chosen, aside, notes if doubtful else []
+    return chosen, aside, notes
+
+
+_DOUBTS = (
+    "whole numbers under the name of a counter",
+    "numbers that grow from row to row, as times do",
+    "the same number in every row",
+)
+
+
+def _doubt(name: str, held: np.ndarray) -> str:
+    """Return which of the doubts there is that a column is a neuron, or ""."""
+    if _like_counter(name) and (held == np.round(held)).all():
+        return _DOUBTS[0]
+    if len(held) >= _FEWEST_ROWS and (np.diff(held) > 0).all():
+        return _DOUBTS[1]
+    same = len(held) >= _FEWEST_ROWS and held[0] != 0 and (held == held[0]).all()
+    return _DOUBTS[2] if same else ""
 
 
 def _counts(name: str, values: np.ndarray) -> bool:
     """Return whether a column is called like a counter, or counts the rows from 0 or 1."""
-    if re.sub(r"[\s\-.]+", "_", name.strip().lower()) in COUNTERS:
+    plain = re.sub(_UNITS_OF_TIME, "", name.strip().lower().replace("_", " "))
+    words = re.split(r"[\s\-.]+", plain.strip(" -."))
+    if "_".join("number" if word in ("no", "nr", "num") else word for word in words) in COUNTERS:
         return True
     n = len(values)
-    return n >= 8 and any(np.array_equal(values, np.arange(first, first + n)) for first in (0, 1))
+    return n >= _FEWEST_ROWS and any(
+        np.array_equal(values, np.arange(first, first + n)) for first in (0, 1)
+    )
 
 
 def _like_counter(name: str) -> bool:
@@ -310,10 +361,7 @@ def _like_counter(name: str) -> bool:
 
 def _wide_sessions(found: Trials, same_name: str) -> Trials:
     """Keep a column that has values in several sessions of one recording apart, as in long ones."""
-    shown = found.shown
-    stated = SESSION not in shown and "session" in shown
-    if stated and _several(shown, "stimulus_id", "session"):
-        shown = shown.rename(columns={"session": SESSION})
+    shown = _with_session(found.shown)
     if SESSION not in shown:
         return found
     session = as_text(shown[SESSION]).fillna("?")

@@ -292,9 +292,12 @@ def _recording(found: Trials, incomplete: str, subject: str) -> xr.DataArray:
 def _check_left(found: Trials, subject: str) -> None:
     """Refuse a recording of which nothing is left."""
     if 0 in found.activity.shape:
+        columns = [said for said in found.aside if said.startswith("column ")]
+        rest = [said for said in found.aside if said not in columns]
         raise NeuroferError(
             f"nothing of {subject!r} can be used: {found.activity.shape[0]} presentations, "
-            f"{found.activity.shape[1]} neurons are left; {'; '.join(found.aside[:3]) or 'no data'}"
+            f"{found.activity.shape[1]} neurons are left; "
+            f"{'; '.join([*rest, *columns][:3]) or 'no data'}"
         )
 
 

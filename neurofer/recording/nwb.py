@@ -19,6 +19,7 @@ _LEFT = frozenset(
     {"spike_times", "obs_intervals", "electrodes", "electrode_group"}
     | {"waveforms", "waveform_mean", "waveform_sd"}
 )
+_SHORTEST = 1e-3  # of a window, in s
 # How many of these make a second.
 _UNITS = {1e3: "milliseconds", 1e6: "microseconds", 3e4: "samples at about 30 kHz"}
 
@@ -194,6 +195,11 @@ def _edges(
         if bins.ndim != 2 or bins.shape[1] != 2 or (bins[:, 0] >= bins[:, 1]).any():
             raise NeuroferError(
                 f"window={window}, time_bins={time_bins}: each is (start, end) in ms after onset"
+            )
+        if np.diff(bins).min() < _SHORTEST:
+            raise NeuroferError(
+                f"window={window}, time_bins={time_bins}: less than a millisecond long; they are "
+                "in ms after onset, not in seconds"
             )
         start, end = onset[:, None] + bins[:, 0], onset[:, None] + bins[:, 1]
     finite = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)

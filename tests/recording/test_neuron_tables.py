@@ -45,6 +45,11 @@ def _names(found) -> list[str]:
         ("block", [1, 2, 3] * 4),
         ("rt", np.linspace(0.3, 0.7, N)),
         ("Reaction Time", np.linspace(300, 700, N)),
+        ("RT (ms)", [0.31, 0.4, 0.33] * 4),
+        ("rt_ms", [310, 400, 330] * 4),
+        ("Trial No.", [3, 7, 5, 9] * 3),
+        ("rep", [1, 2, 3] * 4),
+        ("Date", [20240101] * N),
         ("Unnamed: 0", np.arange(N) * 2),
         ("k", range(N)),
         ("k", range(1, N + 1)),
@@ -73,10 +78,27 @@ def test_the_index_that_pandas_writes_is_set_aside(tmp_path):
 
 
 def test_whole_numbers_under_the_name_of_a_counter_are_warned_of():
-    found = read_neurons(_wide(trial_nr=[3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]), STIMULI)
-    assert _names(found) == [*CELLS, "trial_nr"]
-    assert "trial_nr: whole numbers under the name of a counter" in found.attrs["notes"]
+    found = read_neurons(_wide(day_trial=[3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]), STIMULI)
+    assert _names(found) == [*CELLS, "day_trial"]
+    assert "day_trial: whole numbers under the name of a counter" in found.attrs["notes"]
     assert read_neurons(_wide(), STIMULI).attrs["notes"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("onset_time", np.cumsum(np.linspace(1, 2, N)), "grow from row to row"),
+        ("depth", [1250.0] * N, "the same number in every row"),
+        ("repsDone", [1, 2] * 6, "under the name of a counter"),
+        ("silent", [0.0] * N, None),
+        ("terms", [2.5, 2.5, 3.0] * 4, None),
+    ],
+)
+def test_columns_that_are_hardly_neurons_are_warned_of(name, values, words):
+    found = read_neurons(_wide(**{name: list(values)}), STIMULI)
+    assert _names(found) == [*CELLS, name]
+    notes = found.attrs["notes"]
+    assert notes == "" if words is None else notes.startswith(f"{name}: ") and words in notes
 
 
 def test_neurons_with_values_in_few_rows_are_neurons(tmp_path):
@@ -170,6 +192,33 @@ def test_neurons_of_one_name_in_two_places_stay_apart(column):
     table = table[~((table["neuron"] == "c3") & (table[column] == "tue"))]
     found = read_neurons(table, STIMULI)
     assert sorted(_names(found)) == ["c3", "mon/c1", "mon/c2", "tue/c1", "tue/c2"]
+
+
+@pytest.mark.parametrize("column", ["Session", "date", "Day", "file", "Monkey"])
+def test_sessions_by_any_name_keep_neurons_apart(column):
+    found = read_neurons(_sessions().rename(columns={"session": column}), STIMULI)
+    assert _names(found) == [f"{day}/{cell}" for day in ("mon", "tue") for cell in CELLS]
+
+
+def test_a_column_that_may_be_a_session_is_named():
+    found = read_neurons(_sessions().rename(columns={"session": "M"}), STIMULI)
+    assert _names(found) == CELLS
+    assert "'M' differs within neurons (c1, c2, c3)" in found.attrs["notes"]
+    remarks = _long(file=lambda t: t["stimulus_id"] + ".png", rewarded=["yes", "no"] * (N * 3 // 2))
+    assert _names(read_neurons(remarks, STIMULI)) == CELLS
+
+
+def test_a_numbered_day_of_a_wide_table_is_a_session():
+    table = pd.concat([_wide(day=1), _wide(day=2)], ignore_index=True)
+    assert _names(read_neurons(table, STIMULI))[:3] == ["1/c1", "2/c1", "1/c2"]
+
+
+def test_what_left_nothing_is_named_before_columns():
+    stimuli = STIMULI.assign(strength="20 %")
+    with pytest.raises(
+        NeuroferError, match=r"0 presentations, 3 neurons are left; stimulus 'face0': strength"
+    ):
+        read_neurons(_wide(trial=1, block=1, rt=1), stimuli)
 
 
 def test_a_session_of_the_stimuli_does_not_part_neurons():

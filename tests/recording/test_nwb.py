@@ -72,6 +72,12 @@ def test_times_in_another_unit_are_refused(tmp_path, factor, offset, cause):
     assert "trials from 0 to 19.5" in str(raised.value)
 
 
+def test_windows_in_seconds_are_refused(tmp_path):
+    path = _session(tmp_path / "s.nwb", [_spikes(k) for k in range(3)])
+    with pytest.raises(NeuroferError, match="in ms after onset, not in seconds"):
+        read_neurons(path, STIMULI, window=(0.05, 0.3))
+
+
 def test_trials_in_milliseconds_are_refused(tmp_path):
     path = _session(tmp_path / "s.nwb", [_spikes(k) for k in range(3)], trial_factor=1e3)
     with pytest.raises(NeuroferError, match="trials look like milliseconds"):
