@@ -20,6 +20,12 @@ def unknown_choice(
 
     `where` names the thing that holds the choices ("stimulus set 'bfs'").
 
+    Args:
+        name: of the argument.
+        value: that was passed.
+        choices: that are allowed.
+        where: names the thing that holds the choices ("stimulus set 'bfs'").
+
     >>> print(unknown_choice("head", "monky", ["human", "monkey"], "stimulus set 'bfs'"))
     head='monky' is not in stimulus set 'bfs'; it has human, monkey; did you mean 'monkey'?
     >>> print(unknown_choice("layer", 3, ["conv1_1"]))
@@ -37,7 +43,14 @@ def unknown_choice(
 
 
 def check_choice(name: str, value: object, choices: Iterable[object], where: str = "") -> None:
-    """Raise the error of `unknown_choice` unless the value is among the choices."""
+    """Raise the error of `unknown_choice` unless the value is among the choices.
+
+    Args:
+        name: of the argument.
+        value: that was passed.
+        choices: that are allowed.
+        where: names the thing that holds the choices.
+    """
     allowed = list(choices)
     if value not in allowed:
         raise unknown_choice(name, value, allowed, where)

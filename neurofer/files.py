@@ -338,7 +338,13 @@ def code_hash(*packages: str) -> str:
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, durable: bool = True) -> None:
-    """Write a value as indented JSON, whole or not at all; see `write_whole`."""
+    """Write a value as indented JSON, whole or not at all; see `write_whole`.
+
+    Args:
+        path: of the file.
+        value: what `json` can write.
+        durable: wait until the disk has it.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with write_whole(path, durable=durable) as partial:
         partial.write_text(text + "\n", encoding="utf-8")

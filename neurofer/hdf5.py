@@ -41,7 +41,14 @@ def check_hdf5(path: str | os.PathLike[str]) -> None:
 
 
 def check_declared(path: Path, name: str, declared: int, size: int) -> None:
-    """Refuse an array that declares more bytes than a file of this size can hold."""
+    """Refuse an array that declares more bytes than a file of this size can hold.
+
+    Args:
+        path: of the file.
+        name: of the array.
+        declared: bytes that it claims to hold.
+        size: of the file, in bytes.
+    """
     if declared > max(SMALL, MOST_PACKED * size):
         raise NeuroferError(
             f"{path}: {name} declares {declared / 2**30:.1f} GiB, which a file of "

@@ -56,6 +56,12 @@ def progress_of(text: str, total: int, progress: bool | None = None) -> Iterator
 
     `progress` None shows a bar after two seconds if stderr is a terminal, True shows it at once,
     False never. Without rich installed nothing is shown.
+
+    Args:
+        text: in front of the bar.
+        total: number of steps.
+        progress: None shows a bar after two seconds if stderr is a terminal, True at once, False
+            never.
     """
     shown = sys.stderr.isatty() if progress is None else progress
     if shown:

@@ -140,6 +140,11 @@ def dump_yaml(content: Any) -> str:
 def validated(model: type[Model], content: Any, where: str) -> Model:
     """Return the content of a file as a model.
 
+    Args:
+        model: a class of models.
+        content: what was read.
+        where: names the file.
+
     Raises:
         NeuroferError: one sentence a mistake, each with its place, the key and what is allowed.
     """

@@ -174,6 +174,11 @@ def comma_numbers(column: pd.Series, values: np.ndarray) -> np.ndarray:
 def strict_numbers(table: pd.DataFrame, name: str, where: str) -> np.ndarray:
     """Return a column as (rows,) float64, NaN only where it is empty or says so ("NA").
 
+    Args:
+        table: that holds the column.
+        name: of the column.
+        where: names the table, for messages.
+
     Raises:
         NeuroferError: the table lacks the column, or a cell is not a number: the first are named.
     """

@@ -72,12 +72,24 @@ def check_results(results: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 
 
 def colour_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
-    """Return the fixed colour of a name, or one by its position among names without."""
+    """Return the fixed colour of a name, or one by its position among names without.
+
+    Args:
+        name: of a head, an expression, a subject.
+        known: name -> colour.
+        position: among the names without a fixed colour.
+    """
     return known.get(name, OTHER_COLOURS[position % len(OTHER_COLOURS)])
 
 
 def marker_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
-    """Return the fixed marker of a name, or one by its position among names without."""
+    """Return the fixed marker of a name, or one by its position among names without.
+
+    Args:
+        name: of a head, an expression, a subject.
+        known: name -> marker.
+        position: among the names without a fixed marker.
+    """
     return known.get(name, OTHER_MARKERS[position % len(OTHER_MARKERS)])
 
 
@@ -107,6 +119,14 @@ def style(
     """Give a figure the look: a title, and under it, smaller, n, error bars and data.
 
     `note` may hold several lines, joined by "<br>"; `top` is the space between it and the panels.
+
+    Args:
+        figure: is changed.
+        title: one line.
+        note: one line or several, joined by "<br>".
+        height: in pixels.
+        width: in pixels.
+        top: pixels between the note and the panels.
     """
     lines = 1 + note.count("<br>")
     figure.update_layout(
@@ -148,6 +168,11 @@ def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str
     """Return plotly's asymmetric error bars of values with intervals; none where there is none.
 
     A missing interval stays NaN, of which plotly draws nothing; 0 would be drawn as a certainty.
+
+    Args:
+        value: of any shape.
+        low: lower ends, of its shape.
+        high: upper ends, of its shape.
     """
     return {
         "type": "data",

@@ -176,6 +176,11 @@ def strength_name(strength: float) -> str:
 def matching_rows(responses: Responses, conditions: Mapping[str, Any], where: str) -> np.ndarray:
     """Return (n,) truth values: the presentations whose columns have the given value or values.
 
+    Args:
+        responses: the presentations.
+        conditions: column -> value or values.
+        where: in words, what asks for them; it begins the message.
+
     Raises:
         NeuroferError: a column or a value does not exist.
     """

@@ -28,6 +28,13 @@ def with_provenance(
 
     `data` says what the stimuli are: "rendered", "photograph", "simulated", "not stated". Where a
     recording has trials, `trials` and its neighbours count them (`Responses.said_of_trials`).
+
+    Args:
+        result: what the analysis found.
+        analysis: its name in the registry.
+        recording: what was analysed.
+        responses: what was read from it.
+        options: option of `run` -> value; `seed` among them where there is one.
     """
     stimuli = responses.stimuli
     sources = sorted(set(responses.column("source").tolist())) if "source" in stimuli else []

@@ -106,6 +106,12 @@ def run_analysis(
 
     Where no `site` is given and the recording has one site, or none, that one is analysed: the
     site that an analysis takes by default is a site of our own subjects.
+
+    Args:
+        analyses: name -> analysis.
+        name: of the one to run.
+        recording: presentation x neuroid.
+        options: of its `run`.
     """
     if name not in analyses:
         raise unknown_choice("analysis", name, analyses)

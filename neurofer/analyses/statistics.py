@@ -38,6 +38,12 @@ def wilson_interval(
     `quantile` replaces the normal quantile of `confidence`, for example by Student's t.
     Wilson 1927, JASA 22:209.
 
+    Args:
+        successes: from 0 to n.
+        n: observations.
+        confidence: of the interval, two-sided.
+        quantile: replaces the normal quantile of `confidence`, for example by Student's t.
+
     >>> low, high = wilson_interval(7, 7)
     >>> round(low, 3), round(high, 3)
     (0.646, 1.0)
@@ -99,6 +105,11 @@ def clustered_wilson_interval(
 
 def resample(strata: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     """Return (n_bootstrap, clusters) indices: each stratum's clusters, drawn with replacement.
+
+    Args:
+        strata: (clusters,) the stratum of each cluster.
+        n_bootstrap: number of resamples.
+        seed: of the draws.
 
     >>> draws = resample(np.array(["a", "a", "b"]), 100, seed=0)
     >>> draws.shape, set(draws[:, 2].tolist())
@@ -291,7 +302,13 @@ def false_discovery(p: np.ndarray) -> np.ndarray:
 def cluster_counts(
     correct: np.ndarray, clusters: np.ndarray, strata: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (clusters,) successes, numbers and strata of (n,) observations."""
+    """Return (clusters,) successes, numbers and strata of (n,) observations.
+
+    Args:
+        correct: (n,) truth values.
+        clusters: (n,) the cluster of each observation.
+        strata: (n,) the stratum of each observation.
+    """
     _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
     n = np.bincount(inverse.ravel()).astype(float)
     successes = np.bincount(inverse.ravel(), weights=correct)

@@ -72,6 +72,11 @@ class Camera:
         """Return the places of turned vertices in an image of size pixels, (V, 2) float64.
 
         Pixel (column, row) has its centre at (column, row): the image spans -0.5 to size - 0.5.
+
+        Args:
+            turned: (V, 3) vertices as the camera sees them.
+            frame: of the image.
+            size: of the image, in pixels.
         """
         x, y, z = turned.T
         scale = size * self.zoom / EXTENT * (DISTANCE / (DISTANCE - z))

@@ -8,6 +8,12 @@ from neurofer.errors import NeuroferError
 def check_number(name: str, value: float, low: float, high: float) -> None:
     """Refuse a number outside [low, high], and nan.
 
+    Args:
+        name: of the argument.
+        value: that was passed.
+        low: the least that is allowed.
+        high: the greatest that is allowed.
+
     Raises:
         NeuroferError: it names the number and its limits.
 

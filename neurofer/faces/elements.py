@@ -30,7 +30,13 @@ def element(function: F) -> F:
 
 @element
 def mix(a: Number, b: Number, t: Number) -> Number:
-    """Blend from a (t = 0) to b (t = 1)."""
+    """Blend from a (t = 0) to b (t = 1).
+
+    Args:
+        a: at t = 0.
+        b: at t = 1.
+        t: from 0 to 1.
+    """
     return a + (b - a) * t
 
 
@@ -48,7 +54,13 @@ def clip01(x: Number) -> Number:
 
 @element
 def smoothstep(a: Number, b: Number, x: Number) -> Number:
-    """Rise smoothly from 0 at x = a to 1 at x = b; falls where b < a."""
+    """Rise smoothly from 0 at x = a to 1 at x = b; falls where b < a.
+
+    Args:
+        a: where it is 0.
+        b: where it is 1.
+        x: the place.
+    """
     t = np.minimum(np.maximum((x - a) / (b - a), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
@@ -62,7 +74,13 @@ def bump(squared_radius: Number) -> Number:
 
 @element
 def unit(x: Number, y: Number, z: Number) -> Number:
-    """Scale a vector to length 1."""
+    """Scale a vector to length 1.
+
+    Args:
+        x: component.
+        y: component.
+        z: component.
+    """
     inverse = 1.0 / np.sqrt(x * x + y * y + z * z + 1e-20)
     return x * inverse, y * inverse, z * inverse
 
@@ -87,7 +105,14 @@ def _channel(
 
 @element
 def noise4(table: np.ndarray, x: Number, y: Number, z: Number) -> Number:
-    """Four independent fields of value noise in [0, 1] at a point; the lattice has step 1."""
+    """Four independent fields of value noise in [0, 1] at a point; the lattice has step 1.
+
+    Args:
+        table: of random numbers.
+        x: of the point.
+        y: of the point.
+        z: of the point.
+    """
     fx = np.floor(x)
     fy = np.floor(y)
     fz = np.floor(z)

@@ -150,7 +150,7 @@ def grow(identity: Identity, mesh: HeadMesh, neutral: np.ndarray, cover: np.ndar
 
 
 class _Draws:
-    """Streams of random numbers in [0, 1), one number a lock."""
+    """Streams of random numbers in [0, 1), one number per lock."""
 
     def __init__(self, seed: int, count: int) -> None:
         self._seed = seed

@@ -95,7 +95,14 @@ def centred(mesh: HeadMesh, vertices: np.ndarray) -> tuple[np.ndarray, Anatomy]:
 
 
 def warp(head: str, points: np.ndarray, anatomy: Anatomy, style: Style) -> np.ndarray:
-    """Give points (V, 3) of the human head the shape of another head, or of an avatar."""
+    """Give points (V, 3) of the human head the shape of another head, or of an avatar.
+
+    Args:
+        head: "human", "monkey", "cartoon" or an avatar.
+        points: (V, 3) of the human head.
+        anatomy: of the identity.
+        style: of the identity.
+    """
     return _WARPS.get(head, _stylised)(points, anatomy, style)
 
 
@@ -103,6 +110,12 @@ def warp_jacobian(head: str, points: np.ndarray, anatomy: Anatomy, style: Style)
     """Return the Jacobian of the warp at points, (V, 3, 3), by central differences.
 
     Entry [v, i, j] is the change of coordinate i when coordinate j of the point changes.
+
+    Args:
+        head: as for `warp`.
+        points: (V, 3) of the human head.
+        anatomy: of the identity.
+        style: of the identity.
     """
     step = 1.0 / 1024
     columns = []
@@ -118,7 +131,14 @@ def warp_jacobian(head: str, points: np.ndarray, anatomy: Anatomy, style: Style)
 def inflate_scalp(
     mesh: HeadMesh, vertices: np.ndarray, scalp: np.ndarray, volume: float
 ) -> np.ndarray:
-    """Push the scalp outwards by up to `volume`, away from the middle of the skull."""
+    """Push the scalp outwards by up to `volume`, away from the middle of the skull.
+
+    Args:
+        mesh: of the head.
+        vertices: (V, 3).
+        scalp: (V,) weights from 0 to 1.
+        volume: in decimetres.
+    """
     outwards = mesh.rest - np.array([0.0, 7.3, 0.3])
     x, y, z = outwards.T
     length = np.sqrt(x * x + y * y + z * z)

@@ -81,6 +81,11 @@ def make_identity(seed: int, head: str, *, spread: float = 1.0) -> Identity:
     `spread` scales every shape parameter about the head's mean identity, mean + spread * (drawn -
     mean); at 0 all identities of a head have one shape. Colours and textures always vary fully.
 
+    Args:
+        seed: of the identity.
+        head: "human", "monkey", "cartoon" or an avatar.
+        spread: scales every shape parameter about the head's mean identity, from 0 to 2.
+
     Raises:
         NeuroferError: an unknown head, or a spread outside [0, 2].
 

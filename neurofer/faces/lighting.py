@@ -122,6 +122,14 @@ def shadow(
     """Return how much of the key light arrives at a point, 0 to 1: 3 x 3 texels are compared.
 
     The point is moved out along its normal by 0.035, so that a surface does not shade itself.
+
+    Args:
+        light: of the scene.
+        depth_map: from the key light.
+        normal: of the surface.
+        column: of the point in the map.
+        row: of the point in the map.
+        far: depth of the point in the map.
     """
     nx, ny, nz = normal
     step = 0.035 * _TEXELS
@@ -165,6 +173,18 @@ def illuminate(
 
     gloss 0 is skin, 1 a wet eye; rim brightens skin at grazing angles; occlusion and shadow are 1
     where all light arrives.
+
+    Args:
+        light: of the scene.
+        toon: 0 for smooth shading, 1 for that of a cartoon.
+        normal: of the surface.
+        colour: (red, green, blue), linear.
+        wrap: how far light reaches around, for each colour.
+        specular: strength of the highlight.
+        gloss: 0 is skin, 1 a wet eye.
+        rim: brightens skin at grazing angles.
+        occlusion: 1 where all light from around arrives.
+        shadow: 1 where all of the key light arrives.
     """
     nx, ny, nz = normal
     n_l = nx * light.x + ny * light.y + nz * light.z

@@ -118,7 +118,16 @@ def rasterise(
     two_sided: np.ndarray,
     width: int,
 ) -> np.ndarray:
-    """Find the nearest triangle at every sample: see `raster.rasterise`."""
+    """Find the nearest triangle at every sample: see `raster.rasterise`.
+
+    Args:
+        x: as for `raster.rasterise`, here and below.
+        y: of the vertices.
+        z: depth of the vertices.
+        triangles: (T, 3) vertices.
+        two_sided: (T,) whether the back is drawn.
+        width: of the image, in samples.
+    """
     buffer = np.full(width * width, EMPTY)
     _rasterise(x, y, z, triangles, two_sided, width, buffer)
     return buffer
@@ -190,7 +199,16 @@ def visibility(
     width: int,
     extent: float,
 ) -> np.ndarray:
-    """Return the share of light that reaches each vertex: see `numpy_backend.visibility`."""
+    """Return the share of light that reaches each vertex: see `numpy_backend.visibility`.
+
+    Args:
+        vertices: (V, 3).
+        normals: (V, 3).
+        triangles: (T, 3) vertices.
+        directions: (D, 3).
+        width: of the depth map, in texels.
+        extent: of the depth map, in decimetres.
+    """
     arrived = np.zeros(len(vertices))
     total = np.zeros(len(vertices))
     both = np.ones(len(triangles), bool)

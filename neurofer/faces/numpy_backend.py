@@ -66,6 +66,14 @@ def visibility(
 
     A direction counts by the cosine to the normal. Occlusion is tested in a depth map of `width`
     texels over `extent` decimetres.
+
+    Args:
+        vertices: (V, 3).
+        normals: (V, 3).
+        triangles: (T, 3) vertices.
+        directions: (D, 3).
+        width: of the depth map, in texels.
+        extent: of the depth map, in decimetres.
     """
     arrived = np.zeros(len(vertices))
     total = np.zeros(len(vertices))

@@ -106,7 +106,7 @@ def exposure(skin: Colour) -> float:
 def _walk(seed: int, values: Sequence[T], stride: int) -> T:
     """Pick a value so that neighbouring seeds differ.
 
-    The stride is coprime to the number of values, and the next number is no multiple of it.
+    The stride is coprime to the number of values, and the next number is not a multiple of it.
     """
     return values[(seed * stride + seed // len(values)) % len(values)]
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from neurofer.faces.elements import Number, element, mix, noise4, unit
 from neurofer.faces.lighting import Lighting, encode, illuminate
-from neurofer.faces.materials import Surface, covering, eyeball, grain
+from neurofer.faces.materials import Surface
 from neurofer.faces.parts import PARTS
+from neurofer.faces.texture import covering, eyeball, grain
 from neurofer.faces.wrinkles import Creases
 
 _BROWS = PARTS["eyebrows"]
@@ -53,13 +54,26 @@ class Shaded(NamedTuple):
 
 @element
 def plain(colour: Number, specular: Number, label: Number) -> Number:
-    """Teeth, tongue, lashes, the inside of the mouth: as painted, in soft light (see `finish`)."""
+    """Teeth, tongue, lashes, the inside of the mouth: as painted, in soft light (see `finish`).
+
+    Args:
+        colour: as painted.
+        specular: strength of the highlight.
+        label: of the part.
+    """
     return (0.0, 0.0), colour, (2.0, 2.0, 2.0), specular, 0.0, 0.0, label
 
 
 @element
 def eye(s: Surface, table: np.ndarray, place: Number, label: Number) -> Number:
-    """An eyeball: painted here, smooth and wet."""
+    """An eyeball: painted here, smooth and wet.
+
+    Args:
+        s: parameters of the surface.
+        table: of random numbers.
+        place: (x, y, z) on the base head.
+        label: of the part.
+    """
     side = (place[0] > 0.0) * 2.0 - 1.0
     colour = eyeball(s, table, side, place[0], place[1], place[2])
     return (0.0, 0.0), colour, (0.5, 0.5, 0.5), 0.25, 1.0, 0.0, label
@@ -75,7 +89,17 @@ def skin(
     lips: Number,
     label: Number,
 ) -> Number:
-    """Skin and lips: the painted colour with grain and pores."""
+    """Skin and lips: the painted colour with grain and pores.
+
+    Args:
+        s: parameters of the surface.
+        table: of random numbers.
+        place: (x, y, z) on the base head.
+        colour: as painted.
+        specular: strength of the highlight.
+        lips: how much the point belongs to the lips.
+        label: of the part.
+    """
     tone, shine, bump_x, bump_y = grain(s, table, place[0], place[1], place[2])
     label = label + (_LIPS - label) * (lips > 0.5)
     painted = (colour[0] * tone, colour[1] * tone, colour[2] * tone)
@@ -97,6 +121,16 @@ def strands(
     """Hair: streaks along a lock, and a highlight across it (Kajiya and Kay, 1989).
 
     The highlight is where the strand is perpendicular to the half vector; noise shifts it.
+
+    Args:
+        s: parameters of the surface.
+        light: of the scene.
+        table: of random numbers.
+        place: (x, y, z) on the base head.
+        colour: as painted.
+        normal: of the surface.
+        direction: of the lock.
+        label: of the part.
     """
     streak, shift, bump_x, bump_y = noise4(table, place[0] * 34.0, place[1] * 1.5, place[2] * 3.0)
     lean = 0.35 * (shift - 0.5)
@@ -125,7 +159,15 @@ def strands(
 
 @element
 def covered(s: Surface, table: np.ndarray, place: Number, cover: Number, below: Number) -> Number:
-    """Hair, fur and eyebrows over the skin `below`."""
+    """Hair, fur and eyebrows over the skin `below`.
+
+    Args:
+        s: parameters of the surface.
+        table: of random numbers.
+        place: (x, y, z) on the base head.
+        cover: how much hair or fur was painted there.
+        below: the material of the skin.
+    """
     bumps, colour, wrap, specular, gloss, rim, label = below
     hair, hair_colour, strand_x, strand_y, brow = covering(
         s, table, place[0], place[1], place[2], cover
@@ -160,6 +202,15 @@ def finish(
     """Light a material and encode it: (red, green, blue) 0 ... 255, and the part.
 
     A material is (bumps, colour, wrap, specular, gloss, rim, part); bumps tilt the normal.
+
+    Args:
+        light: of the scene.
+        toon: 0 for smooth shading, 1 for that of a cartoon.
+        normal: of the surface.
+        material: as above.
+        occlusion: 1 where all light from around arrives.
+        shadow: 1 where all of the key light arrives.
+        ink: how much an outline covers.
     """
     bumps, colour, wrap, specular, gloss, rim, label = material
     tilted = unit(normal[0] + bumps[0], normal[1] + bumps[1], normal[2])

@@ -19,7 +19,15 @@ def above_gum(component: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 @element
 def teeth(place: Number, colour: Number, specular: Number, gum: Number, label: Number) -> Number:
-    """Return the material of teeth: grooves between them, and gums that reach into the grooves."""
+    """Return the material of teeth: grooves between them, and gums that reach into the grooves.
+
+    Args:
+        place: (x, y, z) on the base head.
+        colour: as painted.
+        specular: strength of the highlight.
+        gum: how far the point lies above the teeth.
+        label: of the part.
+    """
     x, y, z = place
     upper = (y > 6.59) * 1.0
     around = (np.abs(x) + 0.9 * np.maximum(1.48 - z, 0.0)) / mix(0.062, 0.088, upper)

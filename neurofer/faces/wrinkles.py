@@ -100,7 +100,13 @@ def _fold(c: Creases, side: Number, y: Number, front: Number) -> Number:
 
 @element
 def wrinkled(c: Creases, place: Number, material: Number) -> Number:
-    """Draw wrinkles into the skin at a point of the base head."""
+    """Draw wrinkles into the skin at a point of the base head.
+
+    Args:
+        c: depths of the creases.
+        place: (x, y, z) on the base head.
+        material: of the skin.
+    """
     x, y, z = place
     side = np.abs(x)
     sign = (x > 0.0) * 2.0 - 1.0

@@ -151,6 +151,12 @@ def make_recording(
     """Build and check a recording; activity is float32 (presentation, neuroid[, time_bin]).
 
     `unique` False spares the comparison of all neuroid_ids where they are known to differ.
+
+    Args:
+        activity: (presentation, neuroid[, time_bin]).
+        coords: name -> (dimension, values).
+        attributes: of the recording.
+        unique: False spares the comparison of all neuroid_ids where they are known to differ.
     """
     dims = DIMS[: activity.ndim]
     array = xr.DataArray(activity, dims=dims, coords=dict(coords), name="activity")

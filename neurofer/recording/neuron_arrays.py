@@ -33,6 +33,11 @@ def netcdf_trials(dataset: xr.Dataset, path: Path, renamed: dict[str, str]) -> T
 
     Coordinates and one-dimensional variables on these dims say what was shown and recorded.
 
+    Args:
+        dataset: the content of the file.
+        path: of the file, for messages.
+        renamed: the file's name -> ours.
+
     Raises:
         NeuroferError: there is no such array, there are several, or time bins have no edges.
     """

@@ -36,6 +36,14 @@ def nwb_trials(
 
     A neuron is NaN in trials outside its `obs_intervals`, if it has them: it was not held then.
 
+    Args:
+        path: of the file.
+        renamed: the file's name -> ours.
+        window: milliseconds after onset, from and to.
+        time_bins: several windows instead of one.
+        measure: "rate" or "count".
+        intervals: the table of presentations.
+
     Raises:
         NeuroferError: pynwb is not installed, the file cannot be read or lacks units or trials.
     """

@@ -230,7 +230,13 @@ class RecordingStore:
         return self.folder / f"{'.'.join(map(_in_a_name, parts))}.{key[:32]}.nc"
 
     def lacking(self, subject: Recordable, stimuli: StimulusSet, sites: Sequence[str]) -> list[str]:
-        """Return the sites that would have to be recorded."""
+        """Return the sites that would have to be recorded.
+
+        Args:
+            subject: that would be recorded.
+            stimuli: that it would be shown.
+            sites: that are asked for.
+        """
         paths = {site: self.path(subject, stimuli, site) for site in sites}
         return [site for site, path in paths.items() if path is None or not _whole(path)]
 

@@ -63,5 +63,11 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 
 def counted(n: int, singular: str, plural: str = "") -> str:
-    """Return a number and its noun: "1 image", "9 images"."""
+    """Return a number and its noun: "1 image", "9 images".
+
+    Args:
+        n: how many.
+        singular: the noun for one.
+        plural: the noun for several; by default with an "s".
+    """
     return f"{n} {singular if n == 1 else plural or singular + 's'}"

@@ -91,7 +91,14 @@ def write_report(
     progress: Progress = silent,
     command: str = "",
 ) -> Report:
-    """Write a study's results, figures and reports into a folder; see `run_study`."""
+    """Write a study's results, figures and reports into a folder; see `run_study`.
+
+    Args:
+        outcome: of the study.
+        folder: that is written into.
+        progress: is told what is done.
+        command: what the provenance says the report was made with.
+    """
     folder = check_folder(folder)
     kept: list[Path] = []
     with scratch_folder() as scratch:

@@ -204,7 +204,13 @@ def coding_units(
 
 
 def noise_units(faces: Faces, n_units: int = 50, *, seed: int = 0) -> xr.DataArray:
-    """Record units that respond to nothing: unit Gaussian noise, site "noise"."""
+    """Record units that respond to nothing: unit Gaussian noise, site "noise".
+
+    Args:
+        faces: that are shown.
+        n_units: number of units.
+        seed: of the noise.
+    """
     return _record(faces, Site("noise"), np.zeros((len(faces.table), n_units)), "noise", 1.0, seed)
 
 

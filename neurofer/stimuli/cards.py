@@ -109,7 +109,13 @@ def broken_cards() -> dict[str, NeuroferError]:
 
 
 def no_such_set(kind: str, name: str, choices: Iterable[str]) -> NeuroferError:
-    """Build the error for a set that has no card, or one that cannot be read."""
+    """Build the error for a set that has no card, or one that cannot be read.
+
+    Args:
+        kind: of the argument.
+        name: that was asked for.
+        choices: the sets that there are.
+    """
     broken = broken_cards()
     if f"{name}.yaml" in broken:
         return broken[f"{name}.yaml"]

@@ -113,7 +113,13 @@ def landmark_columns() -> list[str]:
 
 
 def write_landmarks(path: Path, table: pd.DataFrame, landmarks: np.ndarray) -> None:
-    """Write (n, 13, 2) landmarks beside the table of a set; NaN becomes an empty cell."""
+    """Write (n, 13, 2) landmarks beside the table of a set; NaN becomes an empty cell.
+
+    Args:
+        path: of the file.
+        table: n rows, with `stimulus_id`.
+        landmarks: (n, 13, 2) pixels.
+    """
     frame = pd.DataFrame(landmarks.reshape(len(landmarks), -1), columns=landmark_columns())
     frame.insert(0, "stimulus_id", table["stimulus_id"])
     frame.to_csv(path, index=False)

@@ -136,7 +136,15 @@ def _write(
 def picture(
     stem: Path, suffix: str, known: Mapping[str, Any], mode: str, remake: Callable[[], object]
 ) -> CachedPicture:
-    """Return one of the pictures of an entry that `read_entry` has read."""
+    """Return one of the pictures of an entry that `read_entry` has read.
+
+    Args:
+        stem: path of the entry without a suffix.
+        suffix: of the picture.
+        known: what `read_entry` returned.
+        mode: of Pillow: "RGB", "L".
+        remake: makes the entry again where its file is gone.
+    """
     return CachedPicture(Path(f"{stem}{suffix}"), known["files"][suffix][1], mode, remake)
 
 

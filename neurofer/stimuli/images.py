@@ -257,7 +257,13 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T], *, window: int = 32) -> Iterator[R]:
-    """Yield `function(item)` in order, computed in threads at most `window` items ahead."""
+    """Yield `function(item)` in order, computed in threads at most `window` items ahead.
+
+    Args:
+        function: is called in threads.
+        items: one call each.
+        window: the most results that wait.
+    """
     pool = ThreadPoolExecutor(min(DECODE_THREADS, cores()))
     waiting: deque[Future[R]] = deque()
     try:

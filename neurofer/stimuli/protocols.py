@@ -53,6 +53,11 @@ def protocol(stimuli: StimulusSet, name: str, **parameters: Any) -> StimulusSet:
     forty persons "kdef-a" has is not published: the default is the first twenty women and the
     first twenty men by number. Images that a set lacks (KDEF has black ones) are left out.
 
+    Args:
+        stimuli: to choose from.
+        name: of the protocol.
+        parameters: of the protocol, named above.
+
     Raises:
         NeuroferError: the protocol or a parameter is unknown, or an image that it needs is lacking.
     """

@@ -81,6 +81,12 @@ def strength_ramps(
     Of each head the first identity is shown that has more than one strength; see `contact_sheet`
     for the arguments.
 
+    Args:
+        stimuli: with several strengths.
+        cell: size of an image on the sheet, in pixels.
+        landmarks: draw them.
+        parts: colour the parts of the face.
+
     Raises:
         NeuroferError: no head has an expression at several strengths, or as for `contact_sheet`.
     """

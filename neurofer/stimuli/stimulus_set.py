@@ -116,6 +116,13 @@ class StimulusSet:
     ) -> StimulusSet:
         """Make a set of image files, which are decoded once now for their hashes, then when asked.
 
+        Args:
+            name: of the set.
+            table: one row per image.
+            paths: one per image.
+            landmarks: (n, 13, 2) pixels, NaN where unknown.
+            parts: one mask or None per image.
+
         Raises:
             NeuroferError: a file is missing, unreadable or truncated, or the table is wrong.
         """

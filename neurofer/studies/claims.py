@@ -47,7 +47,14 @@ class ClaimRow:
 
 
 def claim_row(claim: ClaimSpec, number: Number | None, file: str = "", data: str = "") -> ClaimRow:
-    """Put a claim and what was measured of it into a row; `holds` is judged later."""
+    """Put a claim and what was measured of it into a row; `holds` is judged later.
+
+    Args:
+        claim: of the study.
+        number: what was measured; None where nothing was.
+        file: that holds it.
+        data: what the stimuli are, such as "rendered".
+    """
     criterion = parse_criterion(claim.holds, f"claim {claim.id!r}")
     row = ClaimRow(
         id=claim.id,

@@ -57,7 +57,13 @@ def parse_criterion(text: str, where: str = "") -> Criterion | None:
 
 
 def fulfils(relation: str, value: float | None, bound: float | None) -> bool:
-    """Tell whether a value stands in the relation to the bound."""
+    """Tell whether a value stands in the relation to the bound.
+
+    Args:
+        relation: "at least", "at most", "above" or "below".
+        value: on its left.
+        bound: on its right.
+    """
     assert value is not None
     assert bound is not None
     return {

@@ -42,7 +42,14 @@ class Executor(Protocol):
 def serial(
     study: Study, cells: Sequence[Cell], cache: Path | None, stimuli: Mapping[str, StimulusSet]
 ) -> Iterator[CellOutcome]:
-    """Work on one cell after the other in this process."""
+    """Work on one cell after the other in this process.
+
+    Args:
+        study: that the cells belong to.
+        cells: to work on.
+        cache: folder of results; None for none.
+        stimuli: name in the study -> set.
+    """
     bench = Bench(study, cache, stimuli)
     for cell in cells:
         yield bench.work(cell)
@@ -55,6 +62,12 @@ def processes(
 
     Cells whose subjects learn from the same images stay together, so that each process makes its
     own subjects. What is in the cache is read here, without any process.
+
+    Args:
+        study: that the cells belong to.
+        cells: to work on.
+        cache: folder of results; None for none.
+        stimuli: name in the study -> set.
     """
     bench = Bench(study, cache, stimuli)
     groups: dict[object, list[Cell]] = {}

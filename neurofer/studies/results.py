@@ -44,6 +44,11 @@ def read_number(dataset: xr.Dataset, value: str, select: Mapping[str, Any]) -> N
 
     A dimension that `select` leaves out is read at its entry "all".
 
+    Args:
+        dataset: the result.
+        value: name of a variable.
+        select: dimension -> entry.
+
     Raises:
         NeuroferError: the value, a dimension or an entry does not exist; the choices are listed.
     """

@@ -38,7 +38,13 @@ Progress = Callable[[str, int, int], None]
 
 
 def silent(text: str, done: int, total: int) -> None:
-    """Show nothing."""
+    """Show nothing.
+
+    Args:
+        text: what is done.
+        done: steps so far.
+        total: number of steps.
+    """
 
 
 @dataclass
@@ -124,6 +130,11 @@ def write_results(
     """Write netCDF and CSV of every result, `summary.json`, `provenance.json` and the study.
 
     `failures` are those to be written, by default those of the outcome.
+
+    Args:
+        outcome: of the study.
+        folder: that is written into.
+        failures: those to be written; by default those of the outcome.
     """
     failed = outcome.failures if failures is None else failures
     for key, result in outcome.results.items():

@@ -161,6 +161,13 @@ def _borders(shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
 def crop_faces(
     images: Sequence[np.ndarray], landmarks: np.ndarray | None, width: float, size: int
 ) -> list[np.ndarray]:
-    """Return every image cropped as by `crop_face`; `landmarks` is (n, 13, 2) or None."""
+    """Return every image cropped as by `crop_face`; `landmarks` is (n, 13, 2) or None.
+
+    Args:
+        images: (H, W, 3) uint8 each.
+        landmarks: (n, 13, 2) pixels, or None.
+        width: of the crop, as for `crop_face`.
+        size: of the result, in pixels.
+    """
     each = [None] * len(images) if landmarks is None else landmarks
     return [crop_face(image, face, width, size) for image, face in zip(images, each, strict=True)]

@@ -50,7 +50,14 @@ def class_maps_and_answers(
     classes: torch.Tensor | int | None = None,
     layer: str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return `class_maps`, and the number of the largest score of each image, (n,)."""
+    """Return `class_maps`, and the number of the largest score of each image, (n,).
+
+    Args:
+        net: to explain.
+        seen: (n, channels, H, W) what the net is shown.
+        classes: as for `class_maps`.
+        layer: as for `class_maps`.
+    """
     training = net.training
     net.eval()
     try:

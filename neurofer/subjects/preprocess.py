@@ -33,6 +33,11 @@ def area_mean(image: np.ndarray, height: int, width: int) -> np.ndarray:
     A pixel that lies across a border counts by the part that lies inside, so that any size can
     be brought to any other; from 224 to 112 it is the mean of 2 x 2 pixels.
 
+    Args:
+        image: (H, W).
+        height: of the grid.
+        width: of the grid.
+
     >>> area_mean(np.array([[0.0, 3.0, 6.0]], dtype=np.float32), 1, 2)
     array([[1., 5.]], dtype=float32)
     """
@@ -55,6 +60,11 @@ def resize(image: np.ndarray, height: int, width: int | None = None) -> np.ndarr
 
     To a square without keeping its aspect, as the paper does with its photographs; an image of
     that size is returned as it is.
+
+    Args:
+        image: (H, W, 3) uint8.
+        height: in pixels.
+        width: in pixels; by default the height.
     """
     width = width or height
     if image.shape[:2] == (height, width):
@@ -128,7 +138,13 @@ class Preprocessing:
         return cls(**read)
 
     def pixels(self, image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:
-        """Return an image (H, W, 3) uint8 as (channels, size, size) uint8, RGB or gray."""
+        """Return an image (H, W, 3) uint8 as (channels, size, size) uint8, RGB or gray.
+
+        Args:
+            image: (H, W, 3) uint8.
+            size: in pixels.
+            colourless: make it gray first.
+        """
         if self.shorter_side is not None:
             if self.shorter_side < size:
                 raise NeuroferError(

@@ -92,6 +92,11 @@ def seen_pixels(subject: FeatureSubject, stimuli: StimulusSet) -> np.ndarray:
 def saliency(subject: FeatureSubject, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the response of the sites of `neurofer.recording.saliency.SITES`, (n, ...) float32.
 
+    Args:
+        subject: whose network is explained.
+        batch: of images.
+        sites: names.
+
     Raises:
         NeuroferError: see `saliency_maps`; an image has no part masks; or an expression that is
             shown and to be explained is none that the network names.

@@ -10,6 +10,12 @@ import numpy as np
 def batch_positions(items: int, batch_size: int, seed: int, step: int) -> np.ndarray:
     """Return the positions of a step's batch, (batch_size,); an epoch's remainder is left out.
 
+    Args:
+        items: number of items.
+        batch_size: items of a step.
+        seed: of the order.
+        step: number of the step, from 0.
+
     >>> [sorted(batch_positions(4, 2, seed=0, step=s).tolist()) for s in (0, 1)]
     [[0, 2], [1, 3]]
     """

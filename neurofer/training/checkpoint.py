@@ -77,6 +77,13 @@ def save_checkpoint(
     `about` is the recipe and the data, which a run that goes on must share. At every moment the
     last checkpoint that was written is whole, under its own name or under that of `previous`.
 
+    Args:
+        path: of the checkpoint.
+        progress: of the run.
+        about: the recipe and the data, which a run that goes on must share.
+        nets: name -> network.
+        optimisers: name -> optimiser.
+
     Raises:
         NeuroferError: a weight is not finite, or the disk is full.
     """
@@ -114,6 +121,12 @@ def load_checkpoint(
     """Put the last checkpoint's state into networks and optimisers; return the progress.
 
     A checkpoint that is damaged or missing is named in a warning, and the one before it is used.
+
+    Args:
+        path: of the checkpoint.
+        about: the recipe and the data.
+        nets: name -> network; they are changed.
+        optimisers: name -> optimiser; they are changed.
 
     Raises:
         NeuroferError: no checkpoint can be read, or it belongs to another recipe.

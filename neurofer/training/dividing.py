@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 def held_out(stimuli: StimulusSet, data: ImageData, seed: int) -> np.ndarray:
     """Return which stimuli are held out, (n,) bool; an identity belongs to a head.
 
+    Args:
+        stimuli: to divide.
+        data: says which part is held out.
+        seed: of the choice.
+
     Raises:
         NeuroferError: the set is too small to be divided so.
     """

@@ -33,6 +33,11 @@ def kept(out: Path) -> list[Path]:
 def check_place(out: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse a weight file that would be lost, and say where there is nothing to go on from.
 
+    Args:
+        out: the weight file to write.
+        resume: whether the run goes on from a checkpoint.
+        overwrite: whether a finished file may be replaced.
+
     Raises:
         NeuroferError: `out` has another ending, or a checkpoint or a finished file is there and it
             is not said what becomes of it.

@@ -77,7 +77,13 @@ class Task(Protocol):
         """Return the scores on held-out data."""
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
-        """Write the weights, whole or not at all."""
+        """Write the weights, whole or not at all.
+
+        Args:
+            net: that was trained.
+            path: of the weight file.
+            about: what the file says of itself.
+        """
 
 
 @dataclass(frozen=True)

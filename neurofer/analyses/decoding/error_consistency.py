@@ -97,6 +97,11 @@ def consistency_table(
 ) -> pd.DataFrame:
     """Return one row a pair of subjects and sites: observed, expected, kappa, low, high, n, note.
 
+    Args:
+        results: subject -> result of "probe" on the same stimuli.
+        n_bootstrap: resamples of an interval.
+        seed: of the resampling.
+
     Raises:
         NeuroferError: fewer than two subjects and sites, or results of different stimuli.
     """
@@ -124,7 +129,13 @@ def consistency_table(
 def consistency_figure(
     results: Mapping[str, xr.Dataset], *, n_bootstrap: int = 2000, seed: int = 0
 ) -> Figure:
-    """Return the matrix of kappas between subjects."""
+    """Return the matrix of kappas between subjects.
+
+    Args:
+        results: subject -> result, as for `consistency_table`.
+        n_bootstrap: resamples of an interval.
+        seed: of the resampling.
+    """
     from neurofer.analyses.decoding.probe_figures import kappa_figure
 
     rows = consistency_table(results, n_bootstrap=n_bootstrap, seed=seed)

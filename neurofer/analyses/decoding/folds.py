@@ -37,6 +37,11 @@ class Fold:
 def deal(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Return (n,) the fold of each presentation; a group's presentations are in one fold.
 
+    Args:
+        groups: (n,) the group of each presentation.
+        folds: number of folds.
+        seed: of the order in which groups are dealt.
+
     >>> folds = deal(np.array(["a", "b", "a", "c"]), 3, seed=0)
     >>> bool(folds[0] == folds[2])
     True
@@ -128,6 +133,12 @@ def inner_parts(groups: np.ndarray, seed: int) -> np.ndarray:
 
 def check_classes(folds: list[Fold], classes: np.ndarray, target: str, by: str) -> None:
     """Refuse folds in which a class is tested that was not trained: no answer could be right.
+
+    Args:
+        folds: from `make_folds`.
+        classes: (n,) the class of each presentation.
+        target: the column that is read, for the message.
+        by: the column that was split by, for the message.
 
     Raises:
         NeuroferError: names the fold and the classes.

@@ -99,6 +99,11 @@ def centred_products(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the inner products within training and of tested with it, about training's centre.
 
+    Args:
+        gram: (n, n) inner products of all presentations.
+        training: numbers of the presentations trained with.
+        tested: numbers of the presentations tested.
+
     Raises:
         NeuroferError: no unit varies over the training part.
     """

@@ -42,6 +42,11 @@ VARIABLES = {
 def target_values(responses: Responses, target: str, *, joined: bool = True) -> np.ndarray:
     """Return (n,) values to be read, as strings; identities with their heads if `joined`.
 
+    Args:
+        responses: the presentations.
+        target: a column of the stimuli.
+        joined: whether "identity" means head and identity.
+
     Raises:
         NeuroferError: there is no such column, or it has no value in some presentations.
     """
@@ -138,7 +143,17 @@ def summarise(
     seed: int,
     folds: list[Fold],
 ) -> xr.Dataset:
-    """Return the accuracies of one site by view and category, and every answer."""
+    """Return the accuracies of one site by view and category, and every answer.
+
+    Args:
+        responses: of the site.
+        target: the column that is read.
+        shown: (n,) its values.
+        answers: (n,) what was read.
+        n_bootstrap: resamples of an interval where nothing was fitted.
+        seed: of the resampling.
+        folds: in which decoders were fitted; empty where nothing was.
+    """
     view = responses.column("view") if "view" in responses.stimuli else np.full(len(shown), "")
     views = in_order("view", [name for name in np.unique(view) if name])
     categories = in_order(target, shown)
@@ -168,6 +183,11 @@ def confusions(shown: np.ndarray, answered: np.ndarray, target: str) -> xr.Datas
     """Return confusion (site, shown_category, answer), counts, of (n,) values, (sites, n) answers.
 
     "tie" and "undefined" are columns where they were answered.
+
+    Args:
+        shown: (n,) values of the column that is read.
+        answered: (sites, n) answers.
+        target: the column, whose values have an order.
     """
     rows = in_order(target, shown)
     special = [name for name in (TIE, UNDEFINED) if (answered == name).any()]
@@ -186,7 +206,17 @@ def accuracies(
     seed: int,
     folds: list[Fold],
 ) -> dict[str, Any]:
-    """Return the variables of accuracy along a dimension, of groups of presentations."""
+    """Return the variables of accuracy along a dimension, of groups of presentations.
+
+    Args:
+        dim: "view", "category" or "fold".
+        groups: entry along `dim` -> (n,) truth values, the presentations that it counts.
+        result: holds `correct` (presentation).
+        responses: the presentations, with head, identity and series.
+        n_bootstrap: resamples of an interval where nothing was fitted.
+        seed: of the resampling.
+        folds: in which decoders were fitted; empty where nothing was.
+    """
     correct, cells = result["correct"].to_numpy(), []
     head, identity, series = responses.column("head"), responses.identity, responses.series
     for rows in groups.values():
@@ -222,7 +252,13 @@ def permuted_chance(accuracy: np.ndarray, exchanged: float) -> dict[str, Any]:
 
 
 def exchange_note(exchanged: float, target: str, how: str) -> str:
-    """Return what to know of a permutation test in which hardly a label changed; "" of others."""
+    """Return what to know of a permutation test in which hardly a label changed; "" of others.
+
+    Args:
+        exchanged: the part of labels that a permutation changes, 0 to 1.
+        target: the column that is read.
+        how: in words, what was permuted within.
+    """
     if exchanged > FEW_EXCHANGED:
         return ""
     if exchanged == 0:

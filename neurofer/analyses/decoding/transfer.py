@@ -148,6 +148,12 @@ def confusion_matrix(
 ) -> np.ndarray:
     """Return (rows, columns) counts of answers to what was shown.
 
+    Args:
+        shown: (n,) what was shown.
+        answers: (n,) what was answered.
+        rows: the names of what was shown, in order.
+        columns: the names of answers, in order.
+
     >>> confusion_matrix(np.array(["sad", "sad"]), np.array(["sad", "fear"]), ["sad"],
     ...                  ["sad", "fear"])
     array([[1, 1]])
@@ -164,6 +170,12 @@ def summarise(
     """Return accuracies, their intervals and the confusion matrix of (n,) answers; "" is no answer.
 
     The variables are those of `run`.
+
+    Args:
+        responses: the presentations.
+        answers: (n,) names, "" where a presentation was not tested.
+        n_bootstrap: resamples of an interval.
+        seed: of the resampling.
     """
     shown, strength = responses.column("expression"), responses.column("strength").astype(float)
     levels = np.unique(strength)

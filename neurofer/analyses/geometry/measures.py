@@ -54,6 +54,12 @@ def cosines(uu: np.ndarray, vv: np.ndarray, uv: np.ndarray, smallest: float = 0.
     """Return (..., a, b) cosines from squared lengths (..., a), (..., b) and their products.
 
     A vector whose squared length is not above `smallest` has none: NaN.
+
+    Args:
+        uu: (..., a) squared lengths.
+        vv: (..., b) squared lengths.
+        uv: (..., a, b) inner products.
+        smallest: squared length up to which a vector has no direction.
     """
     left, right = (
         np.divide(1.0, np.sqrt(np.abs(one)), out=np.full(one.shape, np.nan), where=one > smallest)

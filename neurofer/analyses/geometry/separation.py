@@ -107,7 +107,14 @@ def distinguishing(cells: np.ndarray, head: np.ndarray, weights: np.ndarray) -> 
 def mean_congruence(
     features: Features, same: np.ndarray, smallest: float, *, differences: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (b,) mean absolute congruence of all pairs of features, and how many pairs count."""
+    """Return (b,) mean absolute congruence of all pairs of features, and how many pairs count.
+
+    Args:
+        features: of b sets of cells.
+        same: (identities, identities) whether two belong to one head.
+        smallest: squared length up to which a feature has no direction.
+        differences: take pairwise differences of features.
+    """
     uu, vv = (np.diagonal(one, axis1=1, axis2=2) for one in features[:2])
     uv, weight = features.uv, features.weight
     if differences:

@@ -101,7 +101,13 @@ def _separation(
 
 
 def shuffled(cells: np.ndarray, head: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return the inner products with the patterns of every head in random order."""
+    """Return the inner products with the patterns of every head in random order.
+
+    Args:
+        cells: (identities, expressions, identities, expressions) inner products.
+        head: (identities,) the head of each.
+        generator: draws the order.
+    """
     n = cells.shape[0] * cells.shape[1]
     of_head = np.repeat(head, cells.shape[1])
     order = np.empty(n, np.intp)

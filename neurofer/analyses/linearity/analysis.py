@@ -188,6 +188,11 @@ def figure(
 
     With `normalise`, the activity of every unit is divided by its activity at full strength. With
     `units`, its population version: how many units are linear, and how their indices spread.
+
+    Args:
+        results: subject -> result of `run`.
+        normalise: divide the activity of every unit by its activity at full strength.
+        units: draw the population instead: how many units are linear, and how their indices spread.
     """
     from neurofer.analyses.linearity.figures import readout_figure
 

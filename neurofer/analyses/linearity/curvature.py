@@ -162,7 +162,14 @@ def curvature_test(
 def verdicts(
     tested: dict[str, np.ndarray], slope_p: np.ndarray, curvature_p: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """Return (units,) verdicts of `curvature_test`'s estimates, at these p-values."""
+    """Return (units,) verdicts of `curvature_test`'s estimates, at these p-values.
+
+    Args:
+        tested: name -> (units,) estimates of `curvature_test`.
+        slope_p: (units,) p-values of the slope.
+        curvature_p: (units,) p-values of the curvature.
+        alpha: level of the tests.
+    """
     with np.errstate(invalid="ignore"):
         curved, sloped = curvature_p < alpha, slope_p < alpha
         against = tested["slope"] * tested["curvature"] < 0
@@ -243,6 +250,11 @@ def naka_rushton_advantage(
 
     Both are fitted by `tuning.fit`, after each series was moved to the common mean. NaN where the
     AICc of either is undefined or a unit cannot be fitted.
+
+    Args:
+        strength: (n,) strengths.
+        activity: (n, units) responses.
+        series: (n,) the series of each presentation.
     """
     from neurofer.analyses import tuning
 

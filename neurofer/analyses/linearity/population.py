@@ -58,6 +58,16 @@ def population(
     slope is corrected for it. (Choosing on other people than are tested, and pooling, is no way
     out: the folds depend on each other, and 7 to 25 % of flat units are then called tuned.)
     `singles` are the presentations one by one, for the mixed models of units.
+
+    Args:
+        responses: means over trials.
+        series: of the responses.
+        singles: the presentations one by one, for the mixed models of units.
+        saturation: see `analysis.run`.
+        mixed: see `analysis.run`.
+        random_slopes: see `analysis.run`.
+        tested_over: see `analysis.run`.
+        alpha: level of the tests of single units.
     """
     own, n_choices = _own_expression(responses, series)
     tests = _tests(series, own, n_choices, saturation, tested_over, alpha)
@@ -72,7 +82,13 @@ def population(
 
 
 def check_options(saturation: str, mixed: str, alpha: float) -> None:
-    """Raise unless the options of `population` are known."""
+    """Raise unless the options of `population` are known.
+
+    Args:
+        saturation: see `analysis.run`.
+        mixed: see `analysis.run`.
+        alpha: see `analysis.run`.
+    """
     check_alpha(alpha)
     for name, value, allowed in (("saturation", saturation, COMPARED), ("mixed", mixed, MIXED)):
         if value not in allowed:

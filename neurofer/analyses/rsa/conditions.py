@@ -52,7 +52,13 @@ def make_conditions(
 def condition_index(
     responses: Responses, average: Sequence[str] | None, conditions: pd.DataFrame
 ) -> np.ndarray:
-    """Return (n,) the row, in `make_conditions`' table, of the condition of each presentation."""
+    """Return (n,) the row, in `make_conditions`' table, of the condition of each presentation.
+
+    Args:
+        responses: the presentations.
+        average: columns whose combinations are the conditions; None: every presentation is one.
+        conditions: the table of `make_conditions`.
+    """
     stimuli = responses.stimuli.assign(identity=responses.identity)
     columns = ["stimulus_id"] if average is None else list(average)
     names = joined(*(_written(stimuli[column]) for column in columns))
@@ -102,6 +108,11 @@ def column_model(
     conditions: pd.DataFrame, column: str, where: str = "the conditions"
 ) -> np.ndarray:
     """Return the (n, n) dissimilarities of the model that a column of the conditions makes.
+
+    Args:
+        conditions: one row per condition.
+        column: strings make a categorical model, numbers one of differences.
+        where: in words, what holds the columns, for the message.
 
     Raises:
         NeuroferError: there is no such column in `where`.

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 def rdms_to_rsatoolbox(
     rdms: np.ndarray, conditions: pd.DataFrame, subjects: Sequence[str], distance: str
 ) -> RDMs:
-    """Return (subjects, n, n) dissimilarities as rsatoolbox's RDMs, with the table's columns."""
+    """Return (subjects, n, n) dissimilarities as rsatoolbox's RDMs, with the table's columns.
+
+    Args:
+        rdms: (subjects, n, n) dissimilarities.
+        conditions: n rows.
+        subjects: their names.
+        distance: the name of the measure.
+    """
     from rsatoolbox.rdm import RDMs
 
     return RDMs(

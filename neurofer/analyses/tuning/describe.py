@@ -86,6 +86,13 @@ def settings_of(
 ) -> Settings:
     """Return checked settings; by default all models of strengths, or of features.
 
+    Args:
+        models: names, or None for all.
+        features: whether the models are of feature vectors, not of strengths.
+        likelihood: one of `LIKELIHOODS`.
+        criterion: one of `CRITERIA`.
+        rest: n_folds, n_bootstrap and seed.
+
     Raises:
         NeuroferError: a model, the likelihood or the criterion is unknown.
     """
@@ -201,6 +208,13 @@ def population(
 
     The interval is Wilson's and takes units as independent. n_rising and n_falling are those whose
     sign says so.
+
+    Args:
+        labels: (units,) names of models or of families.
+        sign: (units,) 1 where a unit rises, -1 where it falls.
+        names: that are counted.
+        dim: the dimension of the names.
+        prefix: of the variables, such as "family_".
     """
     n = np.array([int((labels == name).sum()) for name in names])
     compared = int(n.sum())

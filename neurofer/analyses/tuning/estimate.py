@@ -23,6 +23,11 @@ def seconds_of(job: Job, total: int, settings: Settings) -> float:
 
     The slowest model is fitted to a few resamples of the first unit that can be fitted: an upper
     estimate, as other models are best for some units.
+
+    Args:
+        job: its first units stand for all.
+        total: number of units.
+        settings: of the comparison of models.
     """
     units = min(total, job.responses.shape[1])
     name = settings.models[-1]
@@ -38,7 +43,13 @@ def seconds_of(job: Job, total: int, settings: Settings) -> float:
 
 
 def announce(job: Job, total: int, settings: Settings) -> None:
-    """Say on standard error how long it will take, where that is long, and what shortens it."""
+    """Say on standard error how long it will take, where that is long, and what shortens it.
+
+    Args:
+        job: its first units stand for all.
+        total: number of units.
+        settings: of the comparison of models.
+    """
     if not settings.features or total * settings.n_bootstrap < FEWEST_FITS:
         return
     seconds = seconds_of(job, total, replace(settings))

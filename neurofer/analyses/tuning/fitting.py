@@ -122,6 +122,14 @@ def fit(
     As f depends on x alone, the means at distinct x (of each baseline) are all that the fit needs
     of the responses; `rss`, `log_likelihood` and `n` are those of the presentations.
 
+    Args:
+        x: (n,) strengths or (n, dimensions) features.
+        responses: (n, units).
+        model: one of `MODELS`.
+        likelihood: one of `LIKELIHOODS`.
+        baseline: (n,) names of what has a baseline of its own; None: one for all.
+        trials: (n, units) or (n, 1) trials that a response is the mean of; None: one.
+
     >>> one = fit(np.array([0, 0.5, 1.0]), np.array([1.0, 2.0, 3.0]), "linear")
     >>> dict(zip(one.names, one.values[0].round(6).tolist()))
     {'a': 1.0, 'b': 2.0}
@@ -172,7 +180,17 @@ def solve_baselines(
     own: np.ndarray | None,
     n_groups: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (units, parameters) and (units, groups) offsets of units that can be fitted."""
+    """Return (units, parameters) and (units, groups) offsets of units that can be fitted.
+
+    Args:
+        model: to fit.
+        x: (n,) or (n, dimensions).
+        responses: (n, units).
+        weight: (n, units) or (n, 1) trials.
+        likelihood: one of `LIKELIHOODS`.
+        own: (n,) numbers of baselines; None: one for all.
+        n_groups: number of baselines.
+    """
     if own is not None and likelihood == "gaussian" and is_balanced(x, own, responses):
         # What all baselines were shown alike: the means of the baselines are all they differ in.
         shifts = responses - less_own_mean(responses, own)
@@ -199,7 +217,16 @@ def fit_all(
     baseline: np.ndarray | None = None,
     trials: np.ndarray | None = None,
 ) -> dict[str, Fit]:
-    """Fit several models, as `fit` does one; models with the same name are an error."""
+    """Fit several models, as `fit` does one; models with the same name are an error.
+
+    Args:
+        x: (n,) strengths or (n, dimensions) features.
+        responses: (n, units).
+        models: names, each once.
+        likelihood: one of `LIKELIHOODS`.
+        baseline: as for `fit`.
+        trials: as for `fit`.
+    """
     if len(set(models)) < len(models) or not models:
         raise NeuroferError(f"models={list(models)} must name at least one model, each once")
     return {
@@ -216,7 +243,16 @@ def solution(
     likelihood: str,
     groups: torch.Tensor | None = None,
 ) -> Solution:
-    """Return the fits of (levels, batch) means."""
+    """Return the fits of (levels, batch) means.
+
+    Args:
+        model: to fit.
+        x: (levels,) or (levels, dimensions).
+        means: (levels, batch) mean responses.
+        weights: (levels, batch) or (levels, 1) trials behind a mean.
+        likelihood: one of `LIKELIHOODS`.
+        groups: (groups, levels) which levels share a baseline; None: all do.
+    """
     solver = solve if likelihood == "gaussian" else solve_poisson
     return solver(model, torch.from_numpy(x), means, weights, groups)
 
@@ -229,12 +265,27 @@ def solve_units(
     likelihood: str,
     groups: torch.Tensor | None = None,
 ) -> np.ndarray:
-    """Return (batch, parameters) as the user reads them, of (levels, batch) means."""
+    """Return (batch, parameters) as the user reads them, of (levels, batch) means.
+
+    Args:
+        model: to fit.
+        x: (levels,) or (levels, dimensions).
+        means: (levels, batch) mean responses.
+        weights: (levels, batch) or (levels, 1) trials behind a mean.
+        likelihood: one of `LIKELIHOODS`.
+        groups: (groups, levels) which levels share a baseline; None: all do.
+    """
     return _outside(model, solution(model, x, means, weights, likelihood, groups))
 
 
 def predict(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return (n, units) responses of a model at x with (units, parameters) values."""
+    """Return (n, units) responses of a model at x with (units, parameters) values.
+
+    Args:
+        name: of the model.
+        x: (n,) or (n, dimensions).
+        values: (units, parameters), as `fit` returns them.
+    """
     model = choose(name)
     linear, theta = _inside(model, x, values)
     phi = model.columns(torch.from_numpy(np.asarray(x, float)), theta)[0]
@@ -242,7 +293,13 @@ def predict(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def at_bound(name: str, x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return (units, parameters) whether a fitted value is the model's bound, not the data's."""
+    """Return (units, parameters) whether a fitted value is the model's bound, not the data's.
+
+    Args:
+        name: of the model.
+        x: (n,) or (n, dimensions) that was fitted.
+        values: (units, parameters), as `fit` returns them.
+    """
     model = choose(name)
     linear, theta = _inside(model, x, values)
     box = model.box(torch.from_numpy(np.asarray(x, float)))
@@ -356,7 +413,13 @@ def select(fits: Mapping[str, Fit], criterion: str = "bic") -> np.ndarray:
 
 
 def winners(names: np.ndarray, values: np.ndarray, status: np.ndarray) -> np.ndarray:
-    """Return (units,) the name of the model of the least of (models, units) values, as `select`."""
+    """Return (units,) the name of the model of the least of (models, units) values, as `select`.
+
+    Args:
+        names: (models,) names.
+        values: (models, units) of the criterion; NaN where a model was not fitted.
+        status: (models, units) of the fits.
+    """
     shown = np.isfinite(values)
     best = names[np.where(shown, values, np.inf).argmin(axis=0)]
     best = np.where(shown.any(axis=0), best, "")

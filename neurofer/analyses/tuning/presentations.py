@@ -112,7 +112,13 @@ def baseline_of(baseline: np.ndarray | None, n: int) -> tuple[np.ndarray | None,
 
 
 def is_balanced(x: np.ndarray, baseline: np.ndarray, responses: np.ndarray) -> bool:
-    """Return whether every baseline was shown every x equally often, and nothing is missing."""
+    """Return whether every baseline was shown every x equally often, and nothing is missing.
+
+    Args:
+        x: (n,) or (n, dimensions).
+        baseline: (n,) numbers of baselines.
+        responses: (n, units), NaN where missing.
+    """
     if np.isnan(responses).any():
         return False
     index = by_level(x).index
@@ -131,7 +137,13 @@ def less_own_mean(responses: np.ndarray, baseline: np.ndarray | None) -> np.ndar
 def check_arrays(
     x: np.ndarray, responses: np.ndarray, model: Model
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and (n, units) responses as float64, or say what is wrong with them."""
+    """Return x and (n, units) responses as float64, or say what is wrong with them.
+
+    Args:
+        x: (n,) or (n, dimensions).
+        responses: (n,) or (n, units).
+        model: says how many dimensions x has.
+    """
     x, responses = np.asarray(x, np.float64), np.asarray(responses, np.float64)
     responses = responses[:, None] if responses.ndim == 1 else responses
     if responses.ndim != 2 or x.ndim not in (1, 2) or len(x) != len(responses):

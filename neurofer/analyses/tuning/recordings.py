@@ -43,7 +43,20 @@ def run(
     n_noise: int,
     **rest: int,
 ) -> xr.Dataset:
-    """Return what `tuning.run` says."""
+    """Return what `tuning.run` says.
+
+    Args:
+        recording: see `tuning.run`, here and below.
+        site: the site whose units are described.
+        inputs: "strength" or what else x is.
+        expression: whose strengths are taken.
+        models: names, or None for all.
+        likelihood: one of `LIKELIHOODS`.
+        criterion: one of `CRITERIA`.
+        baseline: what has a baseline of its own.
+        n_noise: units of noise that are described as well.
+        rest: n_folds, n_bootstrap and seed.
+    """
     # Single trials stay single: counts are Poisson one by one, and means say of how many they are.
     responses = read_responses(recording, site, undefined=True, trials=KEEP)
     if inputs not in INPUTS:
@@ -116,6 +129,12 @@ def noise_like(responses: Responses, likelihood: str, n: int, seed: int) -> Resp
 
     Gaussian noise or, for a likelihood of counts, Poisson counts of the units' median mean, over
     as many trials; labels are those of the units, in turn. What units miss, they have.
+
+    Args:
+        responses: whose design is taken.
+        likelihood: one of `LIKELIHOODS`.
+        n: number of units of noise.
+        seed: of the noise.
     """
     generator = np.random.default_rng((seed, n))
     place = np.arange(n) % len(responses.unit)
@@ -178,6 +197,11 @@ def preferred(responses: Responses, strength: np.ndarray, shown: list[str]) -> n
 
     The change is from the neutral to an expression's greatest strength, within each head, up or
     down: the expression of a unit that is suppressed is the one that suppresses it.
+
+    Args:
+        responses: the presentations.
+        strength: (n,) strengths.
+        shown: the expressions that were shown.
     """
     name, head = responses.column("expression"), responses.column("head")
     change = np.zeros((len(shown), responses.activity.shape[1]))
@@ -208,7 +232,15 @@ def completed(
     settings: Settings,
     who: str = "identities",
 ) -> xr.Dataset:
-    """Add what the population shows, and how intervals and cross-validation were made."""
+    """Add what the population shows, and how intervals and cross-validation were made.
+
+    Args:
+        result: one entry per unit.
+        identity: (n,) what was resampled and left out.
+        strata: (n,) within which it was resampled.
+        settings: of the comparison of models.
+        who: in words, what was resampled.
+    """
     best, family = result["best"].to_numpy(), result["family"].to_numpy()
     sign = result["sign"].to_numpy()
     names = family_names(settings.features, settings.models)
@@ -270,7 +302,13 @@ def some_after_others(units: np.ndarray) -> list[np.ndarray]:
 
 
 def described(jobs: Iterable[tuple[Job, np.ndarray]], total: int, settings: Settings) -> xr.Dataset:
-    """Describe the units of each job, and return all in the order of the places beside it."""
+    """Describe the units of each job, and return all in the order of the places beside it.
+
+    Args:
+        jobs: units that were shown the same, with their places in the result.
+        total: number of units.
+        settings: of the comparison of models.
+    """
     parts: list[xr.Dataset] = []
     places: list[np.ndarray] = []
     with progress_of("tuning curves", total) as advance:

@@ -134,6 +134,17 @@ def cross_validate(
     1 - E(model) / E(flat), both with identities left out; E is the sum of squares or, for counts,
     the Poisson deviance. 0 for "flat" by definition, negative where a model predicts worse; NaN
     where a unit or a fold cannot be fitted. Arguments as `held_out`.
+
+    Args:
+        x: as for `held_out`, here and below.
+        responses: (n, units).
+        identity: (n,) what is left out.
+        model: its name.
+        likelihood: "gaussian" or "poisson".
+        n_folds: parts of the identities.
+        seed: of the dealing.
+        baseline: (n,) names of what has a baseline of its own.
+        trials: that a response is the mean of.
     """
     options = {"n_folds": n_folds, "seed": seed, "likelihood": likelihood}
     options |= {"baseline": baseline, "trials": trials}
@@ -214,7 +225,15 @@ def mean_of_drawn(
     n_bootstrap: int,
     seed: int,
 ) -> np.ndarray:
-    """Return (n_bootstrap, units) means over the presentations of resampled identities."""
+    """Return (n_bootstrap, units) means over the presentations of resampled identities.
+
+    Args:
+        values: (n, units).
+        identity: (n,) what is resampled.
+        strata: (n,) within which it is resampled.
+        n_bootstrap: number of resamples.
+        seed: of the draws.
+    """
     times, who = _drawn(identity, strata, n_bootstrap, seed)
     sums = np.zeros((times.shape[1], values.shape[1]))
     np.add.at(sums, who, values)
@@ -244,6 +263,15 @@ def resampled(
     """Yield means and weights, (levels, n_bootstrap x units) each, of some units after others.
 
     Weights are (levels, 1) if identities were shown the same, so that all resamples have them.
+
+    Args:
+        levels: the presentations by what was shown.
+        responses: (n, units).
+        weight: (n, units) or (n, 1) trials.
+        identity: (n,) what is resampled.
+        strata: (n,) within which it is resampled.
+        n_bootstrap: number of resamples.
+        seed: of the draws.
     """
     times, who = _drawn(identity, strata, n_bootstrap, seed)
     cell = who * len(levels.x) + levels.index
@@ -277,6 +305,12 @@ def intervals(
 
     The percentiles are expanded for the number of identities (see `statistics`); all NaN with
     fewer than five identities, or one alone in its stratum.
+
+    Args:
+        replicates: (n_bootstrap, units, parameters).
+        identity: (n,) what was resampled.
+        strata: (n,) within which it was resampled.
+        confidence: of the intervals.
     """
     if not can_resample(np.asarray(identity), np.asarray(strata)) or not len(replicates):
         return np.full((2, *replicates.shape[1:]), np.nan)

@@ -84,7 +84,16 @@ def refine(
     theta: torch.Tensor,
     groups: torch.Tensor | None = None,
 ) -> Solution:
-    """Refine fits from theta (p, batch) by damped Gauss-Newton steps inside the bounds."""
+    """Refine fits from theta (p, batch) by damped Gauss-Newton steps inside the bounds.
+
+    Args:
+        model: to fit.
+        x: (levels,) or (levels, dimensions).
+        y: (levels, batch) means.
+        w: (levels, batch) or (levels, 1) weights.
+        theta: (p, batch) to start from.
+        groups: (groups, levels) which levels share a baseline; None: all do.
+    """
     if len(theta):
 
         def descend(*parts: torch.Tensor) -> tuple[torch.Tensor]:
@@ -103,7 +112,16 @@ def evaluate(
     theta: torch.Tensor,
     groups: torch.Tensor | None = None,
 ) -> Solution:
-    """Return the best a and b at theta; b is 0 where the model allows no b of its sign."""
+    """Return the best a and b at theta; b is 0 where the model allows no b of its sign.
+
+    Args:
+        model: to fit.
+        x: as for `refine`, here and below.
+        y: (levels, batch) means.
+        w: weights.
+        theta: (p, batch).
+        groups: (groups, levels), or None.
+    """
     yc = less_baseline(y, w, groups)
     state = _state(model, x, yc, w, theta, groups)
     refused = _refused(model, state.b)
@@ -116,7 +134,13 @@ def evaluate(
 
 
 def baselines(values: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
-    """Return (..., groups, batch) means over the levels of each group; no rows without groups."""
+    """Return (..., groups, batch) means over the levels of each group; no rows without groups.
+
+    Args:
+        values: (..., levels, batch).
+        w: (levels, batch) or (levels, 1) weights.
+        groups: (groups, levels), or None.
+    """
     if groups is None:
         return values.new_zeros((*values.shape[:-2], 0, values.shape[-1]))
     return groups @ (w * values) / (groups @ w).clamp(min=1e-300)
@@ -125,21 +149,39 @@ def baselines(values: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None
 def less_baseline(
     values: torch.Tensor, w: torch.Tensor, groups: torch.Tensor | None
 ) -> torch.Tensor:
-    """Return (..., levels, batch) values less their mean over levels, or over those of a group."""
+    """Return (..., levels, batch) values less their mean over levels, or over those of a group.
+
+    Args:
+        values: (..., levels, batch).
+        w: (levels, batch) or (levels, 1) weights.
+        groups: (groups, levels), or None.
+    """
     if groups is None:
         return values - weighted_mean(values, w, axis=-2).unsqueeze(-2)
     return values - groups.T @ baselines(values, w, groups)
 
 
 def weighted_mean(values: torch.Tensor, w: torch.Tensor, axis: int = 0) -> torch.Tensor:
-    """Return the mean over levels."""
+    """Return the mean over levels.
+
+    Args:
+        values: (levels, ...).
+        w: weights, of a shape that multiplies them.
+        axis: of the levels.
+    """
     return (w * values).sum(axis) / w.sum(0)
 
 
 def in_chunks(
     function: Callable[..., tuple[torch.Tensor, ...]], size: int, *arrays: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """Call a function, which holds `size` numbers a fit, on parts of the batch, and join."""
+    """Call a function, which holds `size` numbers a fit, on parts of the batch, and join.
+
+    Args:
+        function: takes parts of the arrays.
+        size: numbers that it holds for each fit of a batch.
+        arrays: (..., batch) or (..., 1) each.
+    """
     step = max(1, CHUNK // size)
     n = max(array.shape[-1] for array in arrays)
     if n <= step:

@@ -45,7 +45,23 @@ def fit_table(
     n_noise: int,
     **rest: int,
 ) -> xr.Dataset:
-    """Return what `tuning.fit_table` says."""
+    """Return what `tuning.fit_table` says.
+
+    Args:
+        table: see `tuning.fit_table`, here and below.
+        response: column or columns of responses.
+        x: column of strengths, or columns of features.
+        identity: column of what is resampled.
+        unit: column of the units.
+        trials: column of how many trials a response is the mean of.
+        baseline: column of what has a baseline of its own.
+        models: names, or None for all.
+        likelihood: one of `LIKELIHOODS`.
+        criterion: one of `CRITERIA`.
+        features: whether x are features.
+        n_noise: units of noise that are described as well.
+        rest: n_folds, n_bootstrap and seed.
+    """
     data, name = _read(table)
     columns = _names(response)
     if unit is not None and len(columns) > 1:

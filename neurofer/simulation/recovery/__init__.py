@@ -56,7 +56,14 @@ class Recovered:
 def share(
     name: str, what: str, hits: np.ndarray, goal: tuple[float, float] | None = None
 ) -> Recovered:
-    """Return the share of (n,) hits with Wilson's interval."""
+    """Return the share of (n,) hits with Wilson's interval.
+
+    Args:
+        name: of the quantity.
+        what: it says, in words.
+        hits: (n,) truth values.
+        goal: the interval that the share should lie in.
+    """
     from neurofer.analyses.statistics import wilson_interval
 
     low, high = wilson_interval(float(np.sum(hits)), len(hits))
@@ -66,7 +73,14 @@ def share(
 def mean(
     name: str, what: str, values: np.ndarray, goal: tuple[float, float] | None = None
 ) -> Recovered:
-    """Return the mean of (n,) independent values with Student's interval."""
+    """Return the mean of (n,) independent values with Student's interval.
+
+    Args:
+        name: of the quantity.
+        what: it says, in words.
+        values: (n,) independent values.
+        goal: the interval that the mean should lie in.
+    """
     from scipy.stats import t
 
     centre, n = float(np.mean(values)), len(values)
@@ -87,6 +101,12 @@ def module(name: str) -> ModuleType:
 
 
 def recover(name: str, n: int | None = None, seed: int = 0) -> Iterator[Recovered]:
-    """Yield what one analysis finds in `n` simulations (the module's `DEFAULT_N` by default)."""
+    """Yield what one analysis finds in `n` simulations (the module's `DEFAULT_N` by default).
+
+    Args:
+        name: of the analysis.
+        n: number of simulations.
+        seed: of the simulations.
+    """
     chosen = module(name)
     yield from chosen.recover(chosen.DEFAULT_N if n is None else n, seed)

@@ -45,7 +45,13 @@ SATURATING: dict[str, Tuning] = {
 
 
 def simulated(function: Tuning, units: int, generator: np.random.Generator) -> np.ndarray:
-    """Return (75, units) activity."""
+    """Return (75, units) activity.
+
+    Args:
+        function: of strength.
+        units: number of units.
+        generator: draws what is random.
+    """
     tuning = function(LEVELS)
     gain = generator.normal(1, GAIN_SD, (IDENTITIES, units))
     offset = generator.normal(0, SLOPE / 4, (IDENTITIES, units))

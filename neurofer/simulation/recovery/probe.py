@@ -81,7 +81,14 @@ def population(
 def recorded(
     activity: np.ndarray, identity: np.ndarray, expression: np.ndarray, **columns: np.ndarray
 ) -> xr.DataArray:
-    """Return (n, units) activity to (n,) numbers of people and expressions as a recording."""
+    """Return (n, units) activity to (n,) numbers of people and expressions as a recording.
+
+    Args:
+        activity: (n, units).
+        identity: (n,) numbers of people.
+        expression: (n,) numbers of expressions.
+        columns: (n,) further columns of the stimuli.
+    """
     import xarray as xr
 
     n = len(activity)
@@ -266,6 +273,11 @@ def copied_kappa(copied: float, a: float, b: float) -> float:
 
     Without copying, agreement beyond chance is that two observers find the same people hard:
     Var(p) / (P (1 - P)), which is 1 / (a + b + 1) where p is Beta(a, b) with the mean P.
+
+    Args:
+        copied: the share of answers that are the other observer's.
+        a: of the beta distribution.
+        b: of the beta distribution.
     """
     return copied + (1 - copied) / (a + b + 1)
 
@@ -281,6 +293,14 @@ def observers(
     """Return two observers' results: right with a person's own probability, drawn from Beta(a, b).
 
     The second gives the first one's answer to a share of the images.
+
+    Args:
+        rng: draws what is random.
+        copied: the share of images at which the second answers as the first.
+        a: of the beta distribution.
+        b: of the beta distribution.
+        people: number of people shown.
+        images: number of images of each.
     """
     import xarray as xr
 

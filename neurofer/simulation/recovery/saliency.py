@@ -90,7 +90,13 @@ def recover(n: int, seed: int = 0) -> Iterator[Recovered]:
 def subjects(
     table: pd.DataFrame, stimuli: str, generator: np.random.Generator
 ) -> list[xr.DataArray]:
-    """Return recordings of three subjects: one, an equal one, and one shifted to the mouth."""
+    """Return recordings of three subjects: one, an equal one, and one shifted to the mouth.
+
+    Args:
+        table: of the stimuli.
+        stimuli: their identifier.
+        generator: draws what is random.
+    """
     person = pd.factorize(table["identity"])[0]
     people = generator.dirichlet(PRECISION * AREAS, IDENTITIES)[person]
     common, *own = (

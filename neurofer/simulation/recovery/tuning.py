@@ -166,7 +166,17 @@ def simulate(
     *,
     snr_of: str = "sd",
 ) -> Units:
-    """Return units of a truth in a design, with independent Gaussian noise; as `confusion`."""
+    """Return units of a truth in a design, with independent Gaussian noise; as `confusion`.
+
+    Args:
+        truth: parameters of the units.
+        n_units: number of units.
+        strengths: shown of every identity.
+        n_identities: number of identities.
+        snr: signal-to-noise ratio of a presentation.
+        generator: draws what is random.
+        snr_of: what is divided by the noise: "sd" of the tuning, or its "range".
+    """
     levels = np.unique(np.asarray(strengths, float))
     if len(levels) < 2 or not np.isfinite(levels).all() or levels[0] < 0:
         raise NeuroferError(
@@ -213,7 +223,13 @@ def _noisy(
 
 
 def found(units: Units, models: Sequence[str], criterion: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (units,) the best model and its family."""
+    """Return (units,) the best model and its family.
+
+    Args:
+        units: simulated.
+        models: that are compared.
+        criterion: "bic", "aicc" or "aic".
+    """
     from neurofer.analyses.tuning.families import families_of
     from neurofer.analyses.tuning.fitting import fit_all, predict, select
 

@@ -68,6 +68,11 @@ def find_copy(
 ) -> Copy:
     """Return the user's copy of a set, at a path or at the remembered one.
 
+    Args:
+        card: of the set.
+        path: of the folder; by default the remembered one.
+        layout: name of one of the card's layouts; by default the one that fits.
+
     Raises:
         NeuroferError: no path is known, or what lies there has no layout of the set.
     """
@@ -110,6 +115,11 @@ def add_copy(
     """Remember where the user's copy of a set lies, if it looks like the set.
 
     Returns the copy and how many of its images have names of the set; none is decoded.
+
+    Args:
+        name: of the set.
+        path: of the folder.
+        layout: name of one of the card's layouts; by default the one that fits.
 
     Raises:
         NeuroferError: the set is unknown, the folder does not have its layout, or fewer images
@@ -225,7 +235,14 @@ def open_index(
 
 
 def parse(copy: Copy, layout: Layout, files: Walk, progress: bool | None = None) -> Parsed:
-    """Read names and lists, and make the table; no image is decoded."""
+    """Read names and lists, and make the table; no image is decoded.
+
+    Args:
+        copy: where the set lies.
+        layout: how its files are named.
+        files: that are there.
+        progress: see `progress.progress_of`.
+    """
     card = copy.card
     rows = layout.read(files, progress)
     for lookup in card.lookups:

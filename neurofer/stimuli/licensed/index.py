@@ -153,7 +153,13 @@ def decoder(reader: str) -> str:
 
 
 def key_of(files: Walk, reader: str, *what: Any) -> str:
-    """Return the key of an index: decoder, files, what else it is made of, and our code."""
+    """Return the key of an index: decoder, files, what else it is made of, and our code.
+
+    Args:
+        files: that are there.
+        reader: name of the reader.
+        what: else the index is made of.
+    """
     return f"{decoder(reader)} {content_hash(files.fingerprint, *what, code_hash('stimuli'))}"
 
 
@@ -161,6 +167,11 @@ def read_index(path: Path, files: Walk, reader: str) -> Index | None:
     """Return the index in a file; None where there is none of this version of the decoder.
 
     One that is damaged is named; it is made again, and then takes the place of the damaged one.
+
+    Args:
+        path: of the index.
+        files: that are there.
+        reader: name of the reader.
     """
     if not path.is_file():
         return None
@@ -223,6 +234,14 @@ def make_index(
     """Decode the images that an older index does not vouch for; write the index and return it.
 
     Where it is stopped, what was decoded so far is written, and the next call goes on from there.
+
+    Args:
+        parsed: names and table of the images.
+        path: of the index.
+        key: of the index, from `key_of`.
+        old: index whose entries hold for files that have not changed.
+        text: in front of the progress bar.
+        progress: see `progress.progress_of`.
     """
     known = _known(old) if old is not None else {}
     stamps = _stamps(parsed)

@@ -33,6 +33,13 @@ def load(
 
     Files that are corrupt, misnamed or black are set aside with a warning; `bad_files` and
     `neurofer stimuli check` list them.
+
+    Args:
+        name: of the set.
+        card: of the set.
+        cache: folder of the index; by default the user's cache.
+        progress: see `progress.progress_of`.
+        parameters: `path` and `layout` of the copy, and what the card allows besides.
     """
     for parameter in parameters:
         check_choice("parameter", parameter, card.parameters(), f"set {name!r}")
@@ -61,6 +68,11 @@ def bad_files(
     cache: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Return the files of a licensed set that were set aside: file, kind, detail.
+
+    Args:
+        name: of the set.
+        path: of the folder; by default the remembered one.
+        cache: folder of the index; by default the user's cache.
 
     Raises:
         NeuroferError: the set is unknown or not licensed, or no folder is known or fits.

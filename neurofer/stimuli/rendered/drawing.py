@@ -71,6 +71,12 @@ def ensure_drawn(
 ) -> list[Drawn]:
     """Return the cached images of all drawings, drawing those that are lacking.
 
+    Args:
+        drawings: one per image.
+        folder: of the cache.
+        text: in front of the progress bar.
+        progress: see `progress.progress_of`.
+
     Raises:
         NeuroferError: the extra `dicebear` is not installed, or a style or a part is unknown.
     """

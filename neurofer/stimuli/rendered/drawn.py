@@ -123,6 +123,13 @@ def load(
 
     Parameters are `seeds`, one a person of each style (default 1 to 5), and `size` in pixels.
 
+    Args:
+        name: of the set.
+        card: of the set.
+        cache: folder of the images; by default the user's cache.
+        progress: see `progress.progress_of`.
+        parameters: `seeds` and `size`.
+
     Raises:
         NeuroferError: a parameter is unknown or wrong, the extra `dicebear` is not installed, or
             two seeds give the same person.
@@ -151,7 +158,14 @@ def _check_different(table: pd.DataFrame) -> None:
 def plan(
     name: str, card: DrawnCard, seeds: Sequence[int], size: int
 ) -> Iterator[tuple[dict[str, Any], Drawing]]:
-    """Yield the table row and the drawing of every image, by style, identity, expression."""
+    """Yield the table row and the drawing of every image, by style, identity, expression.
+
+    Args:
+        name: of the set.
+        card: of the set.
+        seeds: one per person of each style.
+        size: in pixels.
+    """
     for key, style in card.styles.items():
         if name not in (card.name, f"{card.name}-{key}"):
             continue

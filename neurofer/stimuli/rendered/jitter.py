@@ -201,7 +201,13 @@ def draw(
 
 @lru_cache(maxsize=4096)
 def style_of(jitter: Jitter, actor: int | str, expression: str) -> Mapping[int, float]:
-    """Return how an actor shows an expression: action unit -> weight at full strength."""
+    """Return how an actor shows an expression: action unit -> weight at full strength.
+
+    Args:
+        jitter: how much actors differ.
+        actor: number or name.
+        expression: its name.
+    """
     random = Random(actor, "style", expression)
     return {
         unit: weight * (1 + _about(random, jitter.style))

@@ -90,6 +90,13 @@ def load(
     """Return a rendered set; images that the cache lacks are rendered first.
 
     See `load_stimuli` for the arguments.
+
+    Args:
+        name: of the set.
+        card: of the set.
+        cache: folder of the images; by default the user's cache.
+        progress: see `progress.progress_of`.
+        parameters: `seeds` and `size`, where the card has them.
     """
     seeds, size = seeds_and_size(f"rendered set {name!r}", parameters)
     return render_set(name, plan(name, card, seeds, size), cache=cache, progress=progress)
@@ -119,7 +126,14 @@ def render_set(
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> StimulusSet:
-    """Return the set of planned images, a table row and a specification each."""
+    """Return the set of planned images, a table row and a specification each.
+
+    Args:
+        name: of the set.
+        planned: a table row and a specification per image.
+        cache: folder of the images; by default the user's cache.
+        progress: see `progress.progress_of`.
+    """
     rows, specs = zip(*planned, strict=True)
     folder = cache_folder("renders") if cache is None else Path(cache)
     drawn = ensure_rendered(specs, folder, text=f"rendering {name}", progress=progress)
@@ -139,6 +153,12 @@ def plan(
 
     The nine training images (`split` is "train") are the neutral of the first identity of each
     head and the other expressions of the first identity of the first head, at full strength.
+
+    Args:
+        name: of the set.
+        card: of the set.
+        seeds: one per identity of each head.
+        size: in pixels.
     """
     version = card.versions[name]
     identities = list(_identities(card, seeds))

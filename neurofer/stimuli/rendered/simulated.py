@@ -131,6 +131,11 @@ def load(
 def plan(name: str, card: SimulatedCard, **parameters: Any) -> Planned:
     """Yield the table row and the specification of every image.
 
+    Args:
+        name: of the set.
+        card: of the set.
+        parameters: that replace the card's.
+
     Raises:
         NeuroferError: a parameter is unknown or has a wrong value.
     """

@@ -130,7 +130,14 @@ class ResNet(nn.Module):
 def resnet50(
     classes: int, *, width: float = 1.0, stride: Stride = "middle", stem: Stem | None = None
 ) -> ResNet:
-    """Make a ResNet-50; `stride="first"` gives the convention and the stem of VGGFace2's."""
+    """Make a ResNet-50; `stride="first"` gives the convention and the stem of VGGFace2's.
+
+    Args:
+        classes: number of outputs.
+        width: multiplies the number of channels.
+        stride: the convolution of a block that has the stride, "middle" or "first".
+        stem: the first layers; None for those of the paper.
+    """
     stem = stem or ("caffe" if stride == "first" else "imagenet")
     return ResNet(Bottleneck, (3, 4, 6, 3), classes, width=width, stride=stride, stem=stem)
 

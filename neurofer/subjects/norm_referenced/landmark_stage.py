@@ -168,13 +168,25 @@ class TemplateStage:
         )
 
     def see(self, image: np.ndarray, truth: Truth, *, maps: bool = False) -> Sight:
-        """Return what is seen in one image; the truth is not looked at."""
+        """Return what is seen in one image; the truth is not looked at.
+
+        Args:
+            image: (size, size, 3) uint8, at the working size.
+            truth: what the stimuli say of it.
+            maps: whether `Sight.maps` is wanted.
+        """
         del truth
         pixels = image_tensor([image])
         return self.look_closer(pixels, self.finder.look(pixels), maps=maps)
 
     def look_closer(self, pixels: torch.Tensor, look: FirstLook, *, maps: bool = False) -> Sight:
-        """Look again at a face that was found, in the frame of its head."""
+        """Look again at a face that was found, in the frame of its head.
+
+        Args:
+            pixels: of the image at the working size.
+            look: what the first look found.
+            maps: whether `Sight.maps` is wanted.
+        """
         face = look.face
         head = self.heads[self.lessons.faces[face].head]
         frame = self._frame(self._sure(look.position, look.distance), face)

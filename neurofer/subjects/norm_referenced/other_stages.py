@@ -26,7 +26,13 @@ class HeatmapStage:
         self.identifier = content_hash("heatmap", net.sha256, templates.identifier, min_confidence)
 
     def see(self, image: np.ndarray, truth: Truth, *, maps: bool = False) -> Sight:
-        """Return what is seen in one image; the truth is not looked at, and there are no maps."""
+        """Return what is seen in one image; the truth is not looked at, and there are no maps.
+
+        Args:
+            image: (size, size, 3) uint8, at the working size.
+            truth: what the stimuli say of it.
+            maps: without effect.
+        """
         del truth, maps
         pixels = image_tensor([image])
         look = self.templates.finder.look(pixels)
@@ -53,6 +59,11 @@ class GroundTruthStage:
 
     def see(self, image: np.ndarray, truth: Truth, *, maps: bool = False) -> Sight:
         """Return what the stimuli say of one image.
+
+        Args:
+            image: (size, size, 3) uint8, at the working size.
+            truth: what the stimuli say of it.
+            maps: without effect.
 
         Raises:
             NeuroferError: they know no landmarks, or the head is not one of the training stimuli.

@@ -115,7 +115,13 @@ def project(
 def training_activity(
     tuning: np.ndarray, *, normalisation: str = "individual", rectification: str = "per-landmark"
 ) -> np.ndarray:
-    """Return each unit's activity for its own training image, (m,), pixels."""
+    """Return each unit's activity for its own training image, (m,), pixels.
+
+    Args:
+        tuning: (m, landmarks, 2) tuning vectors, pixels.
+        normalisation: as for the readout.
+        rectification: as for the readout.
+    """
     activity = project(tuning, tuning, normalisation=normalisation, rectification=rectification)
     return np.diagonal(activity).copy()
 

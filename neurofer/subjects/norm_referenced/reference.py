@@ -135,6 +135,12 @@ def _nose_drop(position: np.ndarray) -> np.ndarray:
 
 
 def rescale(points: np.ndarray, shape: Sequence[int], to: Sequence[int]) -> np.ndarray:
-    """Bring pixel-centre coordinates from an image of one (height, width) to one of another."""
+    """Bring pixel-centre coordinates from an image of one (height, width) to one of another.
+
+    Args:
+        points: (..., 2) x and y.
+        shape: (height, width) that they belong to.
+        to: (height, width) that they are brought to.
+    """
     factor = np.array([to[1] / shape[1], to[0] / shape[0]])
     return np.asarray((points + 0.5) * factor - 0.5)

@@ -189,7 +189,14 @@ def subtract_mean(images: torch.Tensor, divisor: float) -> torch.Tensor:
 def pad_as_tensorflow(
     activity: torch.Tensor, kernel: int, stride: int, value: float = 0.0
 ) -> torch.Tensor:
-    """Pad with a value as TensorFlow's "SAME": the odd row and column at the bottom and right."""
+    """Pad with a value as TensorFlow's "SAME": the odd row and column at the bottom and right.
+
+    Args:
+        activity: (n, channels, H, W).
+        kernel: width of the window.
+        stride: of the window.
+        value: of the padding.
+    """
     sides: list[int] = []
     for size in (activity.shape[3], activity.shape[2]):
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)

@@ -49,6 +49,11 @@ def download(client: str, package: str, folder: Path) -> Path:
 def unpack(archive: Path, members: Sequence[str], folder: Path) -> list[Path]:
     """Return the named files of a wheel or a tarball, written into a folder.
 
+    Args:
+        archive: .whl or .tgz.
+        members: names in the archive.
+        folder: that is written into.
+
     Raises:
         NeuroferError: the archive is damaged, or lacks one of them.
     """

@@ -81,7 +81,13 @@ class Layout:
         return (*ours, 1, 1) if self.pointwise and name == "fc.weight" else ours
 
     def ours(self, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Return an array of theirs as a parameter of ours, of our shape."""
+        """Return an array of theirs as a parameter of ours, of our shape.
+
+        Args:
+            name: of our parameter.
+            array: theirs.
+            shape: ours.
+        """
         if self.channels_last and array.ndim > 1:
             array = np.moveaxis(array, (-1, -2), (0, 1))
         if name.endswith("running_var"):

@@ -25,6 +25,11 @@ def save_tensors(
 ) -> str:
     """Write tensors and a JSON-able description as safetensors, whole or not at all.
 
+    Args:
+        path: of the file.
+        tensors: name -> tensor.
+        about: the description.
+
     Returns:
         the hash of the content, which the file carries and `load_tensors` checks.
 

@@ -132,7 +132,13 @@ def _held(names: Sequence[str]) -> str:
 def ordered(
     arrays: Mapping[str, np.ndarray], architecture: str, path: Path
 ) -> dict[str, np.ndarray]:
-    """Return the arrays in the order of the layers after a check of every name, shape and value."""
+    """Return the arrays in the order of the layers after a check of every name, shape and value.
+
+    Args:
+        arrays: layer and part -> array.
+        architecture: "vgg16" or "vgg19".
+        path: of the file, for messages.
+    """
     ordered, channels = {}, 3
     for layer in layer_names(architecture):
         width = min(64 * 2 ** (int(layer[4]) - 1), 512)

@@ -248,6 +248,11 @@ class Task:
         """Write the encoder, and the generator where it is wanted, in half precision.
 
         The critics have done their work.
+
+        Args:
+            net: that was trained.
+            path: of the weight file.
+            about: what the file says of itself.
         """
         stored = ("encoder.", "generator.") if self.recipe.store_generator else ("encoder.",)
         tensors = {

@@ -143,7 +143,13 @@ def rendered_heads(spec: RenderedHeads, *, quiet: bool = False) -> HeadArrays:
 
 
 def draw(spec: RenderedHeads, position: int, image: int) -> Rendering:
-    """Render one image of one identity; all that is random follows from the identity's seed."""
+    """Render one image of one identity; all that is random follows from the identity's seed.
+
+    Args:
+        spec: which images.
+        position: number of the identity.
+        image: number of the image of that identity.
+    """
     random = Random(spec.first_seed + position, "training", image)
     units = list(ACTION_UNITS)
     shown = random.sample(units, random.integer(spec.units + 1))

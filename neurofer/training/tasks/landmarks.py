@@ -147,13 +147,25 @@ class Task:
         return {key: round(float(value), 4) for key, value in result.items()}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
-        """Write the weights in half precision: the error changes by less than 0.001 pixels."""
+        """Write the weights in half precision: the error changes by less than 0.001 pixels.
+
+        Args:
+            net: that was trained.
+            path: of the weight file.
+            about: what the file says of itself.
+        """
         tensors = {key: t.half() for key, t in net.state_dict().items() if t.is_floating_point()}
         save_tensors(path, tensors, {**about, "channels": list(self.recipe.channels)})
 
 
 def landmark_loss(logits: torch.Tensor, cells: torch.Tensor, recipe: TaskRecipe) -> torch.Tensor:
-    """Return the loss of maps (n, k, H, W) against true positions (n, k, 2) in cells."""
+    """Return the loss of maps (n, k, H, W) against true positions (n, k, 2) in cells.
+
+    Args:
+        logits: (n, k, H, W) maps.
+        cells: (n, k, 2) true positions, in cells of the map.
+        recipe: says which loss.
+    """
     height, width = logits.shape[-2:]
     log_maps = logits.flatten(2).log_softmax(-1)
     axes = [torch.arange(side, dtype=cells.dtype, device=cells.device) for side in (width, height)]

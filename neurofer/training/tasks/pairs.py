@@ -129,7 +129,13 @@ class Task:
         return {"verification_auc": pair_auc(logits, same), "accuracy": accuracy}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
-        """Write the weights in half precision."""
+        """Write the weights in half precision.
+
+        Args:
+            net: that was trained.
+            path: of the weight file.
+            about: what the file says of itself.
+        """
         network = {
             "name": "siamese",
             "options": {"width": self.recipe.width, "embedding": self.recipe.embedding},

@@ -227,7 +227,13 @@ class Task:
         return {key: round(value, 4) for key, value in scores.items()}
 
     def save(self, net: nn.Module, path: Path, about: dict[str, Any]) -> None:
-        """Write the weights, with what is needed to make the network again."""
+        """Write the weights, with what is needed to make the network again.
+
+        Args:
+            net: that was trained.
+            path: of the weight file.
+            about: what the file says of itself.
+        """
         kind = torch.float16 if self.recipe.store == "float16" else torch.float32
         net = copy.deepcopy(net)
         fold(net)

@@ -42,7 +42,13 @@ class Target(Strict):
     def loss(
         self, outputs: torch.Tensor, values: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the mean loss of outputs (n, k) against targets."""
+        """Return the mean loss of outputs (n, k) against targets.
+
+        Args:
+            outputs: (n, k) of the network.
+            values: targets.
+            weights: of the classes, or None.
+        """
 
     @abstractmethod
     def scores(self, outputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
@@ -103,7 +109,13 @@ class Category(Target):
     def loss(
         self, outputs: torch.Tensor, values: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the mean cross-entropy."""
+        """Return the mean cross-entropy.
+
+        Args:
+            outputs: (n, k) scores.
+            values: (n,) numbers of classes.
+            weights: (k,) of the classes, or None.
+        """
         # The weighted mean over this share would weigh an image by its company: divide by n.
         losses = functional.cross_entropy(
             outputs, values, weights, label_smoothing=self.smoothing, reduction="none"
@@ -152,7 +164,13 @@ class Distribution(Target):
     def loss(
         self, outputs: torch.Tensor, values: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the mean cross-entropy with the distribution."""
+        """Return the mean cross-entropy with the distribution.
+
+        Args:
+            outputs: (n, k) scores.
+            values: (n, k) parts of the votes.
+            weights: without effect.
+        """
         return functional.cross_entropy(outputs, values)
 
     def scores(self, outputs: torch.Tensor, values: torch.Tensor) -> dict[str, float]:
@@ -195,7 +213,13 @@ class Affect(Target):
     def loss(
         self, outputs: torch.Tensor, values: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the mean squared error, or 1 - CCC averaged over the axes."""
+        """Return the mean squared error, or 1 - CCC averaged over the axes.
+
+        Args:
+            outputs: (n, k) values.
+            values: (n, k) targets.
+            weights: without effect.
+        """
         answers = outputs.tanh()
         if self.error == "mse":
             return functional.mse_loss(answers, values)
@@ -237,13 +261,24 @@ class Labels(Target):
     def loss(
         self, outputs: torch.Tensor, values: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the mean binary cross-entropy."""
+        """Return the mean binary cross-entropy.
+
+        Args:
+            outputs: (n, k) scores.
+            values: (n, k) of 0 and 1.
+            weights: without effect.
+        """
         return functional.binary_cross_entropy_with_logits(outputs, values)
 
     def pooled(
         self, outputs: torch.Tensor, values: torch.Tensor, table: pd.DataFrame
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return outputs and targets of every clip, (clips, k); of every image where none is named.
+
+        Args:
+            outputs: (n, k) of every image.
+            values: (n, k) targets.
+            table: n rows, with the column of clips.
 
         Raises:
             NeuroferError: there is no such column, or the frames of a clip have different labels.

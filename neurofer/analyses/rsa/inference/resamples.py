@@ -53,7 +53,14 @@ class Replicates:
 def draws(
     n_stimuli: int, n_subjects: int, n_bootstrap: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n_bootstrap, n_stimuli) and (n_bootstrap, n_subjects) indices with replacement."""
+    """Return (n_bootstrap, n_stimuli) and (n_bootstrap, n_subjects) indices with replacement.
+
+    Args:
+        n_stimuli: number of stimuli.
+        n_subjects: number of subjects.
+        n_bootstrap: number of resamples.
+        seed: of the draws.
+    """
     generator = np.random.default_rng(seed)
     return (
         generator.integers(0, n_stimuli, (n_bootstrap, n_stimuli)),

@@ -37,7 +37,13 @@ class Spread:
 
 
 def bootstrap_spread(found: Mapping[str, Replicates], n_stimuli: int, n_subjects: int) -> Spread:
-    """Return rsatoolbox's variances of bootstrap replicates, by kind of resampling."""
+    """Return rsatoolbox's variances of bootstrap replicates, by kind of resampling.
+
+    Args:
+        found: "stimuli", "subjects" or "both" -> the replicates of this resampling.
+        n_stimuli: number of stimuli.
+        n_subjects: number of subjects.
+    """
     from rsatoolbox.util.inference_util import extract_variances
 
     numbers = {}

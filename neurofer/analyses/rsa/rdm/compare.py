@@ -119,7 +119,13 @@ def influences(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.n
 
 
 def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
-    """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs)."""
+    """Return (models,) similarities of (pairs,) dissimilarities with (models, pairs).
+
+    Args:
+        vector: (pairs,) dissimilarities.
+        models: (models, pairs) dissimilarities.
+        comparison: one of `COMPARISONS`.
+    """
     return compare(vector[None], models, comparison)[0]
 
 
@@ -236,6 +242,11 @@ def residuals(
     vectors: np.ndarray, nuisance: np.ndarray, names: Sequence[str] | None = None
 ) -> np.ndarray:
     """Return what is left of (a, pairs) after linear regression on (k, pairs) and a constant.
+
+    Args:
+        vectors: (a, pairs) dissimilarities.
+        nuisance: (k, pairs) dissimilarities.
+        names: of the vectors, for the message.
 
     Raises:
         NeuroferError: nothing is left of a vector, which is named by `names`, or by its number:

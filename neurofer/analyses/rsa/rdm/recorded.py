@@ -219,7 +219,13 @@ def _usable(
 
 
 def subset(responses: Responses, rows: np.ndarray, units: np.ndarray) -> Responses:
-    """Return the responses of some rows (truth values) and units (their numbers)."""
+    """Return the responses of some rows (truth values) and units (their numbers).
+
+    Args:
+        responses: of all rows and units.
+        rows: (n,) truth values.
+        units: numbers of units.
+    """
     rows = np.flatnonzero(rows)
     counts = None if responses.counts is None else responses.counts[np.ix_(rows, units)]
     return replace(

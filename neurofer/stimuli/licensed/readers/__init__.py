@@ -21,7 +21,14 @@ Layout = Annotated[Folder | Annotations | Lists | Pixels | Clips, Field(discrimi
 
 
 def picture_of(reader: str, path: str, stamp: Stamp, item: int) -> Picture:
-    """Return the image that an item of a file is, as the reader of that name counts items."""
+    """Return the image that an item of a file is, as the reader of that name counts items.
+
+    Args:
+        reader: its name.
+        path: of the file.
+        stamp: of the file when it was indexed.
+        item: number of the image in the file.
+    """
     if reader == "pixels":
         return PixelRow(path, stamp, item)
     if reader == "clips":

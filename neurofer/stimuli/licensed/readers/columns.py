@@ -118,7 +118,13 @@ def filled(template: str, rows: Rows) -> list[str]:
 
 
 def look_up(lookup: Lookup, table: list[dict[str, str]], rows: Rows) -> None:
-    """Add a lookup's fields to the rows; `table` is what its file holds."""
+    """Add a lookup's fields to the rows; `table` is what its file holds.
+
+    Args:
+        lookup: of the card.
+        table: rows of the looked-up file.
+        rows: to which the fields are added.
+    """
     found = {row.get(lookup.key, "").strip(): row for row in table}
     keys = filled(lookup.of, rows)
     for field, column in lookup.fields.items():

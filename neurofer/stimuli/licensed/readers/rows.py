@@ -26,7 +26,13 @@ class Rows:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, file: str, item: int, values: dict[str, str]) -> None:
-        """Add an image; every image of a reader has the same fields."""
+        """Add an image; every image of a reader has the same fields.
+
+        Args:
+            file: its path below the folder.
+            item: number of the image in the file.
+            values: field -> value.
+        """
         stem = file.rpartition("/")[2].rpartition(".")[0]
         self.files.append(file)
         self.items.append(item)
@@ -35,5 +41,11 @@ class Rows:
 
 
 def called(file: str, item: int, stimulus_id: str) -> str:
-    """Return what an image is called in lists of problems: its file, or a part of its file."""
+    """Return what an image is called in lists of problems: its file, or a part of its file.
+
+    Args:
+        file: its path below the folder.
+        item: number of the image in the file.
+        stimulus_id: of the image.
+    """
     return file if item == WHOLE else f"{file} ({stimulus_id})"
