@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
+from neurofer.closure import note_source
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import check_options, options_of
 
@@ -75,6 +76,10 @@ class Analysis:
     networks_only: bool = False
     quick: Mapping[str, Any] = field(default_factory=dict)
     unlabelled: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Note the state of the source as it is imported, for the keys of caches."""
+        note_source(self.run.__module__)
 
     def options(self) -> dict[str, Any]:
         """Return the options of `run` with their defaults."""
