@@ -22,6 +22,14 @@ from neurofer.stimuli.table import EXPRESSIONS
 ALL = "all"
 COLUMNS = ("stimulus_id", "head", "identity", "expression", "strength")
 MEAN, KEEP = "mean", "keep"  # of the trials of a stimulus
+# What a result says of a unit: one vocabulary for all analyses that measure unit by unit.
+OK = "ok"
+# Activity that is no number at some presentation: the unit is set aside whole.
+NOT_FINITE = "not finite"
+IS_CONSTANT = "constant"
+FEW_LEVELS = "too few levels"
+# float32 activity that varies by less than this part of a unit's scale is constant up to rounding.
+CONSTANT = 1e-6
 
 
 @dataclass(frozen=True)

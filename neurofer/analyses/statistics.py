@@ -125,6 +125,23 @@ def resample(strata: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     return index
 
 
+def deal(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return (n,) the fold of each presentation; a group's presentations are in one fold.
+
+    Args:
+        groups: (n,) the group of each presentation.
+        folds: number of folds.
+        seed: of the order in which groups are dealt.
+
+    >>> folds = deal(np.array(["a", "b", "a", "c"]), 3, seed=0)
+    >>> bool(folds[0] == folds[2])
+    True
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return (order % folds)[index.ravel()]
+
+
 def percentile_interval(
     replicates: np.ndarray, strata: np.ndarray | None = None, *, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:

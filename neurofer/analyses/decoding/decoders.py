@@ -42,6 +42,27 @@ def largest_unit(activity: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return answers.astype(str)
 
 
+def confusion_matrix(
+    shown: np.ndarray, answers: np.ndarray, rows: list[str], columns: list[str]
+) -> np.ndarray:
+    """Return (rows, columns) counts of answers to what was shown.
+
+    Args:
+        shown: (n,) what was shown.
+        answers: (n,) what was answered.
+        rows: the names of what was shown, in order.
+        columns: the names of answers, in order.
+
+    >>> confusion_matrix(np.array(["sad", "sad"]), np.array(["sad", "fear"]), ["sad"],
+    ...                  ["sad", "fear"])
+    array([[1, 1]])
+    """
+    counts = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    for expression, answer in zip(shown, answers, strict=True):
+        counts[rows.index(expression), columns.index(answer)] += 1
+    return counts
+
+
 def fit_and_answer(
     train: np.ndarray, classes: np.ndarray, test: np.ndarray, decoder: str, penalty: float = 1.0
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurofer.analyses.inputs import Responses
+from neurofer.analyses.statistics import deal
 from neurofer.errors import NeuroferError, unknown_choice
 
 IDENTITY, IMAGE = "identity", "image"
@@ -32,23 +33,6 @@ class Fold:
     tested: np.ndarray
     parts: np.ndarray
     tuned_by: str
-
-
-def deal(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return (n,) the fold of each presentation; a group's presentations are in one fold.
-
-    Args:
-        groups: (n,) the group of each presentation.
-        folds: number of folds.
-        seed: of the order in which groups are dealt.
-
-    >>> folds = deal(np.array(["a", "b", "a", "c"]), 3, seed=0)
-    >>> bool(folds[0] == folds[2])
-    True
-    """
-    names, index = np.unique(groups, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (order % folds)[index.ravel()]
 
 
 def make_folds(

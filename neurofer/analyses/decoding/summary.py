@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurofer.analyses.decoding.decoders import TIE, UNDEFINED
+from neurofer.analyses.decoding.decoders import TIE, UNDEFINED, confusion_matrix
 from neurofer.analyses.decoding.folds import Fold
-from neurofer.analyses.decoding.transfer import confusion_matrix
 from neurofer.analyses.inputs import (
     ALL,
     Responses,

@@ -20,6 +20,7 @@ import xarray as xr
 from neurofer.analyses.inputs import (
     ALL,
     KEEP,
+    NOT_FINITE,
     Responses,
     read_responses,
     sorted_expressions,
@@ -31,8 +32,6 @@ from neurofer.analyses.linearity.series import Series, fit_measurable, mean_of, 
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
-from neurofer.analyses.unit_status import CONSTANT as CONSTANT
-from neurofer.analyses.unit_status import NOT_FINITE
 from neurofer.options import Resamples, Seed, above
 
 if TYPE_CHECKING:

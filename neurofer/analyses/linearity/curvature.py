@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurofer.analyses.inputs import CONSTANT, FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.analyses.linearity.identities import FEWEST_IDENTITIES, mean_test, shape_test
-from neurofer.analyses.unit_status import CONSTANT, FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.errors import NeuroferError
 
 NOT_TESTABLE = "not testable"

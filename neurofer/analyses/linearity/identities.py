@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofer.analyses.unit_status import CONSTANT
+from neurofer.analyses.inputs import CONSTANT
 
 FEWEST_IDENTITIES = 3
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neurofer.analyses.inputs import CONSTANT
 from neurofer.analyses.linearity.curvature import FEWEST_GROUPS
-from neurofer.analyses.unit_status import CONSTANT
 
 CONVERGED, NOT_CONVERGED = "converged", "not converged"
 AT_BOUND = "a variance is zero"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.inputs import Responses, sorted_expressions, sorted_heads
+from neurofer.analyses.inputs import FEW_LEVELS, Responses, sorted_expressions, sorted_heads
 from neurofer.analyses.linearity.curvature import (
     NOT_TESTABLE,
     VERDICTS,
@@ -22,7 +22,6 @@ from neurofer.analyses.linearity.curvature import (
 from neurofer.analyses.linearity.mixed import MixedModel, mixed_model
 from neurofer.analyses.linearity.series import Series, by_pattern, mean_of, measurable
 from neurofer.analyses.statistics import false_discovery, wilson_interval
-from neurofer.analyses.unit_status import FEW_LEVELS
 from neurofer.errors import unknown_choice
 
 COMPARED = ("quadratic", "naka-rushton")

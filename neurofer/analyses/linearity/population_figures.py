@@ -19,8 +19,8 @@ from neurofer.analyses.figures import (
     span,
     style,
 )
+from neurofer.analyses.inputs import NOT_FINITE
 from neurofer.analyses.linearity.figures import units_of
-from neurofer.analyses.unit_status import NOT_FINITE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

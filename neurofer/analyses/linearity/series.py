@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurofer.analyses.inputs import Responses, sorted_expressions, sorted_heads, strength_name
+from neurofer.analyses.inputs import (
+    CONSTANT,
+    Responses,
+    sorted_expressions,
+    sorted_heads,
+    strength_name,
+)
 from neurofer.analyses.linearity.curvature import isotonic_r2, kendall, norm_index
-from neurofer.analyses.unit_status import CONSTANT
 from neurofer.errors import NeuroferError
 
 FEWEST_LEVELS = 3

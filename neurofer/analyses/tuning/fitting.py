@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neurofer.analyses.inputs import FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.analyses.tuning.models import MODELS, Model, choose
 from neurofer.analyses.tuning.poisson import solve_poisson
 from neurofer.analyses.tuning.presentations import (
@@ -24,7 +25,6 @@ from neurofer.analyses.tuning.presentations import (
     weight_of,
 )
 from neurofer.analyses.tuning.solve import Solution, solve
-from neurofer.analyses.unit_status import FEW_LEVELS, IS_CONSTANT, OK
 from neurofer.errors import NeuroferError, unknown_choice
 
 LIKELIHOODS = ("gaussian", "poisson")

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurofer.analyses.inputs import OK
 from neurofer.analyses.tuning.families import NONE
 from neurofer.analyses.tuning.fitting import Fit, fit, winners
 from neurofer.analyses.tuning.resampling import cross_validate
-from neurofer.analyses.unit_status import OK
 from neurofer.errors import NeuroferError
 
 NORM, ABSOLUTE = "norm", "absolute"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neurofer.analyses.inputs import CONSTANT, IS_CONSTANT, NOT_FINITE, OK
 from neurofer.analyses.tuning.models import Model
-from neurofer.analyses.unit_status import CONSTANT, IS_CONSTANT, NOT_FINITE, OK
 from neurofer.errors import NeuroferError
 
 NEGATIVE, NOT_COUNTS = "negative", "not counts"

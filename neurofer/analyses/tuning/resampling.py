@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from neurofer.analyses.decoding.folds import deal
-from neurofer.analyses.statistics import can_resample, expanded_tail, resample
+from neurofer.analyses.inputs import IS_CONSTANT
+from neurofer.analyses.statistics import can_resample, deal, expanded_tail, resample
 from neurofer.analyses.tuning.fitting import OK, fit, solve_units
 from neurofer.analyses.tuning.models import choose
 from neurofer.analyses.tuning.presentations import (
@@ -22,7 +22,6 @@ from neurofer.analyses.tuning.presentations import (
     status_of,
     weight_of,
 )
-from neurofer.analyses.unit_status import IS_CONSTANT
 from neurofer.errors import NeuroferError
 
 # Means of resampled levels that are held at once: bounds the memory of a bootstrap.

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurofer.analyses.decoding.folds import check_classes, deal, make_folds
+from neurofer.analyses.decoding.folds import check_classes, make_folds
+from neurofer.analyses.statistics import deal
 from neurofer.errors import NeuroferError
 
 ROWS = st.lists(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from neurofer.analyses.decoding import transfer
-from neurofer.analyses.decoding.decoders import DECODERS
+from neurofer.analyses.decoding.decoders import DECODERS, confusion_matrix
 from neurofer.analyses.statistics import wilson_interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import (
@@ -179,7 +179,7 @@ def test_accuracies_are_those_of_pandas(recording):
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, "tie"]))))
 def test_confusion_counts_every_answer_once(pairs):
     shown, answers = (np.array([pair[k] for pair in pairs], dtype=str) for k in (0, 1))
-    counts = transfer.confusion_matrix(shown, answers, list(LABELS), [*LABELS, "tie"])
+    counts = confusion_matrix(shown, answers, list(LABELS), [*LABELS, "tie"])
     assert counts.sum() == len(pairs)
     assert (counts.sum(axis=1) == [np.sum(shown == name) for name in LABELS]).all()
     assert np.trace(counts) == np.sum(shown == answers)
