@@ -27,7 +27,8 @@ def ridge(units: tuple[int, ...] = UNITS) -> dict[str, Any]:
     """
     from neurofer.analyses.decoding.folds import make_folds
     from neurofer.analyses.decoding.nested import nested_answers
-    from neurofer.analyses.decoding.ridge import PENALTIES, gram_matrix
+    from neurofer.analyses.decoding.ridge import PENALTIES
+    from neurofer.analyses.gram import gram_matrix
 
     rng = np.random.default_rng(0)
     people = np.repeat([f"p{k:02d}" for k in range(PEOPLE)], IMAGES)

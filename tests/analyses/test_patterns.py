@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from neurofer.analyses import gram
 from neurofer.analyses.patterns import Means, height
-from neurofer.analyses.rsa.rdm import noise as noise_module
 from neurofer.analyses.rsa.rdm.distances import OF_PATTERNS, dissimilarities
 from neurofer.errors import NeuroferError
 
@@ -14,7 +14,7 @@ GROUPS = [np.array(group) for group in ([4, 0], [1], [2, 3, 8], [7, 6], [5])]
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(noise_module, "BLOCK", 1)
+    monkeypatch.setattr(gram, "BLOCK", 1)
 
 
 def _means():

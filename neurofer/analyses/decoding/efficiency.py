@@ -24,8 +24,8 @@ from neurofer.analyses.decoding.folds import (
     make_folds,
 )
 from neurofer.analyses.decoding.nested import RIDGE, grid, nested_answers
-from neurofer.analyses.decoding.ridge import gram_matrix
 from neurofer.analyses.decoding.summary import numbered, probe_interval, target_values
+from neurofer.analyses.gram import gram_matrix
 from neurofer.analyses.inputs import ALL, Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis

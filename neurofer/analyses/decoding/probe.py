@@ -26,7 +26,6 @@ from neurofer.analyses.decoding.folds import (
     make_folds,
 )
 from neurofer.analyses.decoding.nested import PATHS, RIDGE, nested_answers, permuted
-from neurofer.analyses.decoding.ridge import gram_matrix
 from neurofer.analyses.decoding.summary import (
     VARIABLES,
     accuracies,
@@ -37,6 +36,7 @@ from neurofer.analyses.decoding.summary import (
     summarise,
     target_values,
 )
+from neurofer.analyses.gram import gram_matrix
 from neurofer.analyses.inputs import ALL, KEEP, MEAN, Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis

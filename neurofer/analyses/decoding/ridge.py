@@ -13,26 +13,6 @@ from neurofer.errors import NeuroferError
 
 # Relative to the mean variance that a training presentation contributes; half-decades.
 PENALTIES = 10.0 ** np.arange(-5, 1.01, 0.5)
-_BLOCK = 4096  # units that are turned to float64 at once
-
-
-def gram_matrix(activity: np.ndarray) -> np.ndarray:
-    """Return (n, n) float64 inner products of presentations, each unit centred over all.
-
-    A constant unit contributes exactly nothing.
-
-    Args:
-        activity: (n, units).
-    """
-    n, units = activity.shape
-    gram = np.zeros((n, n))
-    for start in range(0, units, _BLOCK):
-        block = activity[:, start : start + _BLOCK].astype(np.float64)
-        constant = block.max(axis=0) == block.min(axis=0)
-        block -= block.mean(axis=0)
-        block[:, constant] = 0
-        gram += block @ block.T
-    return gram
 
 
 class RidgePath:

@@ -20,8 +20,9 @@ import xarray as xr
 
 from neurofer.analyses.geometry.design import Design, read_design
 from neurofer.analyses.geometry.jackknife import jackknifed, leave_one_out
-from neurofer.analyses.geometry.measures import FEWEST_FOR_CKA, ROUNDING, cka, pattern_gram
+from neurofer.analyses.geometry.measures import FEWEST_FOR_CKA, ROUNDING, cka
 from neurofer.analyses.geometry.site import BOUNDS, of_site
+from neurofer.analyses.gram import pattern_gram
 from neurofer.analyses.inputs import Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis

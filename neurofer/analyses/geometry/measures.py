@@ -8,28 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofer.analyses.rsa.rdm.noise import blocks
 from neurofer.errors import NeuroferError
 
 FEWEST_FOR_CKA = 4  # the debiased estimator divides by n - 3
 # A squared length below this part of the mean squared pattern is float32 rounding, not a feature.
 ROUNDING = 1e-12
 _RANK = 1e-10  # of the greatest eigenvalue
-
-
-def pattern_gram(activity: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the (n, n) inner products of patterns less their mean, and the mean squared pattern.
-
-    Args:
-        activity: (n, units) of any float type; one block of units at a time is made float64.
-    """
-    total, size = np.zeros((len(activity), len(activity))), 0.0
-    for columns in blocks(activity):
-        block = activity[:, columns].astype(np.float64)
-        size += float(np.einsum("ij,ij->", block, block)) / len(activity)
-        block -= block.mean(axis=0)
-        total += block @ block.T
-    return total, size
 
 
 def congruence(first: np.ndarray, second: np.ndarray) -> np.ndarray:

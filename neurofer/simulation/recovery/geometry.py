@@ -22,9 +22,10 @@ from neurofer.analyses.geometry.alignment import (
     tuning_products,
 )
 from neurofer.analyses.geometry.jackknife import Estimate, jackknifed, leave_one_out
-from neurofer.analyses.geometry.measures import cka, congruence, participation_ratio, pattern_gram
+from neurofer.analyses.geometry.measures import cka, congruence, participation_ratio
 from neurofer.analyses.geometry.separation import distinguishing, mean_congruence, separation
 from neurofer.analyses.geometry.site import shuffled
+from neurofer.analyses.gram import pattern_gram
 from neurofer.analyses.statistics import percentile_interval
 from neurofer.simulation.recovery import Recovered, mean, share
 

@@ -193,7 +193,7 @@ def _of_all_people(people: int, images: int, codes: dict[str, Any], seed: list[i
     """Return percent correct in 100 people by a probe of one training part of five folds."""
     from neurofer.analyses.decoding.folds import Fold, inner_parts
     from neurofer.analyses.decoding.nested import nested_answers
-    from neurofer.analyses.decoding.ridge import gram_matrix
+    from neurofer.analyses.gram import gram_matrix
 
     trained, asked = people - people // 5, 100
     recording = population(np.random.default_rng(seed), trained + asked, images, **codes)

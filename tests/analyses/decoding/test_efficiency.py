@@ -8,7 +8,7 @@ import pytest
 from neurofer.analyses import analyse
 from neurofer.analyses.decoding.efficiency import _drawn, correct_by_draw
 from neurofer.analyses.decoding.folds import make_folds
-from neurofer.analyses.decoding.ridge import gram_matrix
+from neurofer.analyses.gram import gram_matrix
 from neurofer.errors import NeuroferError
 
 PEOPLE = np.repeat([f"p{k}" for k in range(10)], 6)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from neurofer.analyses.decoding.folds import make_folds
 from neurofer.analyses.decoding.nested import grid, nested_answers, permuted
-from neurofer.analyses.decoding.ridge import gram_matrix
+from neurofer.analyses.gram import gram_matrix
 from neurofer.errors import NeuroferError
 
 PEOPLE = np.repeat([f"p{k}" for k in range(9)], 6)

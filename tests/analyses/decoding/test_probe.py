@@ -13,8 +13,8 @@ from neurofer.analyses import ANALYSES, analyse
 from neurofer.analyses.decoding import probe
 from neurofer.analyses.decoding.folds import Fold, make_folds
 from neurofer.analyses.decoding.nested import _together, nested_answers, permuted
-from neurofer.analyses.decoding.ridge import gram_matrix
 from neurofer.analyses.decoding.summary import exchange_note, probe_interval
+from neurofer.analyses.gram import gram_matrix
 from neurofer.analyses.statistics import deal, wilson_interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, noise_units, simulated_faces

@@ -9,10 +9,10 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from neurofer.analyses.decoding.ridge import (
     PENALTIES,
     RidgePath,
-    gram_matrix,
     kernel_ridge_scores,
     span_coordinates,
 )
+from neurofer.analyses.gram import gram_matrix
 from neurofer.errors import NeuroferError
 
 
@@ -50,7 +50,7 @@ def test_one_penalty_is_solved_as_all_are():
 def test_inner_products_are_made_in_blocks_and_constant_units_are_nothing(monkeypatch):
     activity = population(50)[0].astype(np.float32)
     whole = gram_matrix(activity)
-    monkeypatch.setattr("neurofer.analyses.decoding.ridge._BLOCK", 7)
+    monkeypatch.setattr("neurofer.analyses.gram.BLOCK", 7)
     np.testing.assert_allclose(gram_matrix(activity), whole, atol=1e-9)
     large = np.full((60, 9), 1e7, np.float32)  # its mean is rounded
     np.testing.assert_allclose(gram_matrix(np.hstack([activity, large])), whole, atol=1e-9)

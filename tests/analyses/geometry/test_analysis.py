@@ -16,10 +16,10 @@ from neurofer.analyses.geometry.measures import (
     cka,
     congruence,
     participation_ratio,
-    pattern_gram,
     principal_cosines,
 )
 from neurofer.analyses.geometry.separation import separation
+from neurofer.analyses.gram import pattern_gram
 from neurofer.analyses.inputs import read_responses
 from neurofer.errors import NeuroferError
 from neurofer.simulation import coding_units, join, norm_referenced_units, simulated_faces

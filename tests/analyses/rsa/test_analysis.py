@@ -14,6 +14,7 @@ from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, calc_rdm, compare
 from rsatoolbox.rdm.rdms import get_categorical_rdm
 
+from neurofer.analyses import gram
 from neurofer.analyses.rsa import analysis as rsa
 from neurofer.analyses.rsa.inference.clusters import (
     WeightedSimilarity,
@@ -22,7 +23,6 @@ from neurofer.analyses.rsa.inference.clusters import (
     scaling,
     upper,
 )
-from neurofer.analyses.rsa.rdm import noise
 from neurofer.analyses.rsa.rdm.compare import noise_ceiling, similarities
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
 from neurofer.errors import NeuroferError
@@ -392,7 +392,7 @@ def test_bad_options_are_named(recording, options, message):
 @pytest.mark.parametrize("distance", ["correlation", "crossnobis"])
 def test_a_recording_is_copied_once(distance, monkeypatch):
     """In the order of its stimuli; what is averaged or subtracted is of a block of units."""
-    monkeypatch.setattr(noise, "BLOCK", 2**16)
+    monkeypatch.setattr(gram, "BLOCK", 2**16)
     faces = simulated_faces(strengths=(1.0,), n_identities=5)
     first = noise_units(faces, 8000)
     again = noise_units(faces, 8000, seed=1).assign_coords(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurofer.analyses.geometry.measures import cka, participation_ratio, pattern_gram
+from neurofer.analyses.geometry.measures import cka, participation_ratio
+from neurofer.analyses.gram import pattern_gram
 from neurofer.simulation.recovery import geometry, recover
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from neurofer.analyses.gram import blocks
 from neurofer.analyses.patterns import Means, Patterns, Residuals
 from neurofer.analyses.rsa.rdm.compare import ROUNDING, tied
-from neurofer.analyses.rsa.rdm.noise import Noise, blocks, gram
+from neurofer.analyses.rsa.rdm.noise import Noise, gram
 from neurofer.errors import NeuroferError, unknown_choice
 
 DISTANCES = {

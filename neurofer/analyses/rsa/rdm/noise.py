@@ -8,12 +8,13 @@ by residuals only: 25,000 units, whose covariance would take 5 GB, take as much 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurofer.analyses.patterns import Noisy, Patterns, Residuals, height
+from neurofer.analyses.gram import blocks
+from neurofer.analyses.patterns import Noisy, Residuals
 from neurofer.analyses.rsa.rdm.compare import ROUNDING
 from neurofer.errors import NeuroferError, unknown_choice
 
@@ -21,8 +22,6 @@ SHRINKAGES = {
     "diagonal": "towards the variances of the units (rsatoolbox's shrinkage_diag)",
     "identity": "towards one variance for all units (Ledoit & Wolf, rsatoolbox's shrinkage_eye)",
 }
-# Numbers in a block of units: 16 MB of float64.
-BLOCK = 2**21
 # Units whose covariance, as a matrix, takes 3.2 GB.
 MOST_UNITS = 20_000
 
@@ -153,13 +152,6 @@ def gram(
         for left, right in sides:
             total = total - left @ noise.core @ right.T
     return np.asarray(total)
-
-
-def blocks(activity: Patterns | Noisy) -> Iterator[slice]:
-    """Yield slices of units whose activity in float64 fills a block."""
-    step = max(16, BLOCK // height(activity))
-    for start in range(0, activity.shape[1], step):
-        yield slice(start, start + step)
 
 
 def _moments(

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from neurofer.analyses.gram import blocks
 from neurofer.analyses.rsa.rdm.distances import condition_residuals
-from neurofer.analyses.rsa.rdm.noise import Noise, blocks, gram, shrunk_noise
+from neurofer.analyses.rsa.rdm.noise import Noise, gram, shrunk_noise
 from neurofer.errors import NeuroferError
 
 SHRUNK = "covariance of residual trials, shrunk towards the units' variances"

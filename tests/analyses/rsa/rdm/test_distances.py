@@ -9,6 +9,7 @@ from rsatoolbox.data.noise import prec_from_residuals
 from rsatoolbox.rdm import calc_rdm
 from sklearn.covariance import ledoit_wolf
 
+from neurofer.analyses import gram
 from neurofer.analyses.rsa.rdm import noise as noise_module
 from neurofer.analyses.rsa.rdm.distances import condition_residuals, crossnobis, dissimilarities
 from neurofer.analyses.rsa.rdm.noise import shrunk_noise
@@ -25,7 +26,7 @@ OF_PATTERNS = ("correlation", "centred-correlation", "euclidean", "poisson")
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     """Blocks of 16 units, so that every test adds up several."""
-    monkeypatch.setattr(noise_module, "BLOCK", 1)
+    monkeypatch.setattr(gram, "BLOCK", 1)
 
 
 def _close(found, expected):
