@@ -28,8 +28,8 @@ def correlation(units: int = UNITS, rounds: int = 2) -> dict[str, Any]:
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    from neurofer.analyses.rsa.inference.clusters import upper
     from neurofer.analyses.rsa.rdm.distances import dissimilarities
+    from neurofer.analyses.rsa.rdm.matrices import upper
 
     patterns = np.random.default_rng(0).normal(size=(CONDITIONS, units)).astype(np.float32)
     # In float64, as rsatoolbox's numbers are those of the type it is given.
@@ -51,8 +51,8 @@ def crossnobis(units: int = UNITS, conditions: int = CONDITIONS) -> dict[str, An
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    from neurofer.analyses.rsa.inference.clusters import upper
     from neurofer.analyses.rsa.rdm.distances import crossnobis as ours_of
+    from neurofer.analyses.rsa.rdm.matrices import upper
 
     activity = np.random.default_rng(1).normal(size=(FOLDS * conditions, units))
     activity = activity.astype(np.float32)

@@ -2,7 +2,7 @@
 
 One recording against columns of its stimuli. Several recordings (subjects, sessions) against
 models that may be recordings themselves, whitened, partial, weighted and cross-validated, with
-tests of and between models, are `rsa_recordings`; sites by time are its `similarity_map`.
+tests of and between models, are `rsa.recordings`; sites by time are its `similarity_map`.
 
 Dissimilarities, comparisons and noise ceilings are those of rsatoolbox (Kriegeskorte, Mur &
 Bandettini 2008, Front. Syst. Neurosci. 2:4; Nili et al. 2014, PLOS Comput. Biol. 10:e1003553);
@@ -21,16 +21,8 @@ import xarray as xr
 from neurofer.analyses.inputs import Responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
-from neurofer.analyses.rsa.conditions import (
-    column_model,
-    column_values,
-    identity_patterns,
-)
-from neurofer.analyses.rsa.inference.clusters import (
-    bootstrap_similarities,
-    model_dissimilarities,
-    upper,
-)
+from neurofer.analyses.rsa.exchange import to_rsatoolbox as to_rsatoolbox
+from neurofer.analyses.rsa.inference.clusters import bootstrap_similarities
 from neurofer.analyses.rsa.inference.evaluate import without_constant
 from neurofer.analyses.rsa.rdm.compare import (
     PLAIN,
@@ -40,7 +32,13 @@ from neurofer.analyses.rsa.rdm.compare import (
     similarities,
     tied,
 )
+from neurofer.analyses.rsa.rdm.conditions import (
+    column_model,
+    column_values,
+    identity_patterns,
+)
 from neurofer.analyses.rsa.rdm.distances import DISTANCES, dissimilarities
+from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
 from neurofer.analyses.rsa.rdm.noise import Noise
 from neurofer.analyses.rsa.rdm.recorded import read_rdm
 from neurofer.analyses.rsa.repeats import reliability_of_repeats
@@ -55,7 +53,6 @@ from neurofer.options import MOST_RESAMPLES, Seed, within
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-    from rsatoolbox.rdm import RDMs
 
 MODELS = ("expression", "head", "identity")
 # Three conditions make three dissimilarities: too few to be ranked.
@@ -80,7 +77,7 @@ def run(
     """Compare a population's dissimilarities with those of models, and identities with each other.
 
     Args:
-        recording: presentation x neuroid; single trials are taken as `rdm_recorded.read_rdm`
+        recording: presentation x neuroid; single trials are taken as `rdm.recorded.read_rdm`
             says.
         site: the site; None if the recording has one only.
         distance: one of `distances.DISTANCES`; "mahalanobis" and "crossnobis" take the noise from
@@ -110,7 +107,7 @@ def run(
         identities have four conditions in common, or one has equal dissimilarities only, both are
         left out and `attrs["noise_ceiling"]` says why.
 
-        Of single trials also what `rsa_repeats.reliability_of_repeats` says: the reliability of
+        Of single trials also what `repeats.reliability_of_repeats` says: the reliability of
         the RDM and of every unit, and repeats_ceiling_low and _high, which bound `similarity`.
 
     Raises:
@@ -176,23 +173,6 @@ def run(
         "seed": seed,
     }
     return with_provenance(result, "rsa", recording, responses, options)
-
-
-def to_rsatoolbox(result: xr.Dataset) -> RDMs:
-    """Return a result's RDM as rsatoolbox takes it, with the conditions as pattern descriptors."""
-    from rsatoolbox.rdm import RDMs
-
-    descriptors = {
-        str(name): coord.to_numpy().tolist()
-        for name, coord in result.coords.items()
-        if coord.dims == ("stimulus",)
-    }
-    return RDMs(
-        result["rdm"].to_numpy()[None],
-        dissimilarity_measure=result.attrs["distance"],
-        descriptors={"subject": result.attrs["subject"], "stimuli": result.attrs["stimuli"]},
-        pattern_descriptors=descriptors,
-    )
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:

@@ -7,11 +7,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
+
+
+def to_rsatoolbox(result: xr.Dataset) -> RDMs:
+    """Return a result's RDMs as rsatoolbox takes them, with the conditions as pattern descriptors.
+
+    Args:
+        result: of `rsa.run` or of `compare_recordings`.
+    """
+    coords = result.coords.items()
+    columns = {str(name): one.to_numpy() for name, one in coords if one.dims == ("stimulus",)}
+    subjects = [str(name) for name in np.atleast_1d(result.get("subject", result.attrs["subject"]))]
+    n = result.sizes["stimulus"]
+    rdms = rdms_to_rsatoolbox(
+        result["rdm"].to_numpy().reshape(-1, n, n),
+        pd.DataFrame(columns),
+        subjects,
+        result.attrs["distance"],
+    )
+    rdms.descriptors |= {name: result.attrs[name] for name in ("subject", "stimuli")}
+    return rdms
 
 
 def rdms_to_rsatoolbox(

@@ -28,7 +28,6 @@ from neurofer.analyses.figures import (
     style,
 )
 from neurofer.analyses.inputs import sorted_expressions, sorted_heads
-from neurofer.analyses.rsa.inference.clusters import scaling
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -104,6 +103,35 @@ def mds_figure(results: Mapping[str, xr.Dataset]) -> Figure:
             scaleanchor=f"x{k + 1 if k else ''}", row=places[k][0], col=places[k][1]
         )
     return figure
+
+
+def scaling(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
+    """Return (n, dimensions) places whose distances are near the dissimilarities, and the stress.
+
+    Metric scaling by scikit-learn's SMACOF, of the dissimilarities as they are (rsatoolbox's maps
+    are of the same), from classical scaling as its start instead of random ones: there is nothing
+    random in it. Negative dissimilarities count as 0. The stress is Kruskal's (1964, Psychometrika
+    29:1) first formula: 0 is a faithful map, 0.2 a poor one.
+
+    Args:
+        rdm: (n, n).
+        dimensions: of the map.
+    """
+    from sklearn.decomposition import KernelPCA
+    from sklearn.manifold import smacof
+
+    distance = np.maximum(rdm, 0.0)
+    # Principal components of the centred kernel -d^2 / 2 are classical scaling.
+    start = KernelPCA(dimensions, kernel="precomputed", eigen_solver="dense")
+    first = start.fit_transform(-0.5 * distance**2)
+    first = np.pad(first, ((0, 0), (0, dimensions - first.shape[1])))
+    places, _ = smacof(
+        distance, n_components=dimensions, init=first, n_init=1, eps=1e-6, normalized_stress=False
+    )
+    row, column = np.triu_indices(len(rdm), 1)
+    found = np.sqrt(((places[row] - places[column]) ** 2).sum(axis=1))
+    stress = np.sqrt(((found - distance[row, column]) ** 2).sum() / max((found**2).sum(), 1e-300))
+    return places - places.mean(axis=0), float(stress)
 
 
 def _add_rdm(figure: Figure, result: xr.Dataset, name: str, row: int, rows: int) -> None:

@@ -10,11 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.rsa.conditions import column_model, make_conditions
-from neurofer.analyses.rsa.inference.clusters import upper
 from neurofer.analyses.rsa.inference.evaluate import without_constant
 from neurofer.analyses.rsa.rdm.compare import compare
+from neurofer.analyses.rsa.rdm.conditions import column_model, make_conditions
 from neurofer.analyses.rsa.rdm.distances import DISTANCES, OF_PATTERNS, dissimilarities
+from neurofer.analyses.rsa.rdm.matrices import upper
 from neurofer.analyses.rsa.rdm.recorded import usable_responses
 from neurofer.errors import NeuroferError, unknown_choice
 

@@ -18,15 +18,15 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.provenance import with_provenance
-from neurofer.analyses.rsa.conditions import column_model
 from neurofer.analyses.rsa.exchange import rdms_from_rsatoolbox, rdms_to_rsatoolbox
-from neurofer.analyses.rsa.inference.clusters import square, upper
 from neurofer.analyses.rsa.inference.evaluate import evaluate_models, evaluated, without_constant
 from neurofer.analyses.rsa.inference.mixtures import crossvalidated_weighted
 from neurofer.analyses.rsa.inference.variance import subjects_spread
 from neurofer.analyses.rsa.map import similarity_map
 from neurofer.analyses.rsa.rdm.compare import PARTIAL, ranks, residuals, tied
+from neurofer.analyses.rsa.rdm.conditions import column_model
 from neurofer.analyses.rsa.rdm.distances import DISTANCES, OF_PATTERNS
+from neurofer.analyses.rsa.rdm.matrices import square, upper
 from neurofer.analyses.rsa.rdm.recorded import OF_TRIALS, Recorded, read_rdm
 from neurofer.analyses.rsa.repeats import reliability_of_repeats
 from neurofer.errors import NeuroferError, unknown_choice
@@ -70,7 +70,7 @@ def compare_recordings(
 
     Args:
         recordings: name -> presentation x neuroid of one site, all of the same stimuli; single
-            trials are taken as `rdm_recorded.read_rdm` says.
+            trials are taken as `rdm.recorded.read_rdm` says.
         models: name -> a recording of the same stimuli, or a column of the stimuli's table.
         nuisance: name -> the same; what it explains linearly is taken from the models
             (semipartial: the data are left whole), and the intervals do not know of it.
@@ -93,7 +93,7 @@ def compare_recordings(
     Returns:
         As `evaluate_models`, with rdm (subject, stimulus, other) and model_rdm (model, stimulus,
         other), models (and data, if partial) less the nuisance. Of single trials also reliability
-        (subject), of an RDM (`rsa_repeats`); one subject has its noise ceiling from its repeats.
+        (subject), of an RDM (`repeats`); one subject has its noise ceiling from its repeats.
 
     Raises:
         NeuroferError: recordings are of different stimuli (they are named), or as
@@ -167,7 +167,7 @@ def compare_weighted(
     if len(recordings) < 2:
         raise NeuroferError(
             "weighted models are tested over recordings and there is 1: give two at least, or "
-            "use rsa_models.crossvalidated_weighted"
+            "use inference.mixtures.crossvalidated_weighted"
         )
     if WEIGHTED in models:
         raise NeuroferError(f"{WEIGHTED!r} is the name of the mixture: rename that model")

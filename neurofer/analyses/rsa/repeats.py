@@ -25,10 +25,10 @@ from neurofer.analyses.reliability import (
     split_half,
     trial_counts,
 )
-from neurofer.analyses.rsa.conditions import condition_index
-from neurofer.analyses.rsa.inference.clusters import upper
 from neurofer.analyses.rsa.rdm.compare import TAUS, compare
+from neurofer.analyses.rsa.rdm.conditions import condition_index
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
+from neurofer.analyses.rsa.rdm.matrices import upper
 from neurofer.analyses.rsa.rdm.recorded import Recorded, condition_means, subset
 from neurofer.analyses.rsa.rdm.trials import crossnobis_of_trials, trial_noise
 from neurofer.errors import NeuroferError

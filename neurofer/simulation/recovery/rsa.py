@@ -137,8 +137,8 @@ def _covered(found: list[xr.Dataset]) -> Recovered:
 
 def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
     """Yield whether the true model lies between the noise ceilings on average, and how far."""
-    from neurofer.analyses.rsa.inference.clusters import upper
     from neurofer.analyses.rsa.rdm.compare import compare, noise_ceiling
+    from neurofer.analyses.rsa.rdm.matrices import upper
 
     above, below = [], []
     for i in range(n):
@@ -160,8 +160,8 @@ def _ceiling(n: int, seed: int) -> Iterator[Recovered]:
 
 
 def _crossnobis(generator: np.random.Generator) -> float:
-    from neurofer.analyses.rsa.inference.clusters import upper
     from neurofer.analyses.rsa.rdm.distances import crossnobis
+    from neurofer.analyses.rsa.rdm.matrices import upper
 
     conditions, folds, units = 8, 3, 10 * UNITS
     # All conditions have the same pattern; noise of variance 1.

@@ -16,15 +16,11 @@ from rsatoolbox.rdm.rdms import get_categorical_rdm
 
 from neurofer.analyses import gram
 from neurofer.analyses.rsa import analysis as rsa
-from neurofer.analyses.rsa.inference.clusters import (
-    WeightedSimilarity,
-    bootstrap_similarities,
-    model_dissimilarities,
-    scaling,
-    upper,
-)
+from neurofer.analyses.rsa.figures import scaling
+from neurofer.analyses.rsa.inference.clusters import WeightedSimilarity, bootstrap_similarities
 from neurofer.analyses.rsa.rdm.compare import noise_ceiling, similarities
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
+from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
 from neurofer.errors import NeuroferError
 from neurofer.simulation import (
     coding_units,

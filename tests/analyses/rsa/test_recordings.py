@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from neurofer.analyses.rsa import analysis as rsa
-from neurofer.analyses.rsa.inference.clusters import upper
 from neurofer.analyses.rsa.rdm.compare import partial_similarities
+from neurofer.analyses.rsa.rdm.matrices import upper
 from neurofer.analyses.rsa.recordings import (
     compare_recordings,
     compare_weighted,
@@ -139,6 +139,14 @@ def test_rdms_go_to_rsatoolbox_and_back():
     assert subjects["subject"].tolist() == ["x", "y", "z"]
     with pytest.raises(NeuroferError, match="pairs of the RDMs are missing"):
         rdms_from_rsatoolbox(sent.subsample_pattern("index", [0, 1, 1]))
+
+
+def test_an_evaluation_goes_to_rsatoolbox_with_its_subjects():
+    result = compare_recordings(_sessions(n=2), {"head": "head"}, n_bootstrap=10)
+    rdms = rsa.to_rsatoolbox(result)
+    np.testing.assert_allclose(rdms.get_matrices(), result["rdm"])
+    assert rdms.rdm_descriptors["subject"] == ["s0", "s1"]
+    assert rdms.pattern_descriptors["stimulus"] == result["stimulus"].to_numpy().tolist()
 
 
 @pytest.fixture(scope="module")

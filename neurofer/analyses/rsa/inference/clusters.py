@@ -1,4 +1,4 @@
-"""Dissimilarities of models, bootstrap over clusters of stimuli, and pictures; on plain arrays."""
+"""Bootstrap of the similarity of one RDM with models over clusters of its stimuli."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import Self
 
 import numpy as np
 
-from neurofer.analyses.rsa.rdm.compare import PLAIN, TAUS, compare_present, n_conditions, tied
+from neurofer.analyses.rsa.rdm.compare import PLAIN, TAUS, compare_present, tied
 from neurofer.analyses.statistics import resample
 from neurofer.errors import unknown_choice
-
-
-def model_dissimilarities(values: np.ndarray) -> np.ndarray:
-    """Return (n, n): 0 for equal strings and 1 for others, or absolute differences of numbers.
-
-    >>> model_dissimilarities(np.array(["sad", "sad", "fear"]))[0].tolist()
-    [0.0, 0.0, 1.0]
-    """
-    values = np.asarray(values)
-    if values.dtype.kind in "iuf":
-        return np.abs(values[:, None] - values[None, :]).astype(np.float64)
-    return (values[:, None] != values[None, :]).astype(np.float64)
 
 
 def bootstrap_similarities(
@@ -182,49 +170,3 @@ class _Levels:
             return np.array([total])
         others = np.add.reduceat(weights.take(self.place), self.start)
         return np.insert(others, self.commonest, total - others.sum())
-
-
-def scaling(rdm: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
-    """Return (n, dimensions) places whose distances are near the dissimilarities, and the stress.
-
-    Metric scaling by scikit-learn's SMACOF, of the dissimilarities as they are (rsatoolbox's maps
-    are of the same), from classical scaling as its start instead of random ones: there is nothing
-    random in it. Negative dissimilarities count as 0. The stress is Kruskal's (1964, Psychometrika
-    29:1) first formula: 0 is a faithful map, 0.2 a poor one.
-
-    Args:
-        rdm: (n, n).
-        dimensions: of the map.
-    """
-    from sklearn.decomposition import KernelPCA
-    from sklearn.manifold import smacof
-
-    distance = np.maximum(rdm, 0.0)
-    # Principal components of the centred kernel -d^2 / 2 are classical scaling.
-    start = KernelPCA(dimensions, kernel="precomputed", eigen_solver="dense")
-    first = start.fit_transform(-0.5 * distance**2)
-    first = np.pad(first, ((0, 0), (0, dimensions - first.shape[1])))
-    places, _ = smacof(
-        distance, n_components=dimensions, init=first, n_init=1, eps=1e-6, normalized_stress=False
-    )
-    row, column = np.triu_indices(len(rdm), 1)
-    found = np.sqrt(((places[row] - places[column]) ** 2).sum(axis=1))
-    stress = np.sqrt(((found - distance[row, column]) ** 2).sum() / max((found**2).sum(), 1e-300))
-    return places - places.mean(axis=0), float(stress)
-
-
-def upper(rdm: np.ndarray) -> np.ndarray:
-    """Return the (n (n - 1) / 2,) dissimilarities above the diagonal, row by row."""
-    return rdm[np.triu_indices(len(rdm), 1)]
-
-
-def square(vector: np.ndarray) -> np.ndarray:
-    """Return the (n, n) matrix of (n (n - 1) / 2,) dissimilarities, zero on its diagonal.
-
-    >>> square(np.array([1.0, 2.0, 3.0])).tolist()
-    [[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]
-    """
-    n = n_conditions(len(vector))
-    matrix = np.zeros((n, n))
-    matrix[np.triu_indices(n, 1)] = vector
-    return matrix + matrix.T

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofer.analyses.rsa.rdm.compare import compare, n_conditions
+from neurofer.analyses.rsa.rdm.compare import compare
+from neurofer.analyses.rsa.rdm.matrices import n_conditions
 from neurofer.errors import NeuroferError, unknown_choice
 
 FITTED_FOR = ("cosine", "corr")

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurofer.analyses.rsa.inference.resamples import Replicates
-from neurofer.analyses.rsa.rdm.compare import influences, n_conditions
+from neurofer.analyses.rsa.rdm.compare import influences
+from neurofer.analyses.rsa.rdm.matrices import n_conditions
 
 
 @dataclass(frozen=True)

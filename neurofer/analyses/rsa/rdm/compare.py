@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from neurofer.analyses.rsa.rdm.matrices import n_conditions
 from neurofer.errors import NeuroferError, unknown_choice
 
 COMPARISONS = (
@@ -306,20 +307,6 @@ def partial_similarities(
     if comparison == "spearman":
         sides = [ranks(tied(one)) for one in sides]
     return compare(residuals(sides[0], sides[2]), residuals(sides[1], sides[2]), "corr")
-
-
-def n_conditions(pairs: int) -> int:
-    """Return the number of conditions that make so many pairs.
-
-    >>> n_conditions(6)
-    4
-    """
-    n = round((1 + np.sqrt(1 + 8 * pairs)) / 2)
-    if n * (n - 1) // 2 != pairs or pairs == 0:
-        raise NeuroferError(
-            f"{pairs} dissimilarities are those of no RDM: n conditions have n (n - 1) / 2"
-        )
-    return n
 
 
 def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None) -> np.ndarray:

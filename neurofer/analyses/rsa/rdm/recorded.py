@@ -13,7 +13,7 @@ import xarray as xr
 from neurofer.analyses.inputs import KEEP, Responses, read_responses
 from neurofer.analyses.patterns import Means
 from neurofer.analyses.reliability import trial_counts
-from neurofer.analyses.rsa.conditions import condition_index, make_conditions
+from neurofer.analyses.rsa.rdm.conditions import condition_index, make_conditions
 from neurofer.analyses.rsa.rdm.distances import condition_residuals, crossnobis, dissimilarities
 from neurofer.analyses.rsa.rdm.noise import Noise, shrunk_noise
 from neurofer.analyses.rsa.rdm.trials import (

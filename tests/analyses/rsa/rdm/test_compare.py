@@ -16,13 +16,13 @@ from neurofer.analyses.rsa.rdm.compare import (
     WHITENED,
     compare,
     compare_present,
-    n_conditions,
     noise_ceiling,
     partial_similarities,
     residuals,
     semipartial_similarities,
     tied,
 )
+from neurofer.analyses.rsa.rdm.matrices import n_conditions
 from neurofer.errors import NeuroferError
 
 GENERATOR = np.random.default_rng(0)

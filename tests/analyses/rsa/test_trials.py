@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from neurofer.analyses.rsa import analysis as rsa
-from neurofer.analyses.rsa.inference.clusters import upper
 from neurofer.analyses.rsa.rdm.compare import compare
+from neurofer.analyses.rsa.rdm.matrices import upper
 from neurofer.analyses.rsa.rdm.recorded import read_rdm
 from neurofer.analyses.rsa.recordings import compare_recordings, similarity_map
 from neurofer.analyses.rsa.repeats import reliability_of_repeats

@@ -15,7 +15,7 @@ from neurofer.analyses.inputs import (
     strength_name,
 )
 from neurofer.analyses.patterns import Means
-from neurofer.analyses.rsa.inference.clusters import model_dissimilarities
+from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities
 from neurofer.errors import NeuroferError, unknown_choice
 
 
