@@ -9,14 +9,15 @@ netCDF and HDF5 files stay readable by every other program: what follows their c
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_whole
@@ -27,6 +28,8 @@ _BLOCK = 1 << 20
 _SEAL = re.compile(rb"\nneurofer-seal 1 ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8})\n\Z")
 LENGTH = len(b"\nneurofer-seal 1 0123456789abcdef 01234567 01234567\n")
 _NO_NAME = "0" * 8
+SEALED = "sealed"  # said inside a file that must end in a seal, so that a lost seal is noticed
+SEALED_BY = "the last line of this file"
 
 
 class DamagedError(NeuroferError):
@@ -94,6 +97,34 @@ def read_sealed(path: str | os.PathLike[str], *, named: bool = True) -> bytes:
     length = check_seal(path, named=named)
     with open(path, "rb") as file:
         return file.read(length)
+
+
+def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON with a seal, whole or not at all; the file may be renamed.
+
+    It says that it is sealed: `SEALED` is a key of the file's own.
+    """
+    text = json.dumps({SEALED: SEALED_BY, **value}, indent=2, ensure_ascii=False, allow_nan=False)
+    with write_sealed(path, named=False) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what `write_sealed_json` wrote, or a mapping in JSON that was written by hand.
+
+    Raises:
+        DamagedError: the file is not what was sealed, or has lost its seal.
+        ValueError: it is not JSON, or not a mapping.
+        OSError: the file is missing or cannot be read.
+    """
+    sealed = is_sealed(path)
+    content = read_sealed(path, named=False) if sealed else Path(path).read_bytes()
+    found = json.loads(content)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds a {type(found).__name__}, not a mapping")
+    if found.pop(SEALED, None) is not None and not sealed:
+        raise DamagedError(f"{path} is damaged: its end, with its seal, is missing")
+    return found
 
 
 def cached(path: Path, read: Callable[[Path], Value]) -> Value | None:

@@ -21,11 +21,17 @@ from neurofer.hdf5 import check_declared, check_hdf5
 from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
-from neurofer.sealed import DamagedError, cached, check_seal, is_sealed, write_sealed
+from neurofer.sealed import (
+    SEALED,
+    SEALED_BY,
+    DamagedError,
+    cached,
+    check_seal,
+    is_sealed,
+    write_sealed,
+)
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.versions import RESPONSE_LIBRARIES, versions
-
-SEALED = "sealed"  # attribute of a file that must end in a seal
 
 # What makes stimuli does not decide a response: the stimuli themselves are in the key.
 MAKES_STIMULI = (
@@ -154,7 +160,7 @@ def write_netcdf(dataset: xr.Dataset, path: Path, *, named: bool) -> None:
         named: it is valid under this name only, as in a cache.
     """
     with write_sealed(path, named=named) as partial:
-        marked = steady_order(dataset).assign_attrs({SEALED: "the last line of this file"})
+        marked = steady_order(dataset).assign_attrs({SEALED: SEALED_BY})
         marked.to_netcdf(partial, engine=_engine())
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from neurofer.errors import NeuroferError
-from neurofer.files import check_output, expanded, sha256_file, write_json
+from neurofer.files import check_output, expanded, sha256_file
 from neurofer.leftovers import clean
+from neurofer.sealed import read_sealed_json, write_sealed_json
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
@@ -44,7 +46,7 @@ def check_folder(folder: Path) -> Path:
 def write_manifest(folder: Path) -> None:
     """Write which files a run wrote, with their SHA-256: what else lies there is the user's."""
     files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in _files(folder)}
-    write_json(folder / MANIFEST, {"files": dict(sorted(files.items()))})
+    write_sealed_json(folder / MANIFEST, {"files": dict(sorted(files.items()))})
 
 
 def carry_over(old: Path, new: Path) -> list[Path]:
@@ -95,11 +97,21 @@ def target_folder(folder: Path, failures: Sequence[object]) -> Path:
     incomplete = folder.with_name(folder.name + INCOMPLETE)
     if not failures:
         return folder
-    try:
-        before = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        return folder if before.get("failures") else incomplete
-    except (OSError, ValueError, AttributeError):
+    path = folder / PROVENANCE
+    if not path.is_file():
         return folder
+    wrote = _manifest(folder)
+    try:
+        if wrote is not None and wrote.get(PROVENANCE) != sha256_file(path):
+            raise NeuroferError("it is not what the run wrote")
+        before = json.loads(path.read_text(encoding="utf-8"))
+        return folder if before.get("failures") else incomplete
+    except (NeuroferError, OSError, ValueError, AttributeError) as error:
+        warnings.warn(
+            f"{path} cannot be read ({error}): its report is taken for a complete one and stays",
+            stacklevel=2,
+        )
+        return incomplete
 
 
 def remove_incomplete(folder: Path) -> None:
@@ -117,11 +129,20 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _manifest(folder: Path) -> Mapping[str, str] | None:
-    try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the files that a run wrote; None without a manifest, {} with one that is damaged."""
+    path = folder / MANIFEST
+    if not path.is_file():
         return None
-    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else None
+    try:
+        files = read_sealed_json(path)["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (NeuroferError, OSError, ValueError, KeyError, AttributeError) as error:
+        warnings.warn(
+            f"{path} cannot be read ({error}): all that lies beside it is kept, as if it were the "
+            "user's own",
+            stacklevel=2,
+        )
+        return {}
 
 
 def _is_written(path: Path, name: str, wrote: Mapping[str, str] | None, new: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from neurofer.errors import NeuroferError
 from neurofer.files import checked_name
+from neurofer.sealed import read_sealed_json
 from neurofer.stimuli.folder_table import made_by_hand, read_columns, read_landmarks, saved
 from neurofer.stimuli.images import MaskFile
 from neurofer.stimuli.licensed.readers.names import IMAGE_SUFFIXES
@@ -52,8 +52,8 @@ def _read_saved(folder: Path, note: dict[str, Any]) -> StimulusSet:
     files = [_saved_image(folder / "images" / name) for name in image_names(table["stimulus_id"])]
     if len(note["parts"]) not in (0, len(files)):
         raise NeuroferError(
-            f"{folder / 'set.json'} names {len(note['parts'])} part masks for {len(files)} images; "
-            "save the set again"
+            f"{folder / 'set.json'} names {len(note['parts'])} part masks, and table.csv "
+            f"{len(files)} images; restore them, or save the set again"
         )
     stimuli = StimulusSet(
         note["name"],
@@ -64,9 +64,9 @@ def _read_saved(folder: Path, note: dict[str, Any]) -> StimulusSet:
     )
     if stimuli.identifier != note["identifier"]:
         raise NeuroferError(
-            f"the stimulus set in {folder} was changed after it was saved: it was "
-            f"{note['identifier']} and is {stimuli.identifier}; restore it, or delete set.json to "
-            "accept the change"
+            f"the stimulus set in {folder} was changed after it was saved (table.csv or "
+            f"landmarks.csv): it was {note['identifier']} and is {stimuli.identifier}; restore it, "
+            "or delete set.json to accept the change"
         )
     return stimuli
 
@@ -152,7 +152,7 @@ def _read_note(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_sealed_json(path)
         if note["format"] != FORMAT:
             raise NeuroferError(
                 f"{path} has format {note['format']}; this version reads format {FORMAT}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from PIL import Image
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import write_folder_whole
+from neurofer.sealed import write_sealed_json
 from neurofer.stimuli.images import ahead, write_image
 from neurofer.stimuli.licensed.copies import NOTE
 from neurofer.stimuli.pairs import write_pairs
@@ -94,7 +94,7 @@ def write_layout(stimuli: StimulusSet, card: str, folder: str | os.PathLike[str]
             if lists is not None:
                 for name in MOST:
                     write_pairs(lists[lists["list"] == name], partial / f"{name}.txt")
-            (partial / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+            write_sealed_json(partial / NOTE, note)
     except OSError as error:
         raise NeuroferError(
             f"{folder} cannot be written ({error.strerror or error}); make room, or name another"

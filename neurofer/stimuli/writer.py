@@ -5,7 +5,6 @@ It takes the parts of a set, so that `StimulusSet.save` needs nothing that knows
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ import pandas as pd
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_folder_whole
+from neurofer.sealed import write_sealed_json
 from neurofer.stimuli.folder_table import write_landmarks
 from neurofer.stimuli.images import ahead, write_image
 from neurofer.stimuli.table import column, kind_of
@@ -82,7 +82,7 @@ def save_stimuli(
                 "columns": {str(c): kind_of(column(table, str(c))) for c in table.columns},
                 "parts": masks if any(masks) else [],
             }
-            (partial / "set.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+            write_sealed_json(partial / "set.json", note)
     except OSError as error:
         raise NeuroferError(
             f"{folder} cannot be written ({error.strerror or error}); make room, or name another"

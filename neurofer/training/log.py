@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ class Log:
         self._board: Any = None
         if not writes:
             return
-        lines = self.path.read_text("utf-8").splitlines() if self.path.is_file() else []
-        # A line that a crash cut short has no closing brace.
-        whole = [line for line in lines if line.endswith("}")]
-        kept = [line for line in whole if first_step and _goes_before(line, first_step)]
+        lines = self.path.read_text("utf-8", "replace").splitlines() if self.path.is_file() else []
+        kept = [line for line in lines if first_step and _goes_before(line, first_step, self.path)]
         with write_whole(self.path) as partial:
             partial.write_text("".join(line + "\n" for line in kept), "utf-8")
         if tensorboard:
@@ -57,7 +56,12 @@ class Log:
             self._board.flush()
 
 
-def _goes_before(line: str, step: int) -> bool:
+def _goes_before(line: str, step: int, path: Path) -> bool:
     """Return whether a line is of a step up to this one; what ends a run is written again."""
-    values = json.loads(line)
-    return bool(values["step"] <= step and not values.keys() & {"held_out", "stopped"})
+    try:
+        values = json.loads(line.encode("utf-8").decode("ascii"))  # as `json.dumps` writes it
+        return bool(values["step"] <= step and not values.keys() & {"held_out", "stopped"})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if line.endswith("}"):  # one without a closing brace was cut short by a crash
+            warnings.warn(f"{path}: the line {line[:60]!r} is damaged and left out", stacklevel=4)
+        return False

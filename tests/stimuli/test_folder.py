@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neurofer.errors import NeuroferError
+from neurofer.sealed import read_sealed_json
 from neurofer.stimuli import StimulusSet, read_stimuli
 from neurofer.stimuli.writer import image_names
 
@@ -174,7 +175,7 @@ def test_names_that_lead_elsewhere_are_refused(
     stimuli: StimulusSet, tmp_path: Path, name: object
 ) -> None:
     folder = stimuli.save(tmp_path / "set")
-    note = json.loads((folder / "set.json").read_text())
+    note = read_sealed_json(folder / "set.json")
     (folder / "set.json").write_text(json.dumps({**note, "name": name}))
     with pytest.raises(NeuroferError, match=r"the stimulus set .* cannot name a file"):
         read_stimuli(folder)
@@ -213,7 +214,8 @@ def edit(path: Path, old: str, new: str) -> None:
         (lambda f: (f / "images" / "face-3.png").unlink(), r"missing: .*face-3\.png"),
         (lambda f: edit(f / "table.csv", "monkey", "cat"), "was changed after it was saved"),
         (lambda f: edit(f / "landmarks.csv", "face-0", "face-x"), "does not fit table.csv"),
-        (lambda f: edit(f / "set.json", '"format": 1', '"format": 9'), "reads format 1"),
+        (lambda f: edit(f / "set.json", '"format": 1', '"format": 9'), "not what was written"),
+        (lambda f: (f / "set.json").write_text('{"format": 9}'), "reads format 1"),
         (lambda f: (f / "set.json").write_text("{"), "set.json cannot be read"),
         (lambda f: (f / "table.csv").write_text("head\nhuman\n"), "table.csv"),
     ],
@@ -254,7 +256,7 @@ def test_a_set_that_was_saved_without_hashes_of_its_masks_is_read(
     stimuli: StimulusSet, tmp_path: Path
 ) -> None:
     folder = stimuli.save(tmp_path / "set")
-    note = json.loads((folder / "set.json").read_text())
+    note = read_sealed_json(folder / "set.json")
     del note["parts"]
     (folder / "set.json").write_text(json.dumps(note))
     same(read_stimuli(folder), stimuli)

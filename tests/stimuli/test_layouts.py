@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from neurofer.errors import NeuroferError
+from neurofer.sealed import read_sealed_json
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.images import read_image
 from neurofer.stimuli.layouts import write_layout
@@ -55,7 +55,7 @@ def test_files_have_the_names_of_the_original(written: tuple[str, StimulusSet, P
     lists = ["pairs.txt", "pairsDevTest.txt", "pairsDevTrain.txt"] if card == "lfw" else []
     expected = [names(row) for row in rows]
     assert files(folder) == sorted([*expected, *lists, "neurofer-simulated.json"])
-    assert json.loads((folder / "neurofer-simulated.json").read_text()) == {
+    assert read_sealed_json(folder / "neurofer-simulated.json") == {
         "set": stimuli.name,
         "source": "rendered",
         "card": card,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import cache_folder, checked_name, content_hash
 from neurofer.options import above, at_most, checked
 from neurofer.schema import Strict
+from neurofer.sealed import read_sealed_json
 from neurofer.stimuli.licensed.card import PicturesCard
 from neurofer.stimuli.licensed.index import Index, Parsed, key_of, make_index, read_index
 from neurofer.stimuli.licensed.readers import Layout, Walk, walk
@@ -175,9 +175,9 @@ def read_note(path: Path) -> tuple[str, str, str]:
         NeuroferError: it cannot be read, names no such source, or has a name that no set may have.
     """
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_sealed_json(path)
         name, source, original = (note[key] for key in _NOTE_KEYS[:3])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (NeuroferError, OSError, ValueError, KeyError, RecursionError) as error:
         raise NeuroferError(
             f"{path} cannot be read ({error!r}); it needs {', '.join(_NOTE_KEYS)}"
         ) from error

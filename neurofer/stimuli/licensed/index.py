@@ -24,9 +24,9 @@ import PIL
 from PIL import Image, UnidentifiedImageError
 
 from neurofer.errors import NeuroferError
-from neurofer.files import code_hash, content_hash, write_whole
+from neurofer.files import code_hash, content_hash
 from neurofer.progress import progress_of
-from neurofer.sealed import set_aside
+from neurofer.sealed import check_seal, set_aside, write_sealed
 from neurofer.stimuli import images
 from neurofer.stimuli.images import (
     CLOCK_TICK,
@@ -176,6 +176,7 @@ def read_index(path: Path, files: Walk, reader: str) -> Index | None:
     if not path.is_file():
         return None
     try:
+        check_seal(path)
         arrays = read_arrays(path)
         key = texts(arrays["key"])[0]
         return _unpacked(arrays, key, files, reader) if key.startswith(decoder(reader)) else None
@@ -206,7 +207,7 @@ def _unpacked(arrays: dict[str, np.ndarray], key: str, files: Walk, reader: str)
 
 
 def write_index(path: Path, index: Index) -> None:
-    """Write an index, whole or not at all."""
+    """Write an index, sealed, whole or not at all."""
     table = index.table
     columns = {f"column.{name}": column(table, str(name)) for name in table.columns}
     arrays = {
@@ -224,7 +225,7 @@ def write_index(path: Path, index: Index) -> None:
         "good": index.good,
         "key": packed([index.key]),
     }
-    with write_whole(path) as partial_file:
+    with write_sealed(path) as partial_file:
         write_arrays(partial_file, arrays)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import expanded, write_json
+from neurofer.files import expanded
+from neurofer.sealed import read_sealed_json, write_sealed_json
 
 
 def remembered() -> dict[str, str]:
@@ -20,9 +20,8 @@ def remembered() -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): str(folder) for name, folder in content.items()}
-    except (OSError, ValueError, AttributeError) as error:
+        return {name: str(folder) for name, folder in read_sealed_json(path).items()}
+    except (NeuroferError, OSError, ValueError) as error:
         raise NeuroferError(
             f"{path} cannot be read ({error}); delete it, and add the folders again with "
             "`neurofer stimuli add NAME PATH`"
@@ -32,7 +31,7 @@ def remembered() -> dict[str, str]:
 def remember(name: str, folder: str | os.PathLike[str]) -> Path:
     """Write down where a set lies; returns the file that says so."""
     path = _path()
-    write_json(path, {**remembered(), name: str(Path(folder).expanduser().resolve())})
+    write_sealed_json(path, {**remembered(), name: str(Path(folder).expanduser().resolve())})
     return path
 
 
@@ -46,7 +45,7 @@ def forget(name: str) -> str:
     if name not in folders:
         raise unknown_choice("set with a folder", name, sorted(folders))
     folder = folders.pop(name)
-    write_json(_path(), folders)
+    write_sealed_json(_path(), folders)
     return folder
 
 

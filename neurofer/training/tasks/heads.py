@@ -24,9 +24,11 @@ from neurofer.faces import HEADS, RECIPES, RENDERER_VERSION, Camera, FaceRendere
 from neurofer.faces import make_identity as identity_of
 from neurofer.faces.actions import ACTION_UNITS
 from neurofer.faces.random import Random
-from neurofer.files import cache_folder, content_hash, write_whole
+from neurofer.files import cache_folder, content_hash
 from neurofer.progress import progress_of
 from neurofer.schema import Strict
+from neurofer.sealed import cached, check_seal, write_sealed
+from neurofer.stimuli.packed import read_arrays, write_arrays
 from neurofer.subjects.preprocess import heatmap_input
 from neurofer.workers import run_in_processes, serve
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED, LAST_SEED = 1000, 99_999
 SHARD = 8  # identities a file
+ARRAYS = ("inputs", "landmarks", "position")  # of a file
 
 
 class RenderedHeads(Strict):
@@ -119,7 +122,8 @@ def rendered_heads(spec: RenderedHeads, *, quiet: bool = False) -> HeadArrays:
     """
     folder = cache_folder("training", f"heads-{_key(spec)}")
     starts = range(0, spec.count, SHARD)
-    missing = [start for start in starts if not _shard(folder, start).is_file()]
+    found = {start: cached(_shard(folder, start), _read_shard) for start in starts}
+    missing = [start for start in starts if found[start] is None]
     if missing:
         text = "rendering heads to train on"
         with progress_of(text, len(missing), False if quiet else None) as advance:
@@ -129,12 +133,8 @@ def rendered_heads(spec: RenderedHeads, *, quiet: bool = False) -> HeadArrays:
                 missing,
                 advance,
             )
-    parts: dict[str, list[np.ndarray]] = {}
-    for start in starts:
-        with np.load(_shard(folder, start), allow_pickle=False) as file:
-            for name in ("inputs", "landmarks", "position"):
-                parts.setdefault(name, []).append(file[name])
-    inputs, landmarks, position = (np.concatenate(parts[name]) for name in parts)
+    parts = [found[start] or _read_shard(_shard(folder, start)) for start in starts]
+    inputs, landmarks, position = (np.concatenate([one[name] for one in parts]) for name in ARRAYS)
     head = np.array(spec.heads)[position % len(spec.heads)]
     seed = spec.first_seed + position
     digest = content_hash(inputs, landmarks, seed)
@@ -238,14 +238,15 @@ def _render_shard(spec: RenderedHeads, folder: Path, start: int) -> Iterator[Non
             inputs.append(np.rint(heatmap_input(drawn.image)).astype(np.uint8))
             landmarks.append(drawn.landmarks)
             positions.append(position)
-    with write_whole(_shard(folder, start)) as partial:
-        np.savez(
-            partial,
-            inputs=np.array(inputs),
-            landmarks=np.array(landmarks, dtype=np.float64),
-            position=np.array(positions),
-        )
+    drawings = np.array(inputs), np.array(landmarks, dtype=np.float64), np.array(positions)
+    with write_sealed(_shard(folder, start)) as partial:
+        write_arrays(partial, dict(zip(ARRAYS, drawings, strict=True)))
     yield
+
+
+def _read_shard(path: Path) -> dict[str, np.ndarray]:
+    check_seal(path)
+    return read_arrays(path)
 
 
 def main() -> None:
