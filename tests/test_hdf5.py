@@ -13,8 +13,7 @@ from neurofer.errors import NeuroferError
 from neurofer.hdf5 import check_hdf5
 from neurofer.recording import load_recording, read_neurons
 from neurofer.studies.results import read_result
-from neurofer.subjects.package_files import read_h5
-from neurofer.subjects.weight_files.foreign import _h5
+from neurofer.subjects.weight_files.foreign import _h5, read_h5
 
 
 def _stored_outside(file: h5py.File) -> None:

@@ -152,6 +152,20 @@ def square_box(shape: Sequence[int]) -> np.ndarray:
     return np.array([-left, -top, shape[1] + right, shape[0] + bottom], dtype=np.float64)
 
 
+def middles(boxes: np.ndarray, size: int, shorter_side: int) -> np.ndarray:
+    """Return what is left of boxes (n, 4) where the middle is cut out; see `preprocess.cut_middle`.
+
+    Args:
+        boxes: left, top, right and bottom of each.
+        size: of the square that is cut out, in pixels.
+        shorter_side: of a box before, in pixels.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = sides.min(axis=1, keepdims=True) * size / shorter_side
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return np.hstack([middle - kept / 2, middle + kept / 2])
+
+
 def _borders(shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns that are added before and after an image (H, W, ...)."""
     lacking = max(shape[:2]) - np.array(shape[:2])

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from neurofer.subjects.weight_files.sources import weight_source, weights_path
 
 NONE_NEEDED = "none needed"
 OWN_LICENCE = "MIT, the neurofer authors"
-CONVENTIONS = {
-    "caffe": "BGR, 0 to 255, minus the mean colour of ImageNet",
-    "torchvision": "RGB, 0 to 1, standardised by mean and deviation of ImageNet",
-}
 
 
 @dataclass(frozen=True)
@@ -40,16 +33,3 @@ class Facts:
     weights: str = ""
     licence: str = ""
     source: str = ""
-
-
-def package_facts(name: str) -> dict[str, Any]:
-    """Return the facts of weights that a package carries: state, licence, source, preprocessing."""
-    source = weight_source(name)
-    present = weights_path(name).is_file()
-    come = "" if present else f" Run: {source.command}"
-    return {
-        "weights": "fetched" if present else "to fetch",
-        "licence": source.licence,
-        "source": f"{source.package}. {source.note}{come}",
-        "preprocessing": CONVENTIONS.get(source.preprocessing, source.preprocessing),
-    }

@@ -13,7 +13,7 @@ from neurofer.options import at_least
 from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli.stimulus_set import StimulusSet, in_order
 from neurofer.subjects import readouts
-from neurofer.subjects.face_crop import CROPS, crop_faces
+from neurofer.subjects.face_crop import CROPS, crop_box, crop_faces
 from neurofer.subjects.subject import Subject
 
 READOUTS = ("linear", "svm", "nearest-mean", "dense-nre")
@@ -94,6 +94,13 @@ class FeatureSubject(Subject):
             return images
         return crop_faces(images, landmarks, self.crop_width, self.crop_size)
 
+    def _boxes(self, batch: Batch, frame: np.ndarray) -> np.ndarray:
+        """Return the part of each image that `_seen` shows, (n, 4); the frame without a crop."""
+        if self.options["crop"] == "frame" or batch.landmarks is None:
+            return np.tile(frame, (len(batch), 1))
+        crops = [crop_box(face, self.crop_width) for face in batch.landmarks]
+        return np.stack([frame if box is None else box for box in crops])
+
     def respond(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the response of every named site, (n, ...) float32, from one forward pass."""
         fitted = (*self._readouts, "dense-nre", "decision") if self._readouts else ()
@@ -103,7 +110,9 @@ class FeatureSubject(Subject):
         needed = dict.fromkeys([*wanted, self._read_site] if read else wanted)
         shown = self._seen(batch.images, batch.landmarks)
         found = self.features(shown, list(needed)) if needed else {}
-        responses = {site: found[site] for site in wanted} | self._further(batch, further)
+        responses = {site: found[site] for site in wanted}
+        if further:
+            responses |= self.further(batch, further)
         if read:
             features = found[self._read_site].reshape(len(batch), -1)
             for site in read:
@@ -111,12 +120,13 @@ class FeatureSubject(Subject):
                 responses[site] = self._read(name, features, batch).astype(np.float32)
         return responses
 
-    def _further(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
-        if not sites:
-            return {}
-        from neurofer.subjects.saliency import saliency  # which imports the subjects
+    def further(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of `further_sites`, (n, ...) float32; a subject that has them does.
 
-        return saliency(self, batch, sites)
+        Raises:
+            NotImplementedError: this one has none.
+        """
+        raise NotImplementedError
 
     def _fit(self, training: StimulusSet) -> None:
         table = training.table

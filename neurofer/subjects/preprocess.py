@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -167,6 +167,54 @@ class Preprocessing:
 
 IMAGENET = Preprocessing("RGB", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """What torch's networks that were trained on ImageNet see."""
+
+
+# Of photographs of faces, 0 to 255: what face-api and dlib subtract.
+_MEAN_RGB = (122.782, 117.001, 104.298)
+
+CONVENTIONS = {
+    "caffe": Preprocessing("BGR", 1.0, (103.939, 116.779, 123.68)),
+    "torchvision": IMAGENET,
+    "dlib": Preprocessing("RGB", 1.0, _MEAN_RGB, (256.0,)),
+    "face-api": Preprocessing("RGB", 1.0, _MEAN_RGB, (255.0,)),
+}
+"""How networks that others trained see pixels."""
+
+_WORDS = {
+    "caffe": "BGR, 0 to 255, minus the mean colour of ImageNet",
+    "torchvision": "RGB, 0 to 1, standardised by mean and deviation of ImageNet",
+    "dlib": f"RGB minus {_MEAN_RGB}, divided by 256",
+    "face-api": f"RGB minus {_MEAN_RGB}, divided by 255",
+    "opencv-gray": "8-bit gray divided by 127.5, minus 1",
+}
+
+
+def in_words(convention: str) -> str:
+    """Return what becomes of pixels under a convention, in words."""
+    return _WORDS[convention]
+
+
+def preprocess(images: torch.Tensor, convention: str) -> torch.Tensor:
+    """Turn RGB images (n, 3, H, W), float32 in 0 to 255, into what a network was trained on.
+
+    Args:
+        images: RGB, 0 to 255.
+        convention: out of `CONVENTIONS`.
+    """
+    if convention not in CONVENTIONS:
+        raise unknown_choice("preprocessing", convention, CONVENTIONS)
+    return CONVENTIONS[convention].scaled(images)
+
+
+def image_tensor(images: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
+    """Turn images (n, H, W, 3) uint8, or a list of equal-sized ones, into (n, 3, H, W) float32."""
+    import torch
+
+    shapes = {np.shape(image) for image in images}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[2] != 3:
+        raise NeuroferError(f"images must all have one shape (H, W, 3), got {sorted(shapes)}")
+    stack = torch.from_numpy(np.ascontiguousarray(np.stack([np.asarray(i) for i in images])))
+    return stack.permute(0, 3, 1, 2).to(torch.float32)
 
 
 def network_input(image: np.ndarray, size: int, *, colourless: bool = False) -> np.ndarray:

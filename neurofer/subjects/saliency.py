@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.recording.record import batches
-from neurofer.recording.saliency import EXPLAINED, saliency_units
+from neurofer.recording.saliency import EXPLAINED, SITES, saliency_units
 from neurofer.recording.sites import Batch
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.face_crop import crop_box, square_box
-from neurofer.subjects.features import FeatureSubject
-from neurofer.subjects.grad_cam import class_maps_and_answers, explain, place_maps
-from neurofer.subjects.networks.architectures import ARCHITECTURES
-from neurofer.subjects.preprocess import resize
-from neurofer.subjects.pretrained.face_net import FaceNetSubject
-from neurofer.subjects.trained import TrainedSubject
-from neurofer.subjects.trunk import image_tensor
+from neurofer.subjects.grad_cam import class_maps_and_answers, place_maps
+from neurofer.subjects.subject import Subject
 
 Classes = int | str | Sequence[int] | Sequence[str] | np.ndarray | None
-Convolutional = TrainedSubject | FaceNetSubject
 
 MAP_SIDE = 96  # pixels of the longer side of a recorded map
 _AT_ONCE = 32  # images of a backward pass
+
+
+class ExplainedSubject(Subject):
+    """A subject that is a convolutional network and answers what saliency asks of it.
+
+    It has the sites of `neurofer.recording.saliency.SITES`, where they are named.
+    """
+
+    further_sites = SITES
+
+    @abstractmethod
+    def explained_net(self) -> nn.Module:
+        """Return the network, from what it sees of images to scores, (n, classes)."""
+
+    @abstractmethod
+    def explained_layer(self, layer: str | None) -> str | None:
+        """Return the module of a layer, by default of the one to be explained.
+
+        None is the last convolution after its nonlinearity, to be looked for.
+        """
+
+    @abstractmethod
+    def output_names(self) -> tuple[str, ...]:
+        """Return the expressions that the scores are of, () where they have no names."""
+
+    @abstractmethod
+    def seen(self, batch: Batch) -> tuple[torch.Tensor, np.ndarray]:
+        """Return what the network takes of images of one size, and where it lies in each.
+
+        Returns:
+            (n, C, H, W), and (n, 4) as `place_maps` takes it.
+        """
+
+    def further(self, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the response of further sites, (n, ...) float32; see `saliency`."""
+        return saliency(self, batch, sites)
 
 
 class Explained(NamedTuple):
@@ -47,7 +78,7 @@ class Explained(NamedTuple):
 
 
 def saliency_maps(
-    subject: FeatureSubject,
+    subject: ExplainedSubject,
     stimuli: StimulusSet,
     classes: Classes = None,
     layer: str | None = None,
@@ -71,25 +102,25 @@ def saliency_maps(
     Raises:
         NeuroferError: the subject has no such network, layer or class, or images differ in size.
     """
-    net = _convolutional(subject)
-    chosen = _numbers(net, classes, len(stimuli))
+    if not isinstance(subject, ExplainedSubject):
+        raise NeuroferError(
+            f"{type(subject).__name__} has no convolutional network that names classes; saliency "
+            "is for the networks that can be trained here and for pretrained face networks"
+        )
+    chosen = _numbers(subject, classes, len(stimuli))
     found = []
     for k, batch in enumerate(batches(stimuli, _AT_ONCE)):
         rows = slice(k * _AT_ONCE, k * _AT_ONCE + len(batch))
-        found.append(_explained(net, batch, None if chosen is None else chosen[rows], layer).maps)
+        wanted = None if chosen is None else chosen[rows]
+        found.append(_explained(subject, batch, wanted, layer).maps)
     if len({one.shape[1:] for one in found}) > 1:
         raise _sizes_differ()
     return np.concatenate(found)
 
 
-def seen_pixels(subject: FeatureSubject, stimuli: StimulusSet) -> np.ndarray:
-    """Return which pixels of images a subject sees, (n, H, W) bool: all, or those of its crop."""
-    shape = stimuli.image(0).shape
-    boxes = _boxes(_convolutional(subject), stimuli.landmarks, len(stimuli), shape)
-    return _placed_boxes(boxes, shape)
-
-
-def saliency(subject: FeatureSubject, batch: Batch, sites: Sequence[str]) -> dict[str, np.ndarray]:
+def saliency(
+    subject: ExplainedSubject, batch: Batch, sites: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Return the response of the sites of `neurofer.recording.saliency.SITES`, (n, ...) float32.
 
     Args:
@@ -101,15 +132,15 @@ def saliency(subject: FeatureSubject, batch: Batch, sites: Sequence[str]) -> dic
         NeuroferError: see `saliency_maps`; an image has no part masks; or an expression that is
             shown and to be explained is none that the network names.
     """
-    net, responses = _convolutional(subject), {}
+    responses: dict[str, np.ndarray] = {}
     for name in EXPLAINED:
         if name not in sites and f"{name}-map" not in sites:
             continue
         expressions = [str(expression) for expression in batch.table["expression"]]
-        classes = _shown(net, expressions) if name == "saliency-shown" else None
-        found = _explained(net, batch, classes)
+        classes = _shown(subject, expressions) if name == "saliency-shown" else None
+        found = _explained(subject, batch, classes)
         if name in sites:
-            correct = _correct(net, found.answers, expressions)
+            correct = _correct(subject, found.answers, expressions)
             masks = _masks(batch)
             responses[name] = saliency_units(found.maps, masks, found.seen, correct, found.places)
         if f"{name}-map" in sites:
@@ -118,7 +149,7 @@ def saliency(subject: FeatureSubject, batch: Batch, sites: Sequence[str]) -> dic
 
 
 def _explained(
-    subject: Convolutional,
+    subject: ExplainedSubject,
     batch: Batch,
     classes: torch.Tensor | None,
     layer: str | None = None,
@@ -126,107 +157,41 @@ def _explained(
     shape = batch.images[0].shape
     if any(image.shape != shape for image in batch.images):
         raise _sizes_differ()
-    boxes = _boxes(subject, batch.landmarks, len(batch), shape)
-    maps, answers = _maps(subject, subject._seen(batch.images, batch.landmarks), classes, layer)
+    seen, boxes = subject.seen(batch)
+    net, layer = subject.explained_net(), subject.explained_layer(layer)
+    maps, answers = class_maps_and_answers(net, seen, classes, layer)
     placed = place_maps(maps, boxes, (shape[0], shape[1])).numpy()
     places = maps.shape[1:].numel()
-    return Explained(placed, _placed_boxes(boxes, shape), answers.numpy(), places)
+    return Explained(placed, placed_boxes(boxes, shape), answers.numpy(), places)
 
 
 def _sizes_differ() -> NeuroferError:
     return NeuroferError("the images differ in size and maps lie on their pixels; give one size")
 
 
-def _convolutional(subject: FeatureSubject) -> Convolutional:
-    if not isinstance(subject, TrainedSubject | FaceNetSubject):
-        raise NeuroferError(
-            f"{type(subject).__name__} has no convolutional network that names classes; saliency "
-            f"is for the networks {', '.join(ARCHITECTURES)} and for pretrained face networks"
-        )
-    return subject
-
-
-def _maps(
-    subject: Convolutional,
-    shown: Sequence[np.ndarray],
-    classes: torch.Tensor | None,
-    layer: str | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return maps at the places of a layer, and answers."""
-    if isinstance(subject, TrainedSubject):
-        seen = subject.preprocessing.scaled(subject._pixels(shown))
-        net = subject.net.get_submodule(ARCHITECTURES[subject.architecture].tower)
-        return class_maps_and_answers(net, seen, classes, layer)
-    with torch.inference_mode(False), torch.enable_grad():
-        images = image_tensor([resize(image, subject.crop_size) for image in shown])
-        found = dict(subject.net.steps(subject.net.prepare(images).requires_grad_()))
-        layer = layer or _last_of(subject)
-        if layer not in found:
-            raise unknown_choice("layer", layer, found, f"subject {subject.name!r}")
-        return explain(found[layer], list(found.values())[-1], classes, layer)
-
-
-def _last_of(subject: FaceNetSubject) -> str:
-    """Return the last layer with several places that is not negative, of noise as of any image."""
-    random = torch.Generator().manual_seed(0)
-    noise = 255 * torch.rand((1, 3, subject.crop_size, subject.crop_size), generator=random)
-    with torch.no_grad():
-        found = dict(subject.net.steps(subject.net.prepare(noise)))
-    return [
-        name
-        for name, shown in found.items()
-        if shown.ndim == 4 and shown.shape[2:].numel() > 1 and bool((shown >= 0).all())
-    ][-1]
-
-
-def _boxes(
-    subject: Convolutional, landmarks: np.ndarray | None, n: int, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Return the part of each image that the subject sees, (n, 4) as `place_maps` takes it."""
-    pads = isinstance(subject, FaceNetSubject)
-    frame = square_box(shape) if pads else np.array([0.0, 0.0, shape[1], shape[0]])
-    if subject.options["crop"] == "frame" or landmarks is None:
-        found = np.tile(frame, (n, 1))
-    else:
-        crops = [crop_box(face, subject.crop_width) for face in landmarks]
-        found = np.stack([frame if box is None else box for box in crops])
-    return _middles(subject, found) if isinstance(subject, TrainedSubject) else found
-
-
-def _placed_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def placed_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return which pixels of images of a shape lie in each box, (n, H, W) bool."""
     placed = place_maps(torch.ones(len(boxes), 1, 1), boxes, (shape[0], shape[1]))
     seen: np.ndarray = placed.numpy() > 0
     return seen
 
 
-def _middles(subject: TrainedSubject, boxes: np.ndarray) -> np.ndarray:
-    """Return the part of each box that is left where a network's preprocessing cuts the middle."""
-    shorter_side = subject.preprocessing.shorter_side
-    if shorter_side is None:
-        return boxes
-    sides = boxes[:, 2:] - boxes[:, :2]
-    kept = sides.min(axis=1, keepdims=True) * subject.size / shorter_side
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.hstack([middle - kept / 2, middle + kept / 2])
-
-
-def _numbers(subject: Convolutional, classes: Classes, count: int) -> torch.Tensor | None:
+def _numbers(subject: ExplainedSubject, classes: Classes, count: int) -> torch.Tensor | None:
     """Return the number of the class of each image, (count,)."""
     if classes is None:
         return None
     given = [classes] * count if isinstance(classes, int | str) else list(classes)
     if len(given) != count:
         raise NeuroferError(f"{len(given)} classes for {count} images; give one an image")
-    names = _names(subject)
+    names = subject.output_names()
     for one in given:
         if isinstance(one, str) and one not in names:
             raise unknown_choice("class", one, names, f"subject {subject.identifier!r}")
     return torch.tensor([names.index(one) if isinstance(one, str) else int(one) for one in given])
 
 
-def _shown(subject: Convolutional, expressions: Sequence[str]) -> torch.Tensor:
-    names = _names(subject)
+def _shown(subject: ExplainedSubject, expressions: Sequence[str]) -> torch.Tensor:
+    names = subject.output_names()
     unknown = sorted(set(expressions) - set(names))
     if unknown:
         raise NeuroferError(
@@ -237,15 +202,11 @@ def _shown(subject: Convolutional, expressions: Sequence[str]) -> torch.Tensor:
     return torch.tensor([names.index(expression) for expression in expressions])
 
 
-def _names(subject: Convolutional) -> tuple[str, ...]:
-    if isinstance(subject, TrainedSubject):
-        return subject.sites[ARCHITECTURES[subject.architecture].sites[-1]].labels or ()
-    return tuple(getattr(subject, "classes", ()))
-
-
-def _correct(subject: Convolutional, answers: np.ndarray, expressions: Sequence[str]) -> np.ndarray:
+def _correct(
+    subject: ExplainedSubject, answers: np.ndarray, expressions: Sequence[str]
+) -> np.ndarray:
     """Return 1 where the answer is the expression shown, 0 where not, NaN where it is none."""
-    names = _names(subject)
+    names = subject.output_names()
     return np.array(
         [
             float(names[answer] == expression) if expression in names else np.nan

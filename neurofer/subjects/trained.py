@@ -12,19 +12,19 @@ from torch import nn
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import content_hash
 from neurofer.options import above, at_least
-from neurofer.recording.saliency import SITES as SALIENCY_SITES
-from neurofer.recording.sites import Site
+from neurofer.recording.sites import Batch, Site
 from neurofer.recording.steps import Timing
 from neurofer.stimuli.stimulus_set import StimulusSet
+from neurofer.subjects.face_crop import middles
 from neurofer.subjects.facts import OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
-from neurofer.subjects.hooks import activity
+from neurofer.subjects.hooks import activity, layer_responses, pool
 from neurofer.subjects.networks.architectures import ARCHITECTURES, make_network
 from neurofer.subjects.networks.encoders import SCHEMES
 from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
 from neurofer.subjects.preprocess import Preprocessing
-from neurofer.subjects.pretrained.face_net import pool
 from neurofer.subjects.registry import register
+from neurofer.subjects.saliency import ExplainedSubject
 from neurofer.subjects.stored_network import load_network
 from neurofer.subjects.weight_files.published import PUBLISHED, published_file
 from neurofer.subjects.weight_files.shipped import weight_file
@@ -36,7 +36,7 @@ REGIONS = ("V1", "V2", "V4", "IT")
 _OUTPUTS = 7  # of a network that has learned nothing: as many as there are expressions
 
 
-class TrainedSubject(FeatureSubject):
+class TrainedSubject(ExplainedSubject, FeatureSubject):
     """A network of `neurofer.subjects.networks.architectures`.
 
     Sites: the architecture's, (n, C, H, W) or (n, units), and `pooled`, one of them averaged to
@@ -58,7 +58,6 @@ class TrainedSubject(FeatureSubject):
     """
 
     architecture: ClassVar[str]
-    further_sites = SALIENCY_SITES
     hashed_otherwise = ("weights", "seed", "size")
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,
@@ -200,23 +199,35 @@ class TrainedSubject(FeatureSubject):
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return sites and `pooled`, float32, in one forward pass that ends at the last of them."""
-        layers = list(dict.fromkeys(self._layer if site == "pooled" else site for site in sites))
-        seen = self.preprocessing.scaled(self._pixels(images))
-        seen = seen.contiguous(memory_format=torch.channels_last)
         fast = self.options["precision"] == "bfloat16"
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            net = self.net.get_submodule(ARCHITECTURES[self.architecture].tower)
-            found = {k: v.float() for k, v in activity(net, seen, layers).items()}
-        if "pooled" in sites:
-            found["pooled"] = pool(found[self._layer])
-        return {site: np.ascontiguousarray(found[site].numpy()) for site in sites}
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            return layer_responses(self.explained_net(), self._input(images), sites, self._layer)
 
-    def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        colourless = ARCHITECTURES[self.architecture].gray
-        shown = [
-            self.preprocessing.pixels(image, self.size, colourless=colourless) for image in images
-        ]
-        return torch.from_numpy(np.stack(shown))
+    def _input(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        gray, seen = ARCHITECTURES[self.architecture].gray, self.preprocessing
+        pixels = np.stack([seen.pixels(image, self.size, colourless=gray) for image in images])
+        return seen.scaled(torch.from_numpy(pixels))
+
+    def seen(self, batch: Batch) -> tuple[torch.Tensor, np.ndarray]:
+        """Return what the network takes, (n, C, H, W), and its place in each image, (n, 4)."""
+        height, width, _ = batch.images[0].shape
+        boxes = self._boxes(batch, np.array([0.0, 0.0, width, height]))
+        shorter_side = self.preprocessing.shorter_side
+        if shorter_side is not None:
+            boxes = middles(boxes, self.size, shorter_side)
+        return self._input(self._seen(batch.images, batch.landmarks)), boxes
+
+    def explained_net(self) -> nn.Module:
+        """Return the network, or the part of it that a single image goes through."""
+        return self.net.get_submodule(ARCHITECTURES[self.architecture].tower)
+
+    def explained_layer(self, layer: str | None) -> str | None:
+        """Return the layer: it is called as its module."""
+        return layer
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of what the network was trained to say, () of an untrained one."""
+        return self.sites[ARCHITECTURES[self.architecture].sites[-1]].labels or ()
 
 
 def _region(site: str) -> str | None:

@@ -13,26 +13,20 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.subjects.preprocess import IMAGENET, Preprocessing
+from neurofer.errors import unknown_choice
+from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names
+from neurofer.subjects.preprocess import preprocess
 from neurofer.subjects.weight_files.sources import (
     SOURCES,
     load_weights,
     parameters_hash,
     weight_source,
 )
-from neurofer.subjects.weight_files.vgg_files import BLOCKS, layer_names
 
 DEFAULT_LAYER = "conv3_3"
 UNTRAINED = "vgg16-untrained"
 _CONVERTED = tuple(name for name, one in SOURCES.items() if one.architecture in BLOCKS)
 TRUNKS = (*_CONVERTED, UNTRAINED)
-
-CONVENTIONS = {
-    "caffe": Preprocessing("BGR", 1.0, (103.939, 116.779, 123.68)),
-    "torchvision": IMAGENET,
-}
-"""How networks that were trained on ImageNet see pixels."""
 
 
 def layer_stride(layer: str) -> int:
@@ -52,27 +46,6 @@ def to_map(pixels: np.ndarray, stride: int) -> np.ndarray:
 def to_pixels(units: np.ndarray, stride: int) -> np.ndarray:
     """Turn map units into pixel-centre coordinates; the inverse of `to_map`."""
     return np.asarray(units, dtype=np.float64) * stride + (stride - 1) / 2
-
-
-def preprocess(images: torch.Tensor, convention: str) -> torch.Tensor:
-    """Turn RGB images (n, 3, H, W), float32 in 0 to 255, into what a network was trained on.
-
-    Args:
-        images: RGB, 0 to 255.
-        convention: "caffe" (BGR minus the mean) or "torchvision" (RGB, 0 to 1, standardised).
-    """
-    if convention not in CONVENTIONS:
-        raise unknown_choice("preprocessing", convention, CONVENTIONS)
-    return CONVENTIONS[convention].scaled(images)
-
-
-def image_tensor(images: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
-    """Turn images (n, H, W, 3) uint8, or a list of equal-sized ones, into (n, 3, H, W) float32."""
-    shapes = {np.shape(image) for image in images}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[2] != 3:
-        raise NeuroferError(f"images must all have one shape (H, W, 3), got {sorted(shapes)}")
-    stack = torch.from_numpy(np.ascontiguousarray(np.stack([np.asarray(i) for i in images])))
-    return stack.permute(0, 3, 1, 2).to(torch.float32)
 
 
 class Trunk(torch.nn.Module):

@@ -12,15 +12,16 @@ from torch.nn import functional
 
 from neurofer.recording.sites import Site
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.facts import CONVENTIONS, OWN_LICENCE, Facts, package_facts
+from neurofer.subjects.facts import OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
 from neurofer.subjects.networks.encoders import vgg_encoder
+from neurofer.subjects.networks.vgg_layers import layer_names
 from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
-from neurofer.subjects.preprocess import resize
+from neurofer.subjects.preprocess import image_tensor, in_words, resize
 from neurofer.subjects.registry import register
-from neurofer.subjects.trunk import Trunk, image_tensor, load_trunk
-from neurofer.subjects.weight_files.vgg_files import layer_names
+from neurofer.subjects.trunk import Trunk, load_trunk
+from neurofer.subjects.weight_files.sources import package_facts
 
 SIZES = (112, 224)
 GRID = 14
@@ -120,7 +121,7 @@ class Vgg16Untrained(ConvolutionalSubject):
     def facts(cls) -> Facts:
         """Return what is known of it."""
         facts = super().facts()
-        seen = CONVENTIONS["caffe"]
+        seen = in_words("caffe")
         return replace(facts, preprocessing=seen, weights="untrained", licence=OWN_LICENCE)
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:

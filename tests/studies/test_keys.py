@@ -58,6 +58,10 @@ def test_a_changed_file_voids_what_uses_it_and_little_else(change, record_proper
     ("file", "analyses", "recordings"),
     [
         ("subjects/pixels.py", [], ["pixels"]),
+        ("subjects/features.py", [], ["lbp", "pixels"]),
+        ("subjects/networks/architectures.py", [], []),
+        ("subjects/pretrained/face_net.py", [], []),
+        ("subjects/saliency.py", [], []),
         ("subjects/norm_referenced/readout.py", [], ["md-nre"]),
         ("recording/record.py", [], ["lbp", "md-nre", "pixels"]),
         ("faces/shading.py", [], []),

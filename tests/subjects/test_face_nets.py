@@ -20,14 +20,15 @@ from neurofer.recording import Batch, record
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects import load_subject
 from neurofer.subjects.face_crop import crop_face
-from neurofer.subjects.package_files import efficientnet_lite
-from neurofer.subjects.pretrained.dlib_identity import DlibNet, Residual
-from neurofer.subjects.pretrained.efficientnet_lite import EfficientNetLite0
-from neurofer.subjects.pretrained.expression_net import CLASSES, ExpressionNet
-from neurofer.subjects.pretrained.face_net import pad_as_tensorflow, pool
-from neurofer.subjects.pretrained.mini_xception import MiniXception
-from neurofer.subjects.pretrained.vggface2_mobilenet import MobileNet
-from neurofer.subjects.trunk import image_tensor
+from neurofer.subjects.hooks import activity, pool
+from neurofer.subjects.preprocess import image_tensor
+from neurofer.subjects.pretrained import efficientnet_lite
+from neurofer.subjects.pretrained.dlib_identity import DlibIdentity, Residual
+from neurofer.subjects.pretrained.efficientnet_lite import EfficientNetLite0Subject
+from neurofer.subjects.pretrained.expression_net import CLASSES, ExpressionNetSubject
+from neurofer.subjects.pretrained.face_net import pad_as_tensorflow
+from neurofer.subjects.pretrained.mini_xception import MiniXception, MiniXceptionSubject
+from neurofer.subjects.pretrained.vggface2_mobilenet import MobileNet, VggFace2MobileNet
 from tests.subjects.needs import needs
 
 pytestmark = pytest.mark.weights
@@ -50,12 +51,12 @@ PARAMETERS = {
     "mini-xception": 58_423 - 1_472,
     "efficientnet-lite0": 4_652_008,
 }
-NETS = {
-    "dlib-identity": DlibNet,
-    "vggface2-mobilenet": MobileNet,
-    "expression-net": ExpressionNet,
-    "mini-xception": MiniXception,
-    "efficientnet-lite0": EfficientNetLite0,
+SUBJECTS = {
+    "dlib-identity": DlibIdentity,
+    "vggface2-mobilenet": VggFace2MobileNet,
+    "expression-net": ExpressionNetSubject,
+    "mini-xception": MiniXceptionSubject,
+    "efficientnet-lite0": EfficientNetLite0Subject,
 }
 NAMES = [pytest.param(name, marks=needs(name)) for name in SIZES]
 
@@ -69,7 +70,7 @@ def pattern(size: int) -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_port_computes_what_the_original_computes(name, monkeypatch):
     # face-api divides by 255 where dlib, which trained the network, divides by 256.
-    monkeypatch.setattr(DlibNet, "prepare", ExpressionNet.prepare)
+    monkeypatch.setattr(DlibIdentity, "prepare", ExpressionNetSubject.prepare)
     subject = load_subject(name, crop="frame")
     for site, expected in REFERENCE[name].items():
         found = subject.features([pattern(SIZES[name])], [site])[site][0].ravel()
@@ -82,24 +83,28 @@ def test_a_port_computes_what_the_original_computes(name, monkeypatch):
         )
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", list(SUBJECTS))
 def test_layers_and_parameters_are_as_named(name):
-    net = NETS[name]().eval()
+    kind = SUBJECTS[name]
+    net = kind._empty_net().eval()
     assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
     size = SIZES[name]
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
-    every = net(images, net.layers)
-    assert tuple(every) == net.layers
-    assert {activity.shape[0] for activity in every.values()} == {2}
-    middle = net.layers[len(net.layers) // 2]
-    (alone,) = net(images, [middle]).values()
+    seen = kind.prepare(images)
+    modules = [kind.modules.get(layer, layer) for layer in kind.layers]
+    every = activity(net, seen, modules)
+    assert list(every) == modules
+    assert {shown.shape[0] for shown in every.values()} == {2}
+    middle = modules[len(modules) // 2]
+    (alone,) = activity(net, seen, [middle]).values()
     torch.testing.assert_close(alone, every[middle], rtol=0, atol=0)
 
 
 def test_computation_stops_at_the_deepest_layer(monkeypatch):
     net = MobileNet().eval()
     monkeypatch.setattr(net, "conv_pw_13", None)
-    assert net(torch.zeros(1, 3, 224, 224), ["conv_pw_5"])["conv_pw_5"].shape == (1, 256, 28, 28)
+    found = activity(net, torch.zeros(1, 3, 224, 224), ["conv_pw_5"])
+    assert found["conv_pw_5"].shape == (1, 256, 28, 28)
 
 
 def test_padding_is_tensorflows():
@@ -115,16 +120,16 @@ def test_a_strided_block_is_the_sum_of_its_parts_where_both_exist():
     torch.nn.init.zeros_(block.conv2.weight)
     torch.nn.init.zeros_(block.conv2.bias)
     seen = torch.arange(72.0).reshape(1, 2, 6, 6)
-    _, found = block(seen)
+    found = block(seen)
     assert found.shape == (1, 3, 3, 3)
     torch.testing.assert_close(found[:, :2], torch.nn.functional.avg_pool2d(seen, 2))
     assert found[0, 2].abs().max() == 0
 
 
 def test_pooled_is_at_most_six_by_six():
-    activity = torch.arange(144.0).reshape(1, 1, 12, 12)
-    assert pool(activity)[0, 0, 0, 0] == activity[0, 0, :2, :2].mean()
-    assert pool(activity[..., :5, :5]).shape == (1, 1, 5, 5)
+    shown = torch.arange(144.0).reshape(1, 1, 12, 12)
+    assert pool(shown)[0, 0, 0, 0] == shown[0, 0, :2, :2].mean()
+    assert pool(shown[..., :5, :5]).shape == (1, 1, 5, 5)
     assert pool(torch.ones(2, 7)).shape == (2, 7)
 
 
@@ -208,7 +213,7 @@ def test_gray_values_are_opencvs():
     cv2 = pytest.importorskip("cv2")
     colours = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     expected = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY) / np.float32(127.5) - 1
-    found = MiniXception().prepare(image_tensor([colours]))[0, 0].numpy()
+    found = MiniXceptionSubject.prepare(image_tensor([colours]))[0, 0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -241,11 +246,11 @@ def test_efficientnet_is_the_original_with_any_weights(tmp_path):
         if name.endswith(("running_mean", "running_var", "bias")):
             values.copy_(torch.rand(values.shape, generator=generator) + 0.5)
     torch.save(original.state_dict(), tmp_path / "net.pth")
-    port = EfficientNetLite0().eval()
-    arrays = efficientnet_lite([tmp_path / "net.pth"])
+    port = EfficientNetLite0Subject._empty_net().eval()
+    arrays = efficientnet_lite.convert([tmp_path / "net.pth"])
     port.load_state_dict({key: torch.from_numpy(values) for key, values in arrays.items()})
     images = torch.rand(2, 3, 224, 224, generator=generator) * 255
     with torch.no_grad():
-        expected = original(port.prepare(images))
-    found = port(images, ["logits"])["logits"]
+        seen = EfficientNetLite0Subject.prepare(images)
+        expected, found = original(seen), port(seen)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

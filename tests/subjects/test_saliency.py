@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from neurofer.analyses import analyse
 from neurofer.errors import NeuroferError
 from neurofer.faces import PARTS
 from neurofer.recording import RecordingStore, record
+from neurofer.recording.record import batches
 from neurofer.recording.saliency import GROUPS, SITES, UNITS, part_shares
 from neurofer.recording.sites import Batch
 from neurofer.stimuli import StimulusSet, load_stimuli
@@ -20,9 +20,14 @@ from neurofer.subjects import Subject, load_subject
 from neurofer.subjects.face_crop import crop_box, crop_face, square
 from neurofer.subjects.preprocess import Preprocessing
 from neurofer.subjects.pretrained.expression_net import ExpressionNetSubject
-from neurofer.subjects.pretrained.face_net import FaceNet, FaceNetSubject
+from neurofer.subjects.pretrained.face_net import FaceNetSubject, NamingSubject
 from neurofer.subjects.registry import subject_factory
-from neurofer.subjects.saliency import MAP_SIDE, saliency_maps, seen_pixels
+from neurofer.subjects.saliency import (
+    MAP_SIDE,
+    ExplainedSubject,
+    placed_boxes,
+    saliency_maps,
+)
 from neurofer.subjects.trained import TrainedSubject
 from tests.subjects.test_contract import NAMES, options_of
 
@@ -42,36 +47,45 @@ def weightless_net(kind: type[FaceNetSubject], **options: Any) -> FaceNetSubject
     return subject
 
 
-class Coloured(FaceNet):
+class Coloured(nn.Module):
     """Says "happy" by what is red, "sad" by what is blue, and "happy" above all."""
-
-    layers = ("conv", "logits")
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 2, 1, bias=False)
         weights = torch.tensor([[1.0, -1, -1], [-1, -1, 1]])
         self.conv.weight.data.copy_(weights[:, :, None, None])
+        self.relu, self.logits = nn.ReLU(), nn.Identity()
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        return images / 255
-
-    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        shown = self.conv(seen).relu()
-        yield "conv", shown
-        yield "logits", shown.mean((2, 3)) + torch.tensor([10.0, 0.0])
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        shown = self.relu(self.conv(seen))
+        logits: torch.Tensor = self.logits(shown.mean((2, 3)) + torch.tensor([10.0, 0.0]))
+        return logits
 
 
-class ColouredSubject(FaceNetSubject):
+class ColouredSubject(NamingSubject):
     """Its answer depends on the mouth alone, where that is red."""
 
     name = "coloured"
+    layers = ("conv", "logits")
+    modules: ClassVar = {"conv": "relu"}
+    explained = "conv"
     classes = ("happy", "sad")
     crop_size = 96
 
+    @classmethod
+    def prepare(cls, images: torch.Tensor) -> torch.Tensor:
+        return images / 255
+
     @staticmethod
-    def _empty_net() -> FaceNet:
+    def _empty_net() -> nn.Module:
         return Coloured()
+
+
+def seen_pixels(subject: ExplainedSubject, stimuli: StimulusSet) -> np.ndarray:
+    """Return which pixels of images a subject sees, (n, H, W) bool: all, or those of its crop."""
+    (batch,) = batches(stimuli, len(stimuli))
+    return placed_boxes(subject.seen(batch)[1], stimuli.image(0).shape)
 
 
 @pytest.fixture(scope="module")

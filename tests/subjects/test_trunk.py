@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from neurofer.errors import NeuroferError
+from neurofer.subjects.preprocess import image_tensor, preprocess
 from neurofer.subjects.trunk import (
     Trunk,
-    image_tensor,
     layer_stride,
     load_trunk,
-    preprocess,
     to_map,
     to_pixels,
     untrained_weights,

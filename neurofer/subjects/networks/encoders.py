@@ -16,7 +16,7 @@ from torch import nn
 from neurofer.errors import unknown_choice
 from neurofer.subjects.networks import prior_knowledge
 from neurofer.subjects.networks.ciao import ShuntingInhibition, attach, last_convolution
-from neurofer.subjects.weight_files.vgg_files import BLOCKS, layer_names
+from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names
 
 ENCODERS = ("vgg", "pk")
 SCHEMES = ("full", "last-convolution", "decision")

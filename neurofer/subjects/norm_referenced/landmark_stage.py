@@ -28,7 +28,8 @@ from neurofer.subjects.norm_referenced.templates import (
     radial_activity,
     unit_features,
 )
-from neurofer.subjects.trunk import Trunk, image_tensor, layer_stride
+from neurofer.subjects.preprocess import image_tensor
+from neurofer.subjects.trunk import Trunk, layer_stride
 
 EXPRESSION = 10  # landmarks of expression; those of position follow
 SHARED = -1  # the source of templates that all heads share: those of the tuning images

@@ -9,7 +9,7 @@ from neurofer.files import content_hash
 from neurofer.subjects.norm_referenced.heatmap import LandmarkNet
 from neurofer.subjects.norm_referenced.landmark_stage import Sight, TemplateStage, Truth
 from neurofer.subjects.norm_referenced.lessons import Lessons
-from neurofer.subjects.trunk import image_tensor
+from neurofer.subjects.preprocess import image_tensor
 
 
 class HeatmapStage:

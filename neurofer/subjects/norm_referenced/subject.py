@@ -15,7 +15,7 @@ from neurofer.files import content_hash
 from neurofer.options import above, at_least, within
 from neurofer.recording import Batch, Site
 from neurofer.stimuli import StimulusSet
-from neurofer.subjects.facts import Facts, package_facts
+from neurofer.subjects.facts import Facts
 from neurofer.subjects.norm_referenced import dissection, heatmap
 from neurofer.subjects.norm_referenced.landmark_stage import (
     EXPRESSION,
@@ -38,10 +38,12 @@ from neurofer.subjects.norm_referenced.readout import (
     training_activity,
 )
 from neurofer.subjects.norm_referenced.reference import ALIGNMENTS, face_frame, rescale
-from neurofer.subjects.preprocess import resize
+from neurofer.subjects.norm_referenced.template_choice import template_score
+from neurofer.subjects.preprocess import image_tensor, resize
 from neurofer.subjects.registry import register
 from neurofer.subjects.subject import Subject
-from neurofer.subjects.trunk import TRUNKS, Trunk, image_tensor, load_trunk
+from neurofer.subjects.trunk import TRUNKS, Trunk, load_trunk
+from neurofer.subjects.weight_files.sources import package_facts
 
 BACK_ENDS = ("template", "heatmap", "heatmap-human", "ground-truth")
 REMEMBERED = 4096  # sights kept in memory, so that subjects which differ in the readout share them
@@ -149,9 +151,7 @@ class MdNre(Subject):
 
         See `neurofer.subjects.norm_referenced.template_choice.template_score`.
         """
-        from neurofer.subjects.norm_referenced.template_choice import template_score
-
-        return template_score(head, **options)
+        return template_score(head, **{**MdNre.defaults, **options})
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)

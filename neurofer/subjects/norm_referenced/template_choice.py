@@ -25,7 +25,6 @@ from neurofer.subjects.norm_referenced.readout import (
     training_activity,
 )
 from neurofer.subjects.norm_referenced.reference import face_frame
-from neurofer.subjects.norm_referenced.subject import MdNre
 
 OPTIONS = ("align", "vertical_prior", "normalisation", "rectification", "neutral_threshold")
 """The options of `md-nre` that the score heeds."""
@@ -40,9 +39,9 @@ def template_score(head: str, **options: Any) -> Callable[[StimulusSet, np.ndarr
 
     Args:
         head: the avatar whose training images are answered; "any" for all.
-        options: of `OPTIONS`; default: those of `md-nre`. Others are of no account.
+        options: all of `OPTIONS`, as `md-nre` has them. Others are of no account.
     """
-    chosen = {name: options.get(name, MdNre.defaults[name]) for name in OPTIONS}
+    chosen = {name: options[name] for name in OPTIONS}
     readout = {name: chosen[name] for name in ("normalisation", "rectification")}
 
     def score(training: StimulusSet, candidates: np.ndarray) -> np.ndarray:

@@ -7,15 +7,18 @@ nearer than 0.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from neurofer.subjects.pretrained.face_net import FaceNet, FaceNetSubject, subtract_mean
+from neurofer.subjects.pretrained.face_net import FaceNetSubject
 from neurofer.subjects.registry import register
+from neurofer.subjects.weight_files.foreign import Arrays
+from neurofer.subjects.weight_files.tensorflowjs import convolution, read_tensors
 
 # Residual blocks: name, filters in, filters out, stride.
 BLOCKS = (
@@ -41,22 +44,29 @@ LAYERS = (
 )
 
 
+class Rectified(nn.Conv2d):
+    """A convolution and its ReLU."""
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return (n, filters, height, width), at least 0."""
+        return functional.relu(super().forward(seen))
+
+
 class Residual(nn.Module):
     """Two convolutions beside a shortcut, which averages 2 x 2 where the stride is 2."""
 
     def __init__(self, channels: int, filters: int, stride: int) -> None:
         super().__init__()
         # With a stride dlib does not pad, so that a block's maps are one smaller than its shortcut.
-        self.conv1 = nn.Conv2d(channels, filters, 3, stride, padding=int(stride == 1))
+        self.conv1 = Rectified(channels, filters, 3, stride, padding=int(stride == 1))
         self.conv2 = nn.Conv2d(filters, filters, 3, padding=1)
         self.stride = stride
 
-    def forward(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the first convolution and the block, both after ReLU."""
-        first = functional.relu(self.conv1(seen))
-        second = self.conv2(first)
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the block, after ReLU."""
+        second = self.conv2(self.conv1(seen))
         shortcut = seen if self.stride == 1 else functional.avg_pool2d(seen, 2)
-        return first, functional.relu(_sum(second, shortcut))
+        return functional.relu(_sum(second, shortcut))
 
 
 def _sum(block: torch.Tensor, shortcut: torch.Tensor) -> torch.Tensor:
@@ -70,32 +80,40 @@ def _sum(block: torch.Tensor, shortcut: torch.Tensor) -> torch.Tensor:
     return block + shortcut
 
 
-class DlibNet(FaceNet):
-    """The network; its convolutions carry the scales that dlib learns after each."""
-
-    layers = LAYERS
+class DlibNet(nn.Module):
+    """Faces to 128 numbers; the convolutions carry the scales that dlib learns after each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv32_down = nn.Conv2d(3, 32, 7, stride=2)
+        self.conv32_down = Rectified(3, 32, 7, stride=2)
         for name, channels, filters, stride in BLOCKS:
             self.add_module(name, Residual(channels, filters, stride))
         self.top = nn.Linear(256, 128, bias=False)
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Subtract the mean colour and divide by 256, as dlib does."""
-        return subtract_mean(images, 256.0)
-
-    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield the convolutions after ReLU (inside a block "conv32_1.conv1"), then `top`."""
-        activity = functional.relu(self.conv32_down(seen))
-        yield "conv32_down", activity
-        activity = functional.max_pool2d(activity, 3, 2)
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the numbers, (n, 128)."""
+        activity = functional.max_pool2d(self.conv32_down(seen), 3, 2)
         for name, *_ in BLOCKS:
-            first, activity = self.get_submodule(name)(activity)
-            yield f"{name}.conv1", first
-            yield name, activity
-        yield "top", self.top(activity.mean((2, 3)))
+            activity = self.get_submodule(name)(activity)
+        numbers: torch.Tensor = self.top(activity.mean((2, 3)))
+        return numbers
+
+
+def convert(files: Sequence[Path]) -> Arrays:
+    """Return dlib's identity network; the scale after each convolution is folded into it."""
+    arrays = read_tensors(files)
+    made: Arrays = {}
+    for key, kernel in arrays.items():
+        if not key.endswith("/conv/filters"):
+            continue
+        name = key.removesuffix("/conv/filters")
+        scale = arrays[f"{name}/scale/weights"]
+        shift = arrays[f"{name}/scale/biases"]
+        layer = name.replace("/", ".")
+        made[f"{layer}.weight"] = convolution(kernel) * scale[:, None, None, None]
+        made[f"{layer}.bias"] = arrays[f"{name}/conv/bias"] * scale + shift
+    made["top.weight"] = arrays["fc"].T
+    return made
 
 
 @register("dlib-identity")
@@ -103,6 +121,8 @@ class DlibIdentity(FaceNetSubject):
     """A network that was trained to tell people apart (see `weight_files.sources`)."""
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {**FaceNetSubject.choices, "layer": LAYERS}
+    layers = LAYERS
+    explained = "conv256_down_out"
     crop_size = 150
 
     @staticmethod

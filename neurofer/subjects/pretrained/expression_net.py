@@ -7,7 +7,8 @@ the head's expressions are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -15,22 +16,24 @@ from torch import nn
 from torch.nn import functional
 
 from neurofer.subjects.pretrained.face_net import (
-    FaceNet,
+    Mean,
     NamingSubject,
     pad_as_tensorflow,
-    subtract_mean,
 )
 from neurofer.subjects.registry import register
+from neurofer.subjects.weight_files.foreign import Arrays
+from neurofer.subjects.weight_files.tensorflowjs import convolution, depthwise, read_tensors
 
 CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 """In the network's order; it calls the last three fearful, disgusted and surprised."""
 
 FILTERS = (32, 64, 128, 256)
-LAYERS = (
-    *(f"conv{block}_{k}" for block in range(1, 5) for k in range(1, 5)),
-    "top",
-    "logits",
-)
+SUMS = {
+    f"conv{block}_{k}": f"dense{block - 1}.sum{k - 1}" for block in range(1, 5) for k in range(1, 5)
+}
+"""Sums inside each block after ReLU, and the modules of the network that they are."""
+
+LAYERS = (*SUMS, "top", "logits")
 
 
 class Separable(nn.Module):
@@ -65,21 +68,21 @@ class Dense(nn.Module):
         )
         for k in (1, 2, 3):
             self.add_module(f"conv{k}", Separable(filters, filters, 1))
+        for k in range(4):  # where what the next convolution sees can be recorded
+            self.add_module(f"sum{k}", nn.ReLU())
 
-    def steps(self, seen: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Yield what the next convolution sees, four times; the last is the block's output."""
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the last sum after ReLU."""
         # The first convolution is rectified by itself, before it is added to the others.
-        total = functional.relu(self.conv0(seen))
-        yield total
+        shown = total = self.get_submodule("sum0")(self.conv0(seen))
         for k in (1, 2, 3):
             total = total + self.get_submodule(f"conv{k}")(functional.relu(total))
-            yield functional.relu(total)
+            shown = self.get_submodule(f"sum{k}")(total)
+        return shown
 
 
-class ExpressionNet(FaceNet):
-    """The network, block by block, and its classes."""
-
-    layers = LAYERS
+class ExpressionNet(nn.Module):
+    """Faces (n, 3, 112, 112) to the logits of seven expressions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,23 +90,36 @@ class ExpressionNet(FaceNet):
         for block, filters in enumerate(FILTERS):
             self.add_module(f"dense{block}", Dense(channels, filters, first=block == 0))
             channels = filters
+        self.top = Mean()
         self.logits = nn.Linear(channels, len(CLASSES))
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Subtract the mean colour and divide by 255."""
-        return subtract_mean(images, 255.0)
-
-    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield the sums inside each block after ReLU, their mean over places, the logits."""
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the logits, (n, 7)."""
         activity = seen
         for block in range(len(FILTERS)):
-            dense = self.get_submodule(f"dense{block}")
-            for k, total in enumerate(dense.steps(activity), start=1):  # type: ignore[operator]
-                yield f"conv{block + 1}_{k}", total
-                activity = total
-        top = activity.mean((2, 3))
-        yield "top", top
-        yield "logits", self.logits(top)
+            activity = self.get_submodule(f"dense{block}")(activity)
+        logits: torch.Tensor = self.logits(self.top(activity))
+        return logits
+
+
+def convert(files: Sequence[Path]) -> Arrays:
+    """Return the expression network: depthwise and pointwise kernels, one bias for both."""
+    arrays = read_tensors(files)
+    made: Arrays = {}
+    for key, values in arrays.items():
+        layer, part = key.replace("/", ".").rsplit(".", 1)
+        if part == "depthwise_filter":
+            made[f"{layer}.depthwise.weight"] = depthwise(values)
+        elif part == "pointwise_filter":
+            made[f"{layer}.pointwise.weight"] = convolution(values)
+        elif part == "filters":
+            made[f"{layer}.weight"] = convolution(values)
+        elif layer == "fc":
+            made["logits.weight" if part == "weights" else "logits.bias"] = values.T
+        else:
+            separable = f"{layer.replace('.', '/')}/pointwise_filter" in arrays
+            made[f"{layer}.pointwise.bias" if separable else f"{layer}.bias"] = values
+    return made
 
 
 @register("expression-net")
@@ -111,6 +127,9 @@ class ExpressionNetSubject(NamingSubject):
     """A network that names expressions by itself (see `neurofer.subjects.weight_files.sources`)."""
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {**NamingSubject.choices, "layer": LAYERS}
+    layers = LAYERS
+    modules = SUMS
+    explained = "conv4_4"
     classes = CLASSES
     crop_size = 112
     crop_width = 1.75

@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
-from neurofer.recording.saliency import SITES as SALIENCY_SITES
-from neurofer.recording.sites import Site
+from neurofer.errors import check_choice
+from neurofer.recording.sites import Batch, Site
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.subjects.face_crop import square
-from neurofer.subjects.facts import Facts, package_facts
+from neurofer.subjects.face_crop import square, square_box
+from neurofer.subjects.facts import Facts
 from neurofer.subjects.features import FeatureSubject
+from neurofer.subjects.hooks import activity, layer_responses, pool
 from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
-from neurofer.subjects.preprocess import resize
-from neurofer.subjects.trunk import image_tensor
-from neurofer.subjects.weight_files.sources import load_weights, parameters_hash
-
-GRID = 6
-# Of photographs of faces, 0 to 255: what face-api and dlib subtract.
-MEAN_RGB = (122.782, 117.001, 104.298)
-
-
-class FaceNet(torch.nn.Module):
-    """A network that names what it computes, in the order in which it does."""
-
-    layers: tuple[str, ...]
-
-    @abstractmethod
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn RGB images (n, 3, size, size), float32 in 0 to 255, into what the net expects."""
-
-    @abstractmethod
-    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield every layer's name and activity, (n, channels, height, width) or (n, units)."""
-
-    def forward(self, images: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return the activity of layers; computation stops at the deepest of them.
-
-        Args:
-            images: RGB (n, 3, size, size), float32 in 0 to 255.
-            layers: names out of `layers`.
-        """
-        found: dict[str, torch.Tensor] = {}
-        with torch.inference_mode():
-            seen = self.prepare(images).contiguous(memory_format=torch.channels_last)
-            for name, activity in self.steps(seen):
-                if name in layers:
-                    found[name] = activity
-                if len(found) == len(set(layers)):
-                    break
-        return found
+from neurofer.subjects.preprocess import image_tensor, preprocess, resize
+from neurofer.subjects.saliency import ExplainedSubject
+from neurofer.subjects.weight_files.sources import (
+    load_weights,
+    package_facts,
+    parameters_hash,
+    weight_source,
+)
 
 
-class FaceNetSubject(FeatureSubject):
+class FaceNetSubject(ExplainedSubject, FeatureSubject):
     """A pretrained network, mostly of faces; its subject's name is that of its weights.
+
+    A subclass states `layers`, those of the network that can be recorded, in their order, with
+    `modules` where one is called otherwise in the network; and `explained`, the last layer with
+    several places that is never negative.
 
     Sites: every layer, (n, C, H, W) or (n, units), and `pooled`, one layer averaged to 6 x 6
     where it is larger; readouts, on `pooled`, as in `FeatureSubject`; where they are named,
@@ -79,8 +55,10 @@ class FaceNetSubject(FeatureSubject):
         "layer": "top",
     }
     gray: ClassVar[bool] = False
-    further_sites = SALIENCY_SITES
-    net: FaceNet
+    layers: ClassVar[tuple[str, ...]]
+    modules: ClassVar[Mapping[str, str]] = {}
+    explained: ClassVar[str]
+    net: nn.Module
 
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
@@ -94,8 +72,13 @@ class FaceNetSubject(FeatureSubject):
 
     @staticmethod
     @abstractmethod
-    def _empty_net() -> FaceNet:
+    def _empty_net() -> nn.Module:
         """Return the network before its weights are loaded."""
+
+    @classmethod
+    def prepare(cls, images: torch.Tensor) -> torch.Tensor:
+        """Turn RGB images (n, 3, size, size), float32 in 0 to 255, into what the net expects."""
+        return preprocess(images, weight_source(cls.name).preprocessing)
 
     @classmethod
     def facts(cls) -> Facts:
@@ -106,7 +89,7 @@ class FaceNetSubject(FeatureSubject):
             size=cls.crop_size,
             gray=cls.gray,
             parameters=parameter_count(net),
-            sites=(*net.layers, "pooled"),
+            sites=(*cls.layers, "pooled"),
             **package_facts(cls.name),
         )
 
@@ -115,11 +98,13 @@ class FaceNetSubject(FeatureSubject):
         """Return the shapes of its sites, without its weights."""
         with weightless():
             net = cls._empty_net().eval()
-            found = net(torch.zeros(1, 3, cls.crop_size, cls.crop_size), net.layers)
-        return shapes_of({**found, "pooled": pool(found[cls.defaults["layer"]])})
+            seen = cls.prepare(torch.zeros(1, 3, cls.crop_size, cls.crop_size))
+            found = activity(net, seen, [cls.modules.get(layer, layer) for layer in cls.layers])
+        shown = dict(zip(cls.layers, found.values(), strict=True))
+        return shapes_of({**shown, "pooled": pool(shown[cls.defaults["layer"]])})
 
     def _feature_sites(self) -> dict[str, Site]:
-        return {name: Site(name) for name in (*self.net.layers, "pooled")}
+        return {name: Site(name) for name in (*self.layers, "pooled")}
 
     @property
     def weights_hash(self) -> str:
@@ -133,12 +118,30 @@ class FaceNetSubject(FeatureSubject):
 
     def features(self, images: Sequence[np.ndarray], sites: Sequence[str]) -> dict[str, np.ndarray]:
         """Return layers and `pooled`, float32, in one forward pass."""
-        layers = {self.options["layer"] if site == "pooled" else site for site in sites}
-        seen = image_tensor([resize(image, self.crop_size) for image in images])
-        activity = self.net(seen, list(layers))
-        if "pooled" in sites:
-            activity["pooled"] = pool(activity[self.options["layer"]])
-        return {site: np.ascontiguousarray(activity[site].numpy()) for site in sites}
+        seen = self._input(images)
+        return layer_responses(self.net, seen, sites, self.options["layer"], self.modules)
+
+    def _input(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        return self.prepare(image_tensor([resize(image, self.crop_size) for image in images]))
+
+    def seen(self, batch: Batch) -> tuple[torch.Tensor, np.ndarray]:
+        """Return what the network takes, (n, C, H, W), and its place in each image, (n, 4)."""
+        images = self._seen(batch.images, batch.landmarks)
+        return self._input(images), self._boxes(batch, square_box(batch.images[0].shape))
+
+    def explained_net(self) -> nn.Module:
+        """Return the network."""
+        return self.net
+
+    def explained_layer(self, layer: str | None) -> str:
+        """Return the module of a layer, by default of the last one that can be explained."""
+        layer = layer or self.explained
+        check_choice("layer", layer, self.layers, f"subject {self.name!r}")
+        return self.modules.get(layer, layer)
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return none: the outputs of most have no names."""
+        return ()
 
 
 class NamingSubject(FaceNetSubject):
@@ -161,6 +164,10 @@ class NamingSubject(FaceNetSubject):
         """Return the shapes of its sites, without its weights."""
         return {**super().shapes(), **dict.fromkeys(("own", "decision"), (len(cls.classes),))}
 
+    def output_names(self) -> tuple[str, ...]:
+        """Return the expressions that `logits` names."""
+        return self.classes
+
     def _feature_sites(self) -> dict[str, Site]:
         names = ("own", "decision") if self.training is None else ("own",)
         named = {name: Site(name, labels=self.classes) for name in ("logits", *names)}
@@ -174,16 +181,12 @@ class NamingSubject(FaceNetSubject):
         return {site: found["logits" if site in own else site] for site in sites}
 
 
-def pool(activity: torch.Tensor) -> torch.Tensor:
-    """Average (n, C, H, W) to at most 6 x 6; (n, units) stays as it is."""
-    if activity.ndim == 2 or max(activity.shape[2:]) <= GRID:
-        return activity
-    return functional.adaptive_avg_pool2d(activity, GRID)
+class Mean(nn.Module):
+    """The mean over places."""
 
-
-def subtract_mean(images: torch.Tensor, divisor: float) -> torch.Tensor:
-    """Return (RGB - MEAN_RGB) / divisor."""
-    return (images - torch.tensor(MEAN_RGB).view(1, 3, 1, 1)) / divisor
+    def forward(self, activity: torch.Tensor) -> torch.Tensor:
+        """Return (n, C) of (n, C, H, W)."""
+        return activity.mean((2, 3))
 
 
 def pad_as_tensorflow(

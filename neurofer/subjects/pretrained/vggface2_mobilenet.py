@@ -7,15 +7,17 @@ albums using multi-output ConvNet".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from neurofer.subjects.pretrained.face_net import FaceNet, FaceNetSubject, pad_as_tensorflow
+from neurofer.subjects.pretrained.face_net import FaceNetSubject, Mean, pad_as_tensorflow
 from neurofer.subjects.registry import register
-from neurofer.subjects.trunk import preprocess
+from neurofer.subjects.weight_files.foreign import Arrays
+from neurofer.subjects.weight_files.tensorflowjs import convolution, depthwise, read_tensors
 
 # Filters and stride of the thirteen depthwise separable convolutions.
 PAIRS = (
@@ -36,34 +38,54 @@ LAYERS = (
 )
 
 
-class MobileNet(FaceNet):
-    """Convolutions, each followed by a ReLU that is capped at 6; `top` is the mean over places."""
+class Capped(nn.Conv2d):
+    """A convolution, padded as TensorFlow does, and a ReLU that is capped at 6."""
 
-    layers = LAYERS
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return (n, filters, H / stride, W / stride), 0 to 6."""
+        padded = pad_as_tensorflow(seen, self.kernel_size[0], self.stride[0])
+        return super().forward(padded).clamp(0, 6)
+
+
+class MobileNet(nn.Module):
+    """Images (n, 3, 224, 224), BGR minus the mean colour of ImageNet, to `top`, (n, 1024)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 32, 3, stride=2)
+        self.conv1 = Capped(3, 32, 3, stride=2)
         channels = 32
         for k, (filters, stride) in enumerate(PAIRS, start=1):
-            depthwise = nn.Conv2d(channels, channels, 3, stride, groups=channels)
+            depthwise = Capped(channels, channels, 3, stride, groups=channels)
             self.add_module(f"conv_dw_{k}", depthwise)
-            self.add_module(f"conv_pw_{k}", nn.Conv2d(channels, filters, 1))
+            self.add_module(f"conv_pw_{k}", Capped(channels, filters, 1))
             channels = filters
+        self.top = Mean()
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn to BGR and subtract the mean colour of ImageNet."""
-        return preprocess(images, "caffe")
-
-    def steps(self, seen: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield the convolutions after ReLU, then `top`."""
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the last of `LAYERS`, (n, 1024)."""
         activity = seen
-        for name in LAYERS[:-1]:
-            convolution = self.get_submodule(name)
-            kernel, stride = convolution.kernel_size[0], convolution.stride[0]  # type: ignore[index]
-            activity = convolution(pad_as_tensorflow(activity, kernel, stride)).clamp(0, 6)  # type: ignore[arg-type]
-            yield name, activity
-        yield "top", activity.mean((2, 3))
+        for name in LAYERS:
+            activity = self.get_submodule(name)(activity)
+        return activity
+
+
+def convert(files: Sequence[Path]) -> Arrays:
+    """Return the trunk of the identity MobileNet, normalisation folded into the convolutions.
+
+    The heads for age and gender that the file carries besides are left out.
+    """
+    arrays = read_tensors(files)
+    made: Arrays = {}
+    for key, values in arrays.items():
+        layer = key.split("/")[0]
+        if key.endswith("/convolution/merged_input"):
+            made[f"{layer}.weight"] = convolution(values)
+        elif key.endswith("/depthwise_kernel"):
+            scale = arrays[f"{layer}_bn/batchnorm_1/mul"].reshape(-1, 1, 1, 1)
+            made[f"{layer}.weight"] = depthwise(values) * scale
+        elif key.endswith("_bn/batchnorm_1/sub"):
+            made[f"{layer.removesuffix('_bn')}.bias"] = values.reshape(-1)
+    return made
 
 
 @register("vggface2-mobilenet")
@@ -71,6 +93,8 @@ class VggFace2MobileNet(FaceNetSubject):
     """A network that was trained to tell people apart (see `weight_files.sources`)."""
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {**FaceNetSubject.choices, "layer": LAYERS}
+    layers = LAYERS
+    explained = "conv_pw_13"
     crop_width = 1.9
 
     @staticmethod

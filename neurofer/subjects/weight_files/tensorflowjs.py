@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurofer.errors import NeuroferError
-
-Arrays = dict[str, np.ndarray]
+from neurofer.subjects.weight_files.foreign import Arrays
 
 
 def read_tensors(files: Sequence[Path]) -> Arrays:
@@ -57,69 +56,11 @@ def _split(listed: Sequence[dict[str, Any]], values: bytes) -> Arrays:
     return arrays
 
 
-def dlib_identity(files: Sequence[Path]) -> Arrays:
-    """Return dlib's identity network; the scale after each convolution is folded into it."""
-    arrays = read_tensors(files)
-    made: Arrays = {}
-    for key, kernel in arrays.items():
-        if not key.endswith("/conv/filters"):
-            continue
-        name = key.removesuffix("/conv/filters")
-        scale = arrays[f"{name}/scale/weights"]
-        shift = arrays[f"{name}/scale/biases"]
-        layer = name.replace("/", ".")
-        made[f"{layer}.weight"] = _convolution(kernel) * scale[:, None, None, None]
-        made[f"{layer}.bias"] = arrays[f"{name}/conv/bias"] * scale + shift
-    made["top.weight"] = arrays["fc"].T
-    return _contiguous(made)
-
-
-def expression_net(files: Sequence[Path]) -> Arrays:
-    """Return the expression network: depthwise and pointwise kernels, one bias for both."""
-    arrays = read_tensors(files)
-    made: Arrays = {}
-    for key, values in arrays.items():
-        layer, part = key.replace("/", ".").rsplit(".", 1)
-        if part == "depthwise_filter":
-            made[f"{layer}.depthwise.weight"] = _depthwise(values)
-        elif part == "pointwise_filter":
-            made[f"{layer}.pointwise.weight"] = _convolution(values)
-        elif part == "filters":
-            made[f"{layer}.weight"] = _convolution(values)
-        elif layer == "fc":
-            made["logits.weight" if part == "weights" else "logits.bias"] = values.T
-        else:
-            separable = f"{layer.replace('.', '/')}/pointwise_filter" in arrays
-            made[f"{layer}.pointwise.bias" if separable else f"{layer}.bias"] = values
-    return _contiguous(made)
-
-
-def vggface2_mobilenet(files: Sequence[Path]) -> Arrays:
-    """Return the trunk of the identity MobileNet, normalisation folded into the convolutions.
-
-    The heads for age and gender that the file carries besides are left out.
-    """
-    arrays = read_tensors(files)
-    made: Arrays = {}
-    for key, values in arrays.items():
-        layer = key.split("/")[0]
-        if key.endswith("/convolution/merged_input"):
-            made[f"{layer}.weight"] = _convolution(values)
-        elif key.endswith("/depthwise_kernel"):
-            scale = arrays[f"{layer}_bn/batchnorm_1/mul"].reshape(-1, 1, 1, 1)
-            made[f"{layer}.weight"] = _depthwise(values) * scale
-        elif key.endswith("_bn/batchnorm_1/sub"):
-            made[f"{layer.removesuffix('_bn')}.bias"] = values.reshape(-1)
-    return _contiguous(made)
-
-
-def _convolution(kernel: np.ndarray) -> np.ndarray:
+def convolution(kernel: np.ndarray) -> np.ndarray:
+    """Return a kernel (height, width, in, out) as (out, in, height, width)."""
     return kernel.transpose(3, 2, 0, 1)
 
 
-def _depthwise(kernel: np.ndarray) -> np.ndarray:
+def depthwise(kernel: np.ndarray) -> np.ndarray:
+    """Return a kernel (height, width, channels, 1) as (channels, 1, height, width)."""
     return kernel.transpose(2, 3, 0, 1)
-
-
-def _contiguous(arrays: Arrays) -> Arrays:
-    return {key: np.ascontiguousarray(values, np.float32) for key, values in arrays.items()}

@@ -11,28 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.subjects.weight_files.foreign import file_format, read_arrays, read_h5
+from neurofer.errors import NeuroferError
+from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names
+from neurofer.subjects.weight_files.foreign import Arrays, file_format, read_arrays, read_h5
 
-# Convolutions in each of the five blocks (Simonyan & Zisserman 2015, configurations D and E).
-BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _NAMED = 4  # arrays in a message
-
-
-def layer_names(architecture: str) -> tuple[str, ...]:
-    """Return the convolutions of an architecture in order.
-
-    >>> layer_names("vgg16")[:5]
-    ('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1')
-    """
-    if architecture not in BLOCKS:
-        raise unknown_choice("architecture", architecture, BLOCKS)
-    return tuple(
-        f"conv{block}_{index}"
-        for block, count in enumerate(BLOCKS[architecture], start=1)
-        for index in range(1, count + 1)
-    )
-
 
 # What a file of a whole VGG holds beside its convolutions, and the encoder here does not need.
 _CLASSIFIERS = re.compile(
@@ -40,17 +23,19 @@ _CLASSIFIERS = re.compile(
 )
 
 
-def read_keras(path: Path) -> dict[str, np.ndarray]:
-    """Return the convolutions of a Keras h5 file, kernels turned from HWIO to OIHW.
-
-    Two layouts occur: blocks of layers ("block1/layers/conv2d_1/vars/0", Keras 3) and named layers
-    ("block1_conv2/block1_conv2_W_1:0" and the like).
-    """
-    return _keras(read_h5(path, r"block\d"))[0]
+def convert(files: Sequence[Path]) -> Arrays:
+    """Return the convolutions of VGG16 from a Keras h5 file, whatever else it holds."""
+    arrays, _ = _keras(read_h5(files[0], r"block\d"))
+    return ordered(arrays, "vgg16", files[0])
 
 
 def _keras(found: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the convolutions among arrays of a Keras file, and the names of all others."""
+    """Return the convolutions among arrays of a Keras file, and the names of all others.
+
+    Kernels are turned from HWIO to OIHW. Two layouts occur: blocks of layers
+    ("block1/layers/conv2d_1/vars/0", Keras 3) and named layers ("block1_conv2/block1_conv2_W_1:0"
+    and the like).
+    """
     arrays: dict[str, np.ndarray] = {}
     others: list[str] = []
     for key, values in found.items():

