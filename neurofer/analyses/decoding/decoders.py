@@ -118,29 +118,10 @@ def rotate(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return train @ basis, test @ basis
 
 
-def ridge_scores(
-    train: np.ndarray, targets: np.ndarray, test: np.ndarray, penalty: float
-) -> np.ndarray:
-    """Return (m, k) scores of ridge regression with an unpenalised intercept, in closed form.
-
-    W = (X'X + penalty I)^-1 X'Y on centred X and Y (Hoerl & Kennard 1970, Technometrics 12:55).
-
-    Args:
-        train: (n, units).
-        targets: (n, k).
-        test: (m, units).
-        penalty: of the squared norm of the weights.
-    """
-    mean, offset = train.mean(axis=0), targets.mean(axis=0)
-    X, Y = train - mean, targets - offset
-    gram = X.T @ X + penalty * np.eye(X.shape[1])
-    return (test - mean) @ np.linalg.solve(gram, X.T @ Y) + offset
-
-
 def _ridge(train: np.ndarray, classes: np.ndarray, test: np.ndarray, penalty: float) -> np.ndarray:
-    names, index = np.unique(classes, return_inverse=True)
-    scores = ridge_scores(train, np.eye(len(names))[index.ravel()], test, penalty)
-    return names[np.argmax(scores, axis=1)]
+    from sklearn.linear_model import RidgeClassifier
+
+    return np.asarray(RidgeClassifier(alpha=penalty).fit(train, classes).predict(test))
 
 
 def _logistic(

@@ -55,25 +55,6 @@ class RidgePath:
         return np.asarray(self._across @ solve(matrix, centred, assume_a="pos"))
 
 
-def kernel_ridge_scores(
-    gram: np.ndarray,
-    targets: np.ndarray,
-    training: np.ndarray,
-    tested: np.ndarray,
-    penalties: np.ndarray,
-) -> np.ndarray:
-    """Return (penalties, tested, classes) scores of ridge regression; see `RidgePath`.
-
-    Args:
-        gram: (n, n) inner products.
-        targets: (n, classes).
-        training: indices of the presentations that are fitted to.
-        tested: indices of those that are answered.
-        penalties: of the squared norm of the weights, relative, an image.
-    """
-    return RidgePath(gram, training, tested).scores(targets[training], penalties)
-
-
 def centred_products(
     gram: np.ndarray, training: np.ndarray, tested: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

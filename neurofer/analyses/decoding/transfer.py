@@ -208,27 +208,6 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table_by_subject(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """Return one row a subject, as in Table 2 of the paper: accuracy over all heads."""
-    rows = []
-    for name, result in results.items():
-        place = {"head": ALL, "strength": ALL}
-        seen = {"subject": name, "stimuli": result.attrs["stimuli"]}
-        seen["training_images"] = result.attrs["n_training_images"]
-        rows.append({**seen, **_row(result.sel(place))})
-    return pd.DataFrame(rows)
-
-
-def table_by_head(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """Return accuracy in percent, a row a subject and a column a head, as Table 3 does."""
-    rows = []
-    for name, result in results.items():
-        accuracy = result["accuracy"].sel(strength=ALL).round(1)
-        heads = [ALL, *(head for head in result["head"].to_numpy().tolist() if head != ALL)]
-        rows.append({"subject": name, **{head: float(accuracy.sel(head=head)) for head in heads}})
-    return pd.DataFrame(rows)
-
-
 def figure(results: Mapping[str, xr.Dataset], *, view: str = "accuracy") -> Figure:
     """Return bars of accuracy by head ("accuracy") or confusion matrices ("confusion")."""
     from neurofer.analyses.decoding.transfer_figures import VIEWS

@@ -382,13 +382,6 @@ def _poisson(shown: np.ndarray, fitted: np.ndarray, trials: np.ndarray) -> np.nd
     return np.asarray((xlogy(total, mean) - mean - gammaln(total + 1)).sum(axis=0, where=mean > 0))
 
 
-def criterion_of(fit: Fit, criterion: str) -> np.ndarray:
-    """Return (units,) aic, aicc or bic: less is better."""
-    if criterion not in CRITERIA[:3]:
-        raise unknown_choice("criterion", criterion, CRITERIA[:3])
-    return np.asarray(getattr(fit, criterion))
-
-
 def akaike_weights(criterion: np.ndarray) -> np.ndarray:
     """Return (models, units) Akaike weights exp(-D / 2) / sum exp(-D / 2); 0 where undefined.
 
@@ -407,8 +400,10 @@ def select(fits: Mapping[str, Fit], criterion: str = "bic") -> np.ndarray:
 
     "" where no model has a criterion. Among equals the first wins.
     """
+    if criterion not in CRITERIA[:3]:
+        raise unknown_choice("criterion", criterion, CRITERIA[:3])
     names = np.array(list(fits))
-    values = np.stack([criterion_of(one, criterion) for one in fits.values()])
+    values = np.stack([getattr(one, criterion) for one in fits.values()])
     return winners(names, values, next(iter(fits.values())).status)
 
 

@@ -13,7 +13,6 @@ from neurofer.analyses.decoding.decoders import (
     DECODERS,
     fit_and_answer,
     largest_unit,
-    ridge_scores,
     rotate,
     standardise,
 )
@@ -58,17 +57,6 @@ def test_decoders_answer_as_scikit_learn_does(decoder, n_units):
 
 def test_every_decoder_has_a_reference():
     assert {name.split()[0] for name in REFERENCES} == set(DECODERS)
-
-
-@pytest.mark.parametrize("n_units", [4, 50])
-def test_ridge_solves_its_equation(n_units):
-    from sklearn.linear_model import Ridge
-
-    generator = np.random.default_rng(1)
-    train, targets = generator.normal(size=(20, n_units)), generator.normal(size=(20, 3))
-    test = generator.normal(size=(7, n_units))
-    expected = Ridge(alpha=0.7).fit(train, targets).predict(test)
-    np.testing.assert_allclose(ridge_scores(train, targets, test, 0.7), expected, atol=1e-10)
 
 
 def test_rotation_keeps_the_inner_products_of_the_training_part():

@@ -9,7 +9,6 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from neurofer.analyses.decoding.ridge import (
     PENALTIES,
     RidgePath,
-    kernel_ridge_scores,
     span_coordinates,
 )
 from neurofer.analyses.gram import gram_matrix
@@ -27,7 +26,8 @@ def population(units, seed=0):
 def test_scores_and_answers_are_those_of_scikit_learn_at_each_penalty(units):
     activity, labels, training, tested = population(units)
     targets = np.eye(4)[labels]
-    found = kernel_ridge_scores(gram_matrix(activity), targets, training, tested, PENALTIES)
+    path = RidgePath(gram_matrix(activity), training, tested)
+    found = path.scores(targets[training], PENALTIES)
     spread = ((activity[training] - activity[training].mean(axis=0)) ** 2).sum()
     for scores, penalty in zip(found, PENALTIES, strict=True):
         model = Ridge(alpha=penalty * spread).fit(activity[training], targets[training])
