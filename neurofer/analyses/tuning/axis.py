@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from neurofer.analyses.inputs import OK
+from neurofer.analyses.tuning.batched import weighted_mean
 from neurofer.analyses.tuning.presentations import by_level, status_of, weight_of
 from neurofer.analyses.tuning.resampling import intervals, resampled
-from neurofer.analyses.tuning.solve import weighted_mean
 
 # A distance of which the other columns leave less than this part cannot be told from them.
 TOLD_APART = 1e-6

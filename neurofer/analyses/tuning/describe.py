@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,21 +13,23 @@ from neurofer.analyses.statistics import wilson_interval
 from neurofer.analyses.tuning.axis import orthogonal_tuning
 from neurofer.analyses.tuning.families import FALLS, RISES, families_of, signs_of
 from neurofer.analyses.tuning.fitting import (
-    CRITERIA,
     LIKELIHOODS,
     OK,
     Fit,
-    akaike_weights,
     at_bound,
     fit_all,
     predict,
-    winners,
 )
 from neurofer.analyses.tuning.models import FEATURE_MODELS, STRENGTH_MODELS, choose
 from neurofer.analyses.tuning.presentations import by_level, weight_of
 from neurofer.analyses.tuning.resampling import bootstrap, cross_validate, intervals
+from neurofer.analyses.tuning.selection import CRITERIA, akaike_weights, winners
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import MOST_RESAMPLES, within
 
+Likelihood = Literal["gaussian", "poisson"]
+Criterion = Literal["bic", "aicc", "aic", "cv"]
+NoneOrSeveral = Literal[0] | Annotated[int, within(2, MOST_RESAMPLES)]
 # Units whose replicates are held at once.
 RESAMPLED_AT_ONCE = 1000
 

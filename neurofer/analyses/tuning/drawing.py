@@ -30,8 +30,12 @@ PANELS, ROWS_ALONE = 3, 2
 ANY = "any"
 
 
-def population_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return one row per family, of any model, then one per model: n units, and how well."""
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """Return one row per family, of any model, then one per model: the units that it describes.
+
+    Columns: family, model, n, n_rising, n_falling, fraction with its interval, and the median over
+    those units of the best model's r2, cv_r2 and weight.
+    """
     place = _place_of_best(result)
     of_best = {
         name: result[name].to_numpy()[place, np.arange(len(place))]
@@ -61,7 +65,7 @@ def _place_of_best(result: xr.Dataset) -> np.ndarray:
     return np.array([models.index(name) if name else 0 for name in result["best"].to_numpy()])
 
 
-def unit_table(result: xr.Dataset) -> pd.DataFrame:
+def units(result: xr.Dataset) -> pd.DataFrame:
     """Return one row per unit: its best model, how well it fits, and parameters with intervals."""
     best = result["best"].to_numpy().astype(str)
     at = (_place_of_best(result), np.arange(len(best)))
@@ -88,7 +92,7 @@ def unit_table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def tuning_figure(results: Mapping[str, xr.Dataset]) -> Figure:
+def figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return a row a subject: units by the family of their tuning, and the best units' curves.
 
     Of one subject also units by model, which many strengths are needed to tell apart.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from neurofer.analyses.inputs import FEW_LEVELS, IS_CONSTANT, OK
-from neurofer.analyses.tuning.models import MODELS, Model, choose
+from neurofer.analyses.tuning.models import Model, choose
 from neurofer.analyses.tuning.poisson import solve_poisson
 from neurofer.analyses.tuning.presentations import (
-    NEGATIVE,
-    NOT_COUNTS,
     Levels,
     baseline_of,
     by_level,
@@ -28,7 +26,6 @@ from neurofer.analyses.tuning.solve import Solution, solve
 from neurofer.errors import NeuroferError, unknown_choice
 
 LIKELIHOODS = ("gaussian", "poisson")
-CRITERIA = ("bic", "aicc", "aic", "cv")
 # Residuals of less than this part of the sum of squares are rounding; models share the floor.
 ROUNDING = 1e-24
 # A value within this part of its range from an end is at the end.
@@ -117,18 +114,30 @@ def fit(
     baseline: np.ndarray | None = None,
     trials: np.ndarray | None = None,
 ) -> Fit:
-    """Fit one tuning model to all units by maximum likelihood; see `tuning.fit`.
+    """Fit one tuning model to all units by maximum likelihood.
 
     As f depends on x alone, the means at distinct x (of each baseline) are all that the fit needs
     of the responses; `rss`, `log_likelihood` and `n` are those of the presentations.
 
     Args:
-        x: (n,) strengths or (n, dimensions) features.
-        responses: (n, units).
-        model: one of `MODELS`.
-        likelihood: one of `LIKELIHOODS`.
-        baseline: (n,) names of what has a baseline of its own; None: one for all.
-        trials: (n, units) or (n, 1) trials that a response is the mean of; None: one.
+        x: (n,) strengths, or (n, dimensions) features as differences from the norm.
+        responses: (n,) or (n, units); NaN where a unit was not recorded.
+        model: of strength "flat", "linear", "rectified", "v-shape", "power", "sigmoid",
+            "naka-rushton" or "gaussian"; of features "flat", "norm-direction", "axis" or
+            "exemplar". `models.MODELS` has their equations and bounds.
+        likelihood: "gaussian" with a common variance, or "poisson" with f as the mean count.
+        baseline: (n,) names of heads, identities or sessions, each of which has an "a" of its own.
+        trials: (n,) or (n, units) how many trials a response is the mean of: counts are then
+            Poisson with that exposure, as if every trial stood by itself. Gaussian fits weigh
+            every response alike.
+
+    Returns:
+        names and values (units, parameters), aic, aicc (NaN where n - k - 1 <= 0), bic, r2, rss,
+        log_likelihood and status, each (units,), and `predict`. `Fit` has them all.
+
+    Raises:
+        NeuroferError: the model or likelihood is unknown, shapes do not match, or x is not finite,
+            one value only, or negative where the model is a power.
 
     >>> one = fit(np.array([0, 0.5, 1.0]), np.array([1.0, 2.0, 3.0]), "linear")
     >>> dict(zip(one.names, one.values[0].round(6).tolist()))
@@ -380,48 +389,3 @@ def _poisson(shown: np.ndarray, fitted: np.ndarray, trials: np.ndarray) -> np.nd
     mean = np.maximum(fitted, np.finfo(float).tiny) * trials
     total = np.where(np.isnan(shown), 0.0, shown) * trials
     return np.asarray((xlogy(total, mean) - mean - gammaln(total + 1)).sum(axis=0, where=mean > 0))
-
-
-def akaike_weights(criterion: np.ndarray) -> np.ndarray:
-    """Return (models, units) Akaike weights exp(-D / 2) / sum exp(-D / 2); 0 where undefined.
-
-    Burnham & Anderson 2002, section 2.9. NaN for units for which no model has a criterion.
-    """
-    shown = np.isfinite(criterion)
-    best = np.where(shown, criterion, np.inf).min(axis=0)
-    best = np.where(np.isfinite(best), best, 0.0)
-    likelihood = np.where(shown, np.exp(-(np.where(shown, criterion, 0.0) - best) / 2), 0.0)
-    total = likelihood.sum(axis=0)
-    return np.divide(likelihood, total, out=np.full_like(likelihood, np.nan), where=total > 0)
-
-
-def select(fits: Mapping[str, Fit], criterion: str = "bic") -> np.ndarray:
-    """Return (units,) the name of the model with the least criterion; "flat" for constant units.
-
-    "" where no model has a criterion. Among equals the first wins.
-    """
-    if criterion not in CRITERIA[:3]:
-        raise unknown_choice("criterion", criterion, CRITERIA[:3])
-    names = np.array(list(fits))
-    values = np.stack([getattr(one, criterion) for one in fits.values()])
-    return winners(names, values, next(iter(fits.values())).status)
-
-
-def winners(names: np.ndarray, values: np.ndarray, status: np.ndarray) -> np.ndarray:
-    """Return (units,) the name of the model of the least of (models, units) values, as `select`.
-
-    Args:
-        names: (models,) names.
-        values: (models, units) of the criterion; NaN where a model was not fitted.
-        status: (models, units) of the fits.
-    """
-    shown = np.isfinite(values)
-    best = names[np.where(shown, values, np.inf).argmin(axis=0)]
-    best = np.where(shown.any(axis=0), best, "")
-    return np.where((status == IS_CONSTANT) & np.isin("flat", names), "flat", best)
-
-
-__all__ = [
-    "CRITERIA", "LIKELIHOODS", "MODELS", "NEGATIVE", "NOT_COUNTS", "OK", "Fit", "Levels",
-    "by_level", "check_arrays", "fit", "fit_all", "predict", "status_of",
-]  # fmt: skip

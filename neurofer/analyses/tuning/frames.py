@@ -22,8 +22,9 @@ import xarray as xr
 
 from neurofer.analyses.inputs import OK
 from neurofer.analyses.tuning.families import NONE
-from neurofer.analyses.tuning.fitting import Fit, fit, winners
+from neurofer.analyses.tuning.fitting import Fit, fit
 from neurofer.analyses.tuning.resampling import cross_validate
+from neurofer.analyses.tuning.selection import winners
 from neurofer.errors import NeuroferError
 
 NORM, ABSOLUTE = "norm", "absolute"

@@ -7,16 +7,14 @@ from typing import NamedTuple
 
 import torch
 
+from neurofer.analyses.tuning.batched import in_chunks, products, solve_symmetric
 from neurofer.analyses.tuning.models import Model
 from neurofer.analyses.tuning.solve import (
     STRONGEST,
     WEAKEST,
     Solution,
     better_of,
-    in_chunks,
-    products,
     solve,
-    solve_symmetric,
     unit_length,
 )
 

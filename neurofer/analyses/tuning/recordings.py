@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,11 +13,21 @@ import xarray as xr
 from neurofer.analyses.inputs import KEEP, Responses, joined, read_responses, sorted_expressions
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.statistics import can_resample
-from neurofer.analyses.tuning.describe import Job, Settings, describe, population, settings_of
+from neurofer.analyses.tuning.describe import (
+    Criterion,
+    Job,
+    Likelihood,
+    NoneOrSeveral,
+    Settings,
+    describe,
+    population,
+    settings_of,
+)
 from neurofer.analyses.tuning.estimate import announce
 from neurofer.analyses.tuning.families import EITHER, NONE, family_names, told_apart
 from neurofer.analyses.tuning.fitting import OK
 from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.options import Seed
 from neurofer.progress import progress_of
 
 PREFERRED = "preferred"
@@ -33,34 +43,72 @@ AT_ONCE = 5000
 
 def run(
     recording: xr.DataArray,
-    site: str | None,
-    inputs: str,
-    expression: str,
-    models: Sequence[str] | None,
-    likelihood: str,
-    criterion: str,
-    baseline: str | Sequence[str],
-    n_noise: int,
-    **rest: int,
+    site: str | None = "nre",
+    *,
+    inputs: Literal["strength", "expression"] = "strength",
+    expression: str = "preferred",
+    models: Sequence[str] | None = None,
+    likelihood: Likelihood = "gaussian",
+    criterion: Criterion = "bic",
+    baseline: str | Sequence[str] = "head",
+    n_folds: NoneOrSeveral = 5,
+    n_bootstrap: NoneOrSeveral = 1000,
+    n_noise: NoneOrSeveral = 200,
+    seed: Seed = 0,
 ) -> xr.Dataset:
-    """Return what `tuning.run` says.
+    """Return which tuning model describes each unit best, with its parameters and intervals.
 
     Args:
-        recording: see `tuning.run`, here and below.
-        site: the site whose units are described.
-        inputs: "strength" or what else x is.
-        expression: whose strengths are taken.
-        models: names, or None for all.
-        likelihood: one of `LIKELIHOODS`.
-        criterion: one of `CRITERIA`.
-        baseline: what has a baseline of its own.
-        n_noise: units of noise that are described as well.
-        rest: n_folds, n_bootstrap and seed.
+        recording: presentation x neuroid, with strengths, in single trials or as means. What a
+            unit was not shown is NaN: it is fitted to the rest, and `n_missing` counts.
+        site: the site whose units are fitted; None if the recording has one only.
+        inputs: "strength" fits functions of strength along one expression, from the neutral;
+            "expression" functions of the vector that has the strength of each expression.
+        expression: along which, for "strength"; "preferred" is the one that a unit is labelled
+            with or, without a label, that with which it changes most, up or down (chosen on the
+            same data, so that its tuning is described, not tested; `noise_called_tuned` says what
+            chance finds so).
+        models: names; by default all that take the inputs.
+        likelihood: "gaussian", or "poisson" for counts. Of means, the number of trials that the
+            recording says is the exposure; what then is no whole count is "not counts".
+        criterion: "bic" to say which units are tuned; "aicc", "aic" or "cv" (error at identities
+            left out) to predict. Of pure noise at five strengths of fifteen identities and one
+            expression they call 4, 23, 26 and 42 % tuned (docs/recovery.md).
+        baseline: "head" gives each head a baseline of its own, "identity" each identity, the name
+            of a column such as "session" each of its values, several names each combination;
+            "common": one for all. Where baselines differ and are not fitted, curves are flattened.
+        n_folds: of the cross-validation, by identity; 0 for none.
+        n_bootstrap: resamples of identities for the intervals; 0 for none. Of 25,000 units at
+            five strengths, 1000 take about two minutes of one core, all the rest 20 seconds. Of
+            features they may take hours; the time is estimated and said first.
+        n_noise: units without tuning that are described in the same design, beside; 0 for none.
+        seed: of folds and resamples.
+
+    Returns:
+        By model and neuroid aicc, bic, log_likelihood, r2, cv_r2 (part of the flat model's error
+        that is explained at identities left out), weight (Akaike's, of AICc), status, and value
+        (parameter). By neuroid best, the least criterion, interval (bound, parameter), 95 %, of
+        its parameters, family, the shape of its curve at the strengths shown ("flat", "linear",
+        "accelerating", "saturating", "v-shaped", "peaked"; of features, the model, "none" where it
+        does not predict identities left out, or "norm-direction or axis" where the stimuli do not
+        tell them apart), sign (1 rises, -1 falls), n_missing, and at_bound, the parameters whose
+        values are bounds of the search, not the data's. By
+        model n, fraction, fraction_low and fraction_high of the units that it describes best; by
+        families the same with family_ before. By level and neuroid mean, spread (half-width of
+        the 95 % interval of the mean over identities), n_identities, and predicted, by the best
+        model. With the model "axis" also orthogonal and orthogonal_interval: how much the response
+        changes with the distance from the unit's axis, relative to along it; 0 is flat, as an axis
+        code has it, negative declines, as an exemplar does (`axis.orthogonal_tuning`). attrs:
+        noise_called_tuned, the part of `n_noise` units of noise that is called tuned; baseline.
+
+    Raises:
+        NeuroferError: the site, a model or an option is unknown, or only neutral faces are shown.
     """
     # Single trials stay single: counts are Poisson one by one, and means say of how many they are.
     responses = read_responses(recording, site, undefined=True, trials=KEEP)
     if inputs not in INPUTS:
         raise unknown_choice("inputs", inputs, INPUTS)
+    rest = {"n_folds": n_folds, "n_bootstrap": n_bootstrap, "seed": seed}
     settings = settings_of(models, inputs == "expression", likelihood, criterion, **rest)
     strength = responses.column("strength").astype(float)
     shown = sorted_expressions(responses.column("expression")[strength > 0])
@@ -187,9 +235,14 @@ def _by_expression(
     own = np.full(responses.activity.shape[1], "")
     result = _described(responses, {"": np.ones(len(x), bool)}, x, own, baseline, settings)
     result.attrs["features"] = list(shown)
-    if EITHER in family_names(True, settings.models) and not told_apart(x):
-        result.attrs["not_told_apart"] = UNTOLD
-    return result
+    return result.assign_attrs(untold(x, settings))
+
+
+def untold(x: np.ndarray, settings: Settings) -> dict[str, Any]:
+    """Return what to know of stimuli that do not tell a norm and a direction from an axis."""
+    if not settings.features or EITHER not in family_names(True, settings.models):
+        return {}
+    return {} if told_apart(x) else {"not_told_apart": UNTOLD}
 
 
 def preferred(responses: Responses, strength: np.ndarray, shown: list[str]) -> np.ndarray:

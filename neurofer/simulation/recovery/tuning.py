@@ -231,7 +231,8 @@ def found(units: Units, models: Sequence[str], criterion: str) -> tuple[np.ndarr
         criterion: "bic", "aicc" or "aic".
     """
     from neurofer.analyses.tuning.families import families_of
-    from neurofer.analyses.tuning.fitting import fit_all, predict, select
+    from neurofer.analyses.tuning.fitting import fit_all, predict
+    from neurofer.analyses.tuning.selection import select
 
     fits = fit_all(units.x, units.responses, models)
     best = select(fits, criterion)
@@ -298,9 +299,10 @@ def _families(n: int, seed: int) -> Iterator[Recovered]:
 
 def _nulls(n: int, seed: int) -> Iterator[Recovered]:
     """Yield which part of units of pure noise each criterion calls tuned."""
-    from neurofer.analyses.tuning.fitting import fit_all, select
+    from neurofer.analyses.tuning.fitting import fit_all
     from neurofer.analyses.tuning.models import STRENGTH_MODELS
     from neurofer.analyses.tuning.resampling import cross_validate
+    from neurofer.analyses.tuning.selection import select
 
     units = simulate(
         TRUTHS["flat"], n, STRENGTHS, IDENTITIES, SNR, np.random.default_rng((seed, 3))
@@ -317,8 +319,9 @@ def _nulls(n: int, seed: int) -> Iterator[Recovered]:
 
 def _baselines(n: int, seed: int) -> Iterator[Recovered]:
     """Yield how often curves are called linear where heads have baselines of their own."""
-    from neurofer.analyses.tuning.fitting import fit_all, select
+    from neurofer.analyses.tuning.fitting import fit_all
     from neurofer.analyses.tuning.models import STRENGTH_MODELS
+    from neurofer.analyses.tuning.selection import select
 
     heads = np.repeat(np.arange(3), IDENTITIES // 3 * len(STRENGTHS))
     for k, (name, truth) in enumerate(BENT.items()):
@@ -340,7 +343,8 @@ def _baselines(n: int, seed: int) -> Iterator[Recovered]:
 
 def _counts(n: int, seed: int) -> Iterator[Recovered]:
     """Yield how often saturating counts are called linear: of single trials, and of their means."""
-    from neurofer.analyses.tuning.fitting import fit_all, predict, select
+    from neurofer.analyses.tuning.fitting import fit_all, predict
+    from neurofer.analyses.tuning.selection import select
 
     n, trials = min(n, 400), 10
     generator = np.random.default_rng((seed, 5))
@@ -433,7 +437,8 @@ def _feature_values(model: str, n: int, generator: np.random.Generator) -> np.nd
 
 
 def _parameters(n: int, seed: int) -> Iterator[Recovered]:
-    from neurofer.analyses.tuning.fitting import MODELS, fit
+    from neurofer.analyses.tuning.fitting import fit
+    from neurofer.analyses.tuning.models import MODELS
     from neurofer.analyses.tuning.resampling import bootstrap, intervals
 
     for k, (name, truth) in enumerate(TRUTHS.items()):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurofer.analyses import tuning
-from neurofer.analyses.tuning.fitting import akaike_weights, at_bound, fit_all, predict, select
+from neurofer.analyses.tuning.fitting import at_bound, fit_all, predict
 from neurofer.analyses.tuning.models import MODELS, STRENGTH_MODELS
+from neurofer.analyses.tuning.selection import akaike_weights, select
 from neurofer.errors import NeuroferError
 
 LEVELS = np.array([0, 0.25, 0.5, 0.75, 1.0])
