@@ -7,13 +7,13 @@ wide, has its smallest letters at 6.5 points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from neurofer.errors import NeuroferError
+from neurofer.errors import NeuroferError, unknown_choice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -58,6 +58,12 @@ OTHER_MARKERS = (
 SEQUENTIAL = "Cividis"
 FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
 WIDTH, SIZE, SMALL = 900, 15, 13
+# Places of a legend: in the middle under the panels, or on the right over them.
+BELOW = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yref": "container"}
+ABOVE = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+BOX = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles: whiskers, quartiles and median
+Ends = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Values, and the low and high ends of their intervals."""
 
 
 def check_results(results: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
@@ -69,6 +75,27 @@ def check_results(results: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     if not results:
         raise NeuroferError("there are no results to draw: give at least one subject's")
     return dict(results)
+
+
+def draw_view(
+    results: Mapping[str, xr.Dataset],
+    view: str,
+    views: Mapping[str, Callable[[Mapping[str, xr.Dataset]], Figure]],
+) -> Figure:
+    """Return one of several figures of results.
+
+    Args:
+        results: by subject, at least one.
+        view: which.
+        views: the figures by name.
+
+    Raises:
+        NeuroferError: there is nothing to draw, or no such view.
+    """
+    results = check_results(results)
+    if view not in views:
+        raise unknown_choice("view", view, views)
+    return views[view](results)
 
 
 def colour_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
@@ -111,6 +138,16 @@ def span(values: list[int]) -> str:
     """
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def counted(results: Mapping[str, xr.Dataset], name: str) -> str:
+    """Return an attribute that counts something, over subjects: one number, or the range."""
+    return span([int(one.attrs[name]) for one in results.values()])
+
+
+def note_of(results: Mapping[str, xr.Dataset], *lines: str) -> str:
+    """Return the lines of a note, those that say something, and last the data."""
+    return "<br>".join([*(line for line in lines if line), data_of(results)])
 
 
 def style(
@@ -183,6 +220,86 @@ def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str
         "width": 3,
         "color": INK,
     }
+
+
+def with_ends(cell: xr.Dataset, name: str) -> Ends:
+    """Return a variable with the low and high ends of its interval."""
+    return cell[name].to_numpy(), cell[f"{name}_low"].to_numpy(), cell[f"{name}_high"].to_numpy()
+
+
+def beside(k: int, n: int, step: float) -> float:
+    """Return by how much the k-th of n curves is moved, so that no error bar hides another."""
+    return step * (k - (n - 1) / 2)
+
+
+def add_curve(
+    figure: Figure,
+    name: str,
+    x: np.ndarray,
+    ends: Ends,
+    look: tuple[str, str],
+    *,
+    said: str,
+    labels: Sequence[Any] | np.ndarray | None = None,
+    **more: Any,
+) -> None:
+    """Add a line with markers and error bars of its colour.
+
+    Args:
+        figure: to which.
+        name: in the legend.
+        x: (n,) where the values stand.
+        ends: (n,) values, low and high ends.
+        look: colour and marker.
+        said: of a point under the pointer, a template of plotly.
+        labels: (n,) what the template calls `customdata`.
+        more: what else plotly is told, such as `row` and `line_dash`.
+    """
+    colour, symbol = look
+    figure.add_scatter(
+        name=name,
+        x=x,
+        y=ends[0],
+        error_y={**error_bars(*ends), "color": colour},
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"symbol": symbol, "size": 9},
+        customdata=labels,
+        hovertemplate=f"{said}<extra></extra>",
+        **more,
+    )
+
+
+def add_boxes(
+    figure: Figure,
+    name: str,
+    x: Sequence[str],
+    values: Sequence[np.ndarray],
+    colour: str,
+    **more: Any,
+) -> None:
+    """Add boxes of quantiles (`BOX`): of 200,000 units not every value need be in the file.
+
+    Args:
+        figure: to which.
+        name: in the legend.
+        x: names of the boxes.
+        values: numbers of each box; what is NaN does not count.
+        colour: of all.
+        more: what else plotly is told, such as `row`.
+    """
+    low, q1, median, q3, high = np.array([np.nanquantile(one, BOX) for one in values]).T
+    figure.add_box(
+        name=name,
+        x=x,
+        lowerfence=low,
+        q1=q1,
+        median=median,
+        q3=q3,
+        upperfence=high,
+        marker={"color": colour},
+        **more,
+    )
 
 
 def add_confusion(

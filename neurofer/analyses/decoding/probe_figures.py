@@ -16,17 +16,20 @@ from neurofer.analyses.figures import (
     SEQUENTIAL,
     SMALL,
     add_confusion,
+    add_curve,
+    beside,
     check_results,
     colour_of,
-    data_of,
+    counted,
+    draw_view,
     error_bars,
     grid,
     marker_of,
-    span,
+    note_of,
     style,
+    with_ends,
 )
 from neurofer.analyses.inputs import ALL
-from neurofer.errors import unknown_choice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -43,27 +46,18 @@ def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
     Raises:
         NeuroferError: an unknown view, or no results.
     """
-    results = check_results(results)
-    if not view:
-        view = "layers" if any(one.sizes["site"] > 1 for one in results.values()) else "bars"
-    if view not in DRAWINGS:
-        raise unknown_choice("view", view, DRAWINGS)
-    return DRAWINGS[view](results)
+    several = any(one.sizes["site"] > 1 for one in results.values())
+    return draw_view(results, view or ("layers" if several else "bars"), DRAWINGS)
 
 
 def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return horizontal bars of accuracy over all images, the first subject at the top."""
     from plotly.graph_objects import Figure
 
-    cells, names = [], []
-    for name, result in results.items():
-        for site in result["site"].to_numpy().tolist():
-            cells.append(result.sel(site=site, view=ALL))
-            names.append(name if result.sizes["site"] == 1 else f"{name}, {site}")
-    value, low, high = (
-        np.array([float(cell[f"accuracy{suffix}"]) for cell in cells])
-        for suffix in ("", "_low", "_high")
-    )
+    sites = _by_site(results)
+    names = list(sites)
+    cells = [with_ends(cell.sel(view=ALL), "accuracy") for cell in sites.values()]
+    value, low, high = np.array(cells).T
     figure = Figure()
     figure.add_bar(
         x=value,
@@ -107,34 +101,22 @@ def layer_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     figure, last = Figure(), len(ticks) - 1
     _add_chance(figure, results)
     for k, (name, result) in enumerate(results.items()):
-        colour = colour_of("", {}, k)
+        look = colour_of("", {}, k), marker_of("", {}, k)
         cell = result.sel(view=ALL)
-        value, low, high = (
-            cell[f"accuracy{suffix}"].to_numpy() for suffix in ("", "_low", "_high")
-        )
+        ends = with_ends(cell, "accuracy")
         if name not in layered:
             figure.add_scatter(
                 name=name,
                 x=[-0.3, last + 0.3],
-                y=[value[0]] * 2,
+                y=[ends[0][0]] * 2,
                 mode="lines",
-                line={"color": colour, "width": 2, "dash": "dash"},
+                line={"color": look[0], "width": 2, "dash": "dash"},
                 hovertemplate=f"{name}: %{{y:.1f}} %<extra></extra>",
             )
             continue
-        # Side by side, so that no error bar hides another.
-        shift = 0.05 * (k - (len(results) - 1) / 2)
-        figure.add_scatter(
-            name=name,
-            x=np.arange(len(value)) + shift,
-            y=value,
-            error_y={**error_bars(value, low, high), "color": colour},
-            mode="lines+markers",
-            line={"color": colour, "width": 2},
-            marker={"symbol": marker_of("", {}, k), "size": 9},
-            customdata=cell["site"].to_numpy(),
-            hovertemplate=f"{name}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
-        )
+        x = np.arange(len(ends[0])) + beside(k, len(results), 0.05)
+        said = f"{name}, %{{customdata}}: %{{y:.1f}} %"
+        add_curve(figure, name, x, ends, look, said=said, labels=cell["site"].to_numpy())
     note = _note(results, *_of_lines(results))
     style(figure, title=f"{_title(results)}, by layer", note=note, height=560)
     figure.update_layout(showlegend=True)
@@ -170,29 +152,21 @@ def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return accuracy over the number of training images, one line a subject and site."""
     from plotly.graph_objects import Figure
 
-    results, figure, k = check_results(results), Figure(), 0
-    for name, result in results.items():
-        for site in result["site"].to_numpy().tolist():
-            cell, colour = result.sel(site=site), colour_of("", {}, k)
-            value, low, high = (
-                cell[f"accuracy{suffix}"].to_numpy() for suffix in ("", "_low", "_high")
-            )
-            label = name if result.sizes["site"] == 1 else f"{name}, {site}"
-            figure.add_scatter(
-                name=label,
-                x=cell["trained_with"].to_numpy() * 1.02 ** (k - 1),
-                y=value,
-                error_y={**error_bars(value, low, high), "color": colour},
-                mode="lines+markers",
-                line={"color": colour, "width": 2, "dash": "solid" if k < 8 else "dot"},
-                marker={"symbol": marker_of("", {}, k), "size": 9},
-                customdata=cell["images"].to_numpy(),
-                hovertemplate=f"{label}, %{{customdata}}: %{{y:.1f}} %<extra></extra>",
-            )
-            k += 1
+    results, figure = check_results(results), Figure()
+    for k, (name, cell) in enumerate(_by_site(results).items()):
+        add_curve(
+            figure,
+            name,
+            cell["trained_with"].to_numpy() * 1.02 ** (k - 1),
+            with_ends(cell, "accuracy"),
+            (colour_of("", {}, k), marker_of("", {}, k)),
+            said=f"{name}, %{{customdata}}: %{{y:.1f}} %",
+            labels=cell["images"].to_numpy(),
+            line_dash="solid" if k < 8 else "dot",
+        )
     _add_chance(figure, results)
-    draws = span([one.attrs["draws"] for one in results.values()])
-    note = _note(results, f"mean of {draws} draws of training images", *_of_lines(results))
+    draws = f"mean of {counted(results, 'draws')} draws of training images"
+    note = _note(results, draws, *_of_lines(results))
     style(figure, title=f"{_title(results)}, by training images", note=note, height=520)
     longest = max(results.values(), key=lambda one: one.sizes["images"]).isel(site=0)
     figure.update_xaxes(
@@ -239,6 +213,15 @@ def kappa_figure(pairs: pd.DataFrame, results: Mapping[str, xr.Dataset]) -> Figu
     return figure
 
 
+def _by_site(results: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return each site of each subject, by the subject's name or, of several, both names."""
+    return {
+        name if one.sizes["site"] == 1 else f"{name}, {site}": one.sel(site=site)
+        for name, one in results.items()
+        for site in one["site"].to_numpy().tolist()
+    }
+
+
 def _levels(result: xr.Dataset) -> list[str]:
     """Return the numbers of training images; of "all" the mean, alone where it needs the room."""
     names, means = result["images"].to_numpy(), result["trained_with"].to_numpy()
@@ -275,8 +258,6 @@ def _title(results: Mapping[str, xr.Dataset]) -> str:
 
 def _note(results: Mapping[str, xr.Dataset], *said: str) -> str:
     """Return n, what training and test never share, what else is said, and the data."""
-    images = span([one.attrs["n_tested"] for one in results.values()])
-    people = span([one.attrs["n_identities"] for one in results.values()])
     apart = {
         "identity": "no decoder has seen who it is tested on",
         "image": "no decoder has seen an image that it is tested on",
@@ -284,9 +265,8 @@ def _note(results: Mapping[str, xr.Dataset], *said: str) -> str:
     }
     columns = dict.fromkeys(one.attrs["by"] for one in results.values())
     splits = [apart.get(by, f"no decoder has seen the {by} that it is tested on") for by in columns]
-    first = f"n = {images} images of {people} people"
-    lines = [[first, *splits], list(said), [data_of(results)]]
-    return "<br>".join("; ".join(line) for line in lines if line)
+    n = f"n = {counted(results, 'n_tested')} images of {counted(results, 'n_identities')} people"
+    return note_of(results, "; ".join([n, *splits]), "; ".join(said))
 
 
 def _of_lines(results: Mapping[str, xr.Dataset]) -> list[str]:

@@ -22,6 +22,7 @@ from neurofer.analyses.decoding.decoders import (
     fit_and_answer,
     largest_unit,
 )
+from neurofer.analyses.figures import draw_view
 from neurofer.analyses.inputs import (
     ALL,
     Responses,
@@ -212,9 +213,7 @@ def figure(results: Mapping[str, xr.Dataset], *, view: str = "accuracy") -> Figu
     """Return bars of accuracy by head ("accuracy") or confusion matrices ("confusion")."""
     from neurofer.analyses.decoding.transfer_figures import VIEWS
 
-    if view not in VIEWS:
-        raise unknown_choice("view", view, VIEWS)
-    return VIEWS[view](results)
+    return draw_view(results, view, VIEWS)
 
 
 def _training_part(decoder: str, train: Mapping[str, Any] | None) -> dict[str, Any] | None:

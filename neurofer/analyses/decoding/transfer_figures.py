@@ -10,19 +10,21 @@ import xarray as xr
 
 from neurofer.analyses.decoding.decoders import TIE, UNDEFINED
 from neurofer.analyses.figures import (
+    ABOVE,
     GREY,
     HEAD_COLOURS,
     HEAD_MARKERS,
     SIZE,
     SMALL,
     add_confusion,
-    check_results,
+    add_curve,
+    beside,
     colour_of,
-    data_of,
+    counted,
     error_bars,
     grid,
     marker_of,
-    span,
+    note_of,
     style,
 )
 from neurofer.analyses.inputs import ALL, sorted_heads
@@ -37,7 +39,6 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return bars of accuracy by subject and head and, for graded stimuli, lines over strength."""
     from plotly.subplots import make_subplots
 
-    results = check_results(results)
     graded = any(len(_levels(one)) > 2 for one in results.values())
     figure = make_subplots(
         rows=1 + graded, cols=1, vertical_spacing=SPACING, row_heights=[0.55, 0.45][: 1 + graded]
@@ -55,17 +56,10 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         showarrow=False,
     )
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy().ravel()}
-    note = [
-        f"n = {span([one.attrs['n_tested'] for one in results.values()])} images; "
-        f"error bars: 95 %, {_methods(methods)}",
-        data_of(results),
-    ]
-    style(
-        figure,
-        title="Expressions recognised, by head",
-        note="<br>".join(note),
-        height=480 + 300 * graded,
-    )
+    n = f"n = {counted(results, 'n_tested')} images"
+    note = note_of(results, f"{n}; error bars: 95 %, {_methods(methods)}")
+    title, height = "Expressions recognised, by head", 480 + 300 * graded
+    style(figure, title=title, note=note, height=height)
     figure.update_annotations(font={"size": SMALL, "color": GREY})
     figure.update_yaxes(range=[0, 105], title_text="Correct (%)", dtick=20)
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05, margin={"r": 80})
@@ -74,7 +68,6 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return the confusion matrix of each subject, in percent of what was shown."""
-    results = check_results(results)
     figure, places = grid(list(results), columns=2)
     for place, (name, result) in zip(places, results.items(), strict=True):
         counts = _without_empty(result["confusion"])
@@ -82,8 +75,8 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
         percent = (100 * counts / shown.where(shown > 0)).transpose("expression", "answer")
         add_confusion(figure, percent, name, place, scale=place == places[0])
     rows = places[-1][0]
-    n = span([one.attrs["n_tested"] for one in results.values()])
-    note = f"n = {n} images; percent of the images of an expression<br>{data_of(results)}"
+    n = f"n = {counted(results, 'n_tested')} images"
+    note = note_of(results, f"{n}; percent of the images of an expression")
     style(figure, title="Answers to every expression", note=note, height=140 + 400 * rows)
     figure.update_yaxes(autorange="reversed", title_text="Shown")
     figure.update_xaxes(title_text="Answered", tickangle=-45)
@@ -93,8 +86,7 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 def _add_bars(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
     names = list(results)
     for k, head in enumerate(_heads(results)):
-        cells = [_cell(one, head, ALL) for one in results.values()]
-        value, low, high = (np.array([cell[i] for cell in cells]) for i in range(3))
+        value, low, high = np.array([_cell(one, head, ALL) for one in results.values()]).T
         figure.add_bar(
             name=_head_label(head),
             x=names,
@@ -110,9 +102,7 @@ def _add_bars(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
             row=1,
             col=1,
         )
-    figure.update_layout(
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
-    )
+    figure.update_layout(legend=ABOVE)
 
 
 def _add_lines(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
@@ -130,37 +120,31 @@ def _add_lines(figure: Figure, results: Mapping[str, xr.Dataset]) -> None:
         }
     # The table has all intervals; more than a few of them in one panel hide the lines.
     barred = len(lines) <= 4
-    for k, (name, (result, head, colour, marker)) in enumerate(lines.items()):
+    for k, (name, (result, head, *look)) in enumerate(lines.items()):
         levels = _levels(result)
-        cells = [_cell(result, head, level) for level in levels]
-        value, low, high = (np.array([cell[i] for cell in cells]) for i in range(3))
-        # Side by side, so that no error bar hides another.
-        shift = 0.012 * (k - (len(lines) - 1) / 2) if barred else 0
-        figure.add_scatter(
-            name=name,
-            x=np.array(levels, float) + shift,
-            y=value,
-            error_y={**error_bars(value, low, high), "color": colour, "visible": barred},
-            mode="lines+markers",
+        value, low, high = np.array([_cell(result, head, level) for level in levels]).T
+        add_curve(
+            figure,
+            name,
+            np.array(levels, float) + (beside(k, len(lines), 0.012) if barred else 0),
+            (value, low, high),
+            (look[0], look[1]),
+            said=f"{name}, strength %{{customdata}}: %{{y:.1f}} %",
+            labels=levels,
+            error_y_visible=barred,
+            line_dash="solid" if k < 8 else "dot",
             cliponaxis=False,  # at 0 % the axis hides half of a symbol
-            line={"color": colour, "width": 2, "dash": "solid" if k < 8 else "dot"},
-            marker={"symbol": marker, "size": 9},
             legend="legend2",
-            customdata=levels,
-            hovertemplate=f"{name}, strength %{{customdata}}: %{{y:.1f}} %<extra></extra>",
             row=2,
             col=1,
         )
     what = "by head" if len(results) == 1 else "all heads"
     figure.update_layout(
         legend2={
+            **ABOVE,
             "title": {"text": f"{what}:", "font": {"size": SIZE - 1}},
             "font": {"size": SIZE - 1},
-            "orientation": "h",
-            "x": 1,
-            "xanchor": "right",
             "y": 0.45 * (1 - SPACING) + 0.01,
-            "yanchor": "bottom",
         }
     )
     figure.update_xaxes(dtick=0.25, row=2, col=1)

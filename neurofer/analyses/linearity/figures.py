@@ -9,19 +9,24 @@ import numpy as np
 import xarray as xr
 
 from neurofer.analyses.figures import (
+    ABOVE,
+    BELOW,
     EXPRESSION_COLOURS,
     EXPRESSION_MARKERS,
     HEAD_COLOURS,
     INK,
     SMALL,
+    add_boxes,
+    add_curve,
+    beside,
     check_results,
     colour_of,
-    data_of,
-    error_bars,
     marker_of,
+    note_of,
     small,
     span,
     style,
+    with_ends,
 )
 from neurofer.analyses.inputs import ALL, sorted_expressions, sorted_heads
 
@@ -81,10 +86,7 @@ def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False
     figure.update_xaxes(range=[-0.06, 1.08], dtick=0.25)
     figure.update_yaxes(zeroline=True, zerolinecolor="#d9d9d9")
     figure.update_annotations(font={"size": SMALL + 1})
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yref": "container"},
-        margin={"b": 110},
-    )
+    figure.update_layout(legend=BELOW, margin={"b": 110})
     return figure
 
 
@@ -92,18 +94,15 @@ def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normal
     strength = result["strength"].to_numpy().astype(float)
     first = row == 1 and column == 1
     expressions = sorted_expressions(result["expression"].to_numpy())
-    # Side by side, so that no error bar hides another.
     barred = bool(np.isfinite(result["readout_low"]).any())
     for k, expression in enumerate(expressions):
-        shift = SHIFT * (k - (len(expressions) - 1) / 2) if barred else 0.0
-        cell = result.sel(expression=expression)
-        value, low, high = (cell[f"readout{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
+        value, low, high = with_ends(result.sel(expression=expression), "readout")
         shown = np.isfinite(value)
         if shown.sum() < 2:
             continue
         scale = value[shown][-1] if normalise and value[shown][-1] else 1.0
-        x, value, low, high = strength[shown] + shift, value[shown], low[shown], high[shown]
-        value, low, high = value / scale, low / scale, high / scale
+        x = strength[shown] + (beside(k, len(expressions), SHIFT) if barred else 0.0)
+        value, low, high = value[shown] / scale, low[shown] / scale, high[shown] / scale
         colour = colour_of(expression, EXPRESSION_COLOURS, k)
         figure.add_scatter(
             x=x[[0, -1]],
@@ -115,18 +114,17 @@ def _add_panel(figure: Figure, result: xr.Dataset, row: int, column: int, normal
             row=row,
             col=column,
         )
-        figure.add_scatter(
-            name=expression,
+        add_curve(
+            figure,
+            expression,
+            x,
+            (value, low, high),
+            (colour, marker_of(expression, EXPRESSION_MARKERS, k)),
+            said=f"{expression}, strength %{{customdata}}: %{{y:.3g}}",
+            labels=strength[shown],
+            marker_size=8,
             legendgroup=expression,
             showlegend=first,
-            x=x,
-            y=value,
-            error_y={**error_bars(value, low, high), "color": colour},
-            mode="lines+markers",
-            line={"color": colour, "width": 2},
-            marker={"symbol": marker_of(expression, EXPRESSION_MARKERS, k), "size": 8},
-            customdata=strength[shown],
-            hovertemplate=f"{expression}, strength %{{customdata}}: %{{y:.3g}}<extra></extra>",
             row=row,
             col=column,
         )
@@ -183,14 +181,14 @@ def _note(results: Mapping[str, xr.Dataset], left_out: Sequence[str]) -> str:
     methods = {str(m) for one in results.values() for m in one["interval"].to_numpy()}
     # Of several subjects, the panels say the names.
     who = f"{next(iter(results))}; " if len(results) == 1 else ""
-    lines = [
+    note = note_of(
+        results,
         f"{who}means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
         f"in brackets: 95 % interval of the median, {' or '.join(sorted(methods))}",
-        data_of(results),
-    ]
+    )
     if left_out:
-        lines.append(f"without labelled units, and so not drawn: {', '.join(left_out)}")
-    return "<br>".join(lines)
+        note += f"<br>without labelled units, and so not drawn: {', '.join(left_out)}"
+    return note
 
 
 def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -200,35 +198,18 @@ def _distribution_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     figure = go.Figure()
     found = [str(h) for one in results.values() for h in one["series_head"].to_numpy()]
     for k, head in enumerate(sorted_heads(found)):
-        names, values = [], []
-        for name, result in results.items():
-            rows = result["series_head"].to_numpy() == head
-            # The quartiles say all that a box shows: 200,000 units need not be in the file.
-            values.append(
-                np.nanquantile(result["r2"].to_numpy()[rows], [0.05, 0.25, 0.5, 0.75, 0.95])
-            )
-            names.append(name)
-        low, q1, median, q3, high = np.array(values).T
-        figure.add_box(
-            name=head,
-            x=names,
-            lowerfence=low,
-            q1=q1,
-            median=median,
-            q3=q3,
-            upperfence=high,
-            marker={"color": colour_of(head, HEAD_COLOURS, k)},
-        )
-    units = units_of(results)
+        values = [
+            one["r2"].to_numpy()[one["series_head"].to_numpy() == head] for one in results.values()
+        ]
+        add_boxes(figure, head, list(results), values, colour_of(head, HEAD_COLOURS, k))
     series = span([one.sizes["series"] for one in results.values()])
-    note = f"n = {units}, {series} series (head, identity, expression); "
-    note += f"box: quartiles; whiskers: 5 and 95 %<br>{data_of(results)}"
-    style(
-        figure, title="Linearity of all units in the strength of expressions", note=note, height=480
+    note = note_of(
+        results,
+        f"n = {units_of(results)}, {series} series (head, identity, expression); "
+        "box: quartiles; whiskers: 5 and 95 %",
     )
+    title = "Linearity of all units in the strength of expressions"
+    style(figure, title=title, note=note, height=480)
     figure.update_yaxes(title_text="R<sup>2</sup>", range=[0, 1.02])
-    figure.update_layout(
-        boxmode="group",
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
-    )
+    figure.update_layout(boxmode="group", legend=ABOVE)
     return figure

@@ -17,23 +17,25 @@ from neurofer.analyses.figures import (
     SEQUENTIAL,
     SMALL,
     WIDTH,
-    check_results,
     colour_of,
+    counted,
     data_of,
+    draw_view,
     error_bars,
     grid,
     marker_of,
+    note_of,
     small,
     span,
     style,
+    with_ends,
 )
 from neurofer.analyses.inputs import ALL
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.errors import NeuroferError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-VIEWS = ("parts", "answers", "differences", "maps")
 MOST_PICTURES = 12
 _AXIS = "Share of saliency / of what is seen"
 _LABELS, _SCALE = 64, 72  # pixels left and right of the pictures
@@ -42,16 +44,8 @@ _STRENGTH = 0.7  # of the colour over the face
 
 def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
     """Return a view of results, or of differences of pairs of them, see `saliency.figure`."""
-    results = check_results(results)
-    if view not in VIEWS:
-        raise unknown_choice("view", view, VIEWS, "analysis 'saliency'")
-    if view == "parts":
-        return _parts(results)
-    if view == "answers":
-        return _answers(results)
-    if view == "differences":
-        return _differences(results)
-    return _pictures(results)
+    views = {"parts": _parts, "answers": _answers, "differences": _differences, "maps": _pictures}
+    return draw_view(results, view, views)
 
 
 def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -131,17 +125,16 @@ def _markers(
     colour: str,
     **place: object,
 ) -> None:
-    value, low, high = (cell[f"density{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
-    share = 100 * cell["share"].to_numpy()
+    ends = with_ends(cell, "density")
     figure.add_scatter(
-        x=value,
-        y=np.arange(len(value)) + offset,
-        error_x=error_bars(value, low, high),
+        x=ends[0],
+        y=np.arange(len(ends[0])) + offset,
+        error_x=error_bars(*ends),
         mode="markers",
         name=name,
         legendgroup=name,
         marker={"symbol": symbol, "color": colour, "size": 9},
-        customdata=share,
+        customdata=100 * cell["share"].to_numpy(),
         hovertemplate="%{x:.2f} (share of the map %{customdata:.1f} %)",
         **place,
     )
@@ -164,13 +157,16 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     for one in results.values():
         n = one["n"] - one["n_empty"] if "n_empty" in one else one["n"]
         counts.append(int(n.sel(dict.fromkeys(n.dims, ALL))))
-    people = span([one.attrs["n_identities"] for one in results.values()])
-    explained = ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
-    places = span([int(one.attrs["places"]) for one in results.values()])
-    return (
-        f"n = {span(counts)} images of {people} people; Grad-CAM++ of {explained}, maps of "
-        f"{places} places; error bars: 95 %, over people<br>{data_of(results)}"
+    return note_of(
+        results,
+        f"n = {span(counts)} images of {counted(results, 'n_identities')} people; Grad-CAM++ of "
+        f"{_explained(results)}, maps of {counted(results, 'places')} places; error bars: 95 %, "
+        "over people",
     )
+
+
+def _explained(results: Mapping[str, xr.Dataset]) -> str:
+    return ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
 
 
 def _pictures(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -193,7 +189,7 @@ def _pictures(results: Mapping[str, xr.Dataset]) -> Figure:
     faces = np.rint(first["face"].to_numpy()).clip(0, 255).astype(np.uint8)
     images = np.repeat(faces[..., None], 3, axis=3)
     maps = {name: result["map"].to_numpy() for name, result in results.items()}
-    explained = ", ".join(dict.fromkeys(one.attrs["explains"] for one in results.values()))
+    explained = _explained(results)
     titles = [
         str(series).rpartition("/")[2] for series in first["image_series"].to_numpy().tolist()
     ]

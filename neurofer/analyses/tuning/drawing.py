@@ -10,15 +10,18 @@ import pandas as pd
 import xarray as xr
 
 from neurofer.analyses.figures import (
+    BELOW,
     GREY,
     INK,
     SMALL,
     check_results,
-    data_of,
+    counted,
     error_bars,
+    note_of,
     small,
     span,
     style,
+    with_ends,
 )
 
 if TYPE_CHECKING:
@@ -130,10 +133,7 @@ def figure(results: Mapping[str, xr.Dataset]) -> Figure:
     figure.update_annotations(font={"size": SMALL})
     figure.update_xaxes(tickfont={"size": SMALL}, title={"font": {"size": SMALL}})
     figure.update_yaxes(tickfont={"size": SMALL}, title={"font": {"size": SMALL}})
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0.62, "xanchor": "center", "y": 0, "yref": "container"},
-        margin={"b": 104},
-    )
+    figure.update_layout(legend=BELOW | {"x": 0.62}, margin={"b": 104})
     return figure
 
 
@@ -195,10 +195,7 @@ def _shown(result: xr.Dataset, most: int) -> np.ndarray:
 def _add_counts(figure: Figure, result: xr.Dataset, dim: str, row: int) -> None:
     shown = result.isel({dim: slice(None, None, -1)})
     prefix = "family_" if dim == "families" else ""
-    value, low, high = (
-        100 * shown[prefix + name].to_numpy()
-        for name in ("fraction", "fraction_low", "fraction_high")
-    )
+    value, low, high = (100 * end for end in with_ends(shown, f"{prefix}fraction"))
     figure.add_bar(
         x=value,
         y=shown[dim].to_numpy().astype(str),
@@ -280,7 +277,6 @@ def _curve(one: xr.Dataset, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _note(results: Mapping[str, xr.Dataset]) -> str:
-    n = span([int(one.attrs["n_units"]) for one in results.values()])
     identities = span([int(one["n_identities"].max()) for one in results.values()])
     criteria = " or ".join(dict.fromkeys(str(one.attrs["criterion"]) for one in results.values()))
     named = all("not stated" not in str(one.attrs.get("identities")) for one in results.values())
@@ -289,19 +285,18 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     if not any(bool(np.isfinite(one["spread"]).any()) for one in results.values()):
         points = "points: mean responses, without error bars (one identity)"
     drawn = "drawn: the unit of the greatest R<sup>2</sup> of each family, commonest first; "
-    lines = [
-        f"n = {n} units, best model by {criteria.upper()}; error bars of shares: 95 %, Wilson, "
-        "units as independent",
+    across = len(results) == 1 and any("orthogonal" in one for one in results.values())
+    missing = [int(one.attrs.get("n_units_missing", 0)) for one in results.values()]
+    lacking = f"{span(missing)} units lack some presentations and are fitted to the rest"
+    return note_of(
+        results,
+        f"n = {counted(results, 'n_units')} units, best model by {criteria.upper()}; error bars of "
+        "shares: 95 %, Wilson, units as independent",
         *_chance(results),
         drawn + points,
-        data_of(results),
-    ]
-    if len(results) == 1 and any("orthogonal" in one for one in results.values()):
-        lines[-1:-1] = ["across the axis: median, quartiles, and values beyond; 0 is flat"]
-    missing = [int(one.attrs.get("n_units_missing", 0)) for one in results.values()]
-    if any(missing):
-        lines[-1:-1] = [f"{span(missing)} units lack some presentations and are fitted to the rest"]
-    return "<br>".join(lines)
+        "across the axis: median, quartiles, and values beyond; 0 is flat" if across else "",
+        lacking if any(missing) else "",
+    )
 
 
 def _chance(results: Mapping[str, xr.Dataset]) -> list[str]:
