@@ -28,7 +28,6 @@ from neurofer.analyses.rsa.rdm.compare import (
     PLAIN,
     constant,
     noise_ceiling,
-    residuals,
     similarities,
     tied,
 )
@@ -40,6 +39,7 @@ from neurofer.analyses.rsa.rdm.conditions import (
 from neurofer.analyses.rsa.rdm.distances import DISTANCES, dissimilarities
 from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
 from neurofer.analyses.rsa.rdm.noise import Noise
+from neurofer.analyses.rsa.rdm.nuisance import residuals
 from neurofer.analyses.rsa.rdm.recorded import read_rdm
 from neurofer.analyses.rsa.repeats import reliability_of_repeats
 from neurofer.analyses.statistics import (

@@ -23,10 +23,10 @@ from neurofer.analyses.rsa.inference.evaluate import evaluate_models, evaluated,
 from neurofer.analyses.rsa.inference.mixtures import crossvalidated_weighted
 from neurofer.analyses.rsa.inference.variance import subjects_spread
 from neurofer.analyses.rsa.map import similarity_map
-from neurofer.analyses.rsa.rdm.compare import PARTIAL, ranks, residuals, tied
 from neurofer.analyses.rsa.rdm.conditions import column_model
 from neurofer.analyses.rsa.rdm.distances import DISTANCES, OF_PATTERNS
 from neurofer.analyses.rsa.rdm.matrices import square, upper
+from neurofer.analyses.rsa.rdm.nuisance import less_nuisance
 from neurofer.analyses.rsa.rdm.recorded import OF_TRIALS, Recorded, read_rdm
 from neurofer.analyses.rsa.repeats import reliability_of_repeats
 from neurofer.errors import NeuroferError, unknown_choice
@@ -294,21 +294,16 @@ def _less_nuisance(
         return read.rdms, read.models, comparison
     if not read.models:
         return read.rdms, {}, comparison
-    sides = [
+    data, models, nuisance = (
         np.stack([upper(one) for one in many])
         for many in (read.rdms, read.models.values(), read.nuisance.values())
-    ]
-    if partial:
-        if comparison not in PARTIAL:
-            raise unknown_choice("comparison", comparison, PARTIAL, "partial similarity")
-        if comparison == "spearman":
-            sides = [ranks(tied(side)) for side in sides]
-        data = np.stack([square(one) for one in residuals(sides[0], sides[2])])
-        comparison = "corr"
-    else:
-        data = read.rdms
-    left = residuals(sides[1], sides[2], list(read.models))
-    return data, {n: square(one) for n, one in zip(read.models, left, strict=True)}, comparison
+    )
+    names = list(read.models)
+    data, models, comparison = less_nuisance(
+        data, models, nuisance, comparison, partial=partial, names=names
+    )
+    left = {name: square(one) for name, one in zip(names, models, strict=True)}
+    return np.stack([square(one) for one in data]), left, comparison
 
 
 def _with_reliability(

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from neurofer.analyses.rsa import analysis as rsa
-from neurofer.analyses.rsa.rdm.compare import partial_similarities
+from neurofer.analyses.rsa.rdm.compare import compare
 from neurofer.analyses.rsa.rdm.matrices import upper
+from neurofer.analyses.rsa.rdm.nuisance import less_nuisance
 from neurofer.analyses.rsa.recordings import (
     compare_recordings,
     compare_weighted,
@@ -232,7 +233,7 @@ def test_partial_similarity_is_that_of_its_vectors():
         plain = compare_recordings(sessions, models | {"h": "head"}, n_bootstrap=30)
         model, nuisance = (upper(one) for one in plain["model_rdm"].to_numpy())
         data = np.stack([upper(one) for one in plain["rdm"].to_numpy()])
-        expected = partial_similarities(data, model, nuisance, comparison)
+        expected = compare(*less_nuisance(data, model, nuisance, comparison, partial=True))
         np.testing.assert_allclose(found["similarity_each"], expected, atol=1e-12)
         assert found.attrs["comparison"] == f"partial {comparison}"
 

@@ -1,4 +1,4 @@
-"""Similarities of dissimilarities: plain, whitened, partial, and the noise ceiling of raters.
+"""Similarities of dissimilarities: plain, whitened, and the noise ceiling of raters.
 
 The numbers are those of rsatoolbox (Nili et al. 2014, PLOS Comput. Biol. 10:e1003553; Diedrichsen
 et al. 2021, Neurons Behav. Data Anal. Theory 5:3 for the whitened ones), which the tests hold
@@ -21,7 +21,6 @@ RANKED = ("spearman", "rho-a", "kendall", "tau-a")
 TAUS = ("kendall", "tau-a")
 GRAM = ("cosine", "corr")
 WHITENED = ("cosine_cov", "corr_cov")
-PARTIAL = ("corr", "spearman")
 PLAIN = tuple(name for name in COMPARISONS if name not in WHITENED)
 # Dissimilarities that differ by less than this part of the greatest differ by rounding.
 ROUNDING = 1e-12
@@ -237,76 +236,6 @@ def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
     low = np.where(alone[:, None], high, left / np.sqrt(np.where(shown & ~alone[:, None], rest, 1)))
     number = shown.sum(axis=1)
     return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
-
-
-def residuals(
-    vectors: np.ndarray, nuisance: np.ndarray, names: Sequence[str] | None = None
-) -> np.ndarray:
-    """Return what is left of (a, pairs) after linear regression on (k, pairs) and a constant.
-
-    Args:
-        vectors: (a, pairs) dissimilarities.
-        nuisance: (k, pairs) dissimilarities.
-        names: of the vectors, for the message.
-
-    Raises:
-        NeuroferError: nothing is left of a vector, which is named by `names`, or by its number:
-            the nuisance explains it wholly.
-    """
-    vectors = np.atleast_2d(np.asarray(vectors, np.float64))
-    nuisance = np.atleast_2d(np.asarray(nuisance, np.float64))
-    design = np.vstack([np.ones(nuisance.shape[1]), nuisance]).T
-    weights, *_ = np.linalg.lstsq(design, vectors.T, rcond=None)
-    left = vectors - (design @ weights).T
-    spread = vectors - vectors.mean(axis=1, keepdims=True)
-    explained = np.einsum("ij,ij->i", left, left) <= 1e-20 * np.einsum("ij,ij->i", spread, spread)
-    if explained.any():
-        first = int(np.argmax(explained))
-        who = f"number {first + 1} of {len(vectors)} RDMs" if names is None else repr(names[first])
-        raise NeuroferError(
-            f"{who} is a linear function of the nuisance, so that nothing of it is left to "
-            "compare: leave it out, or that of the nuisance which is the same"
-        )
-    return left
-
-
-def semipartial_similarities(
-    vectors: np.ndarray, models: np.ndarray, nuisance: np.ndarray, comparison: str = "kendall"
-) -> np.ndarray:
-    """Return (a, models) similarities of RDMs with what the nuisance leaves of the models.
-
-    The models' dissimilarities are regressed linearly on the nuisance's and the residuals compared
-    with the data: with Kendall's tau, the semipartial tau of Schwartz et al. 2023, J. Neurosci.
-    43:4291. The data are left whole.
-
-    Args:
-        vectors: (a, pairs) of the data.
-        models: (models, pairs).
-        nuisance: (k, pairs), such as those of pixels, landmarks or views.
-        comparison: one of `COMPARISONS`.
-    """
-    return compare(vectors, residuals(models, nuisance), comparison)
-
-
-def partial_similarities(
-    vectors: np.ndarray, models: np.ndarray, nuisance: np.ndarray, comparison: str = "spearman"
-) -> np.ndarray:
-    """Return (a, models) partial correlations given the nuisance: both sides are regressed on it.
-
-    Args:
-        vectors: (a, pairs) of the data.
-        models: (models, pairs).
-        nuisance: (k, pairs), such as those of pixels, landmarks or views.
-        comparison: "corr" (Pearson) or "spearman" (of the ranks of all three).
-    """
-    if comparison not in PARTIAL:
-        raise unknown_choice("comparison", comparison, PARTIAL, "partial correlation")
-    sides = [np.atleast_2d(one) for one in (vectors, models, nuisance)]
-    for one in sides:
-        _check(one, comparison)
-    if comparison == "spearman":
-        sides = [ranks(tied(one)) for one in sides]
-    return compare(residuals(sides[0], sides[2]), residuals(sides[1], sides[2]), "corr")
 
 
 def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None) -> np.ndarray:

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rsatoolbox.inference import boot_noise_ceiling
@@ -17,12 +16,10 @@ from neurofer.analyses.rsa.rdm.compare import (
     compare,
     compare_present,
     noise_ceiling,
-    partial_similarities,
-    residuals,
-    semipartial_similarities,
     tied,
 )
 from neurofer.analyses.rsa.rdm.matrices import n_conditions
+from neurofer.analyses.rsa.rdm.nuisance import residuals
 from neurofer.errors import NeuroferError
 
 GENERATOR = np.random.default_rng(0)
@@ -119,35 +116,6 @@ def test_the_ceiling_is_that_of_rsatoolbox(comparison):
     np.testing.assert_allclose(noise_ceiling(OTHERS, comparison), expected, atol=1e-12)
 
 
-def test_a_partial_correlation_is_that_of_the_precision_matrix():
-    rows = np.vstack([VECTORS[:1], OTHERS[:1], NUISANCE])
-    for comparison in ("corr", "spearman"):
-        if comparison == "spearman":
-            rows = scipy.stats.rankdata(rows, axis=1)
-        inverse = np.linalg.inv(np.corrcoef(rows))
-        expected = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
-        found = partial_similarities(VECTORS[:1], OTHERS[:1], NUISANCE, comparison)[0, 0]
-        assert found == pytest.approx(expected, abs=1e-12)
-
-
-def test_a_semipartial_tau_is_of_the_models_residual():
-    fit = scipy.stats.linregress(NUISANCE[0], OTHERS[0])
-    left = OTHERS[0] - fit.intercept - fit.slope * NUISANCE[0]
-    expected = scipy.stats.kendalltau(VECTORS[0], left).statistic
-    found = semipartial_similarities(VECTORS[:1], OTHERS[:1], NUISANCE[:1])[0, 0]
-    assert found == pytest.approx(expected, abs=1e-12)
-
-
-def test_what_only_the_nuisance_explains_goes_with_it():
-    """A model that resembles the data by a nuisance that both contain."""
-    generator = np.random.default_rng(1)
-    pixels = generator.random(4950)
-    data, model = pixels + 0.3 * generator.random((2, 4950))
-    assert compare(data, model, "spearman")[0, 0] > 0.7
-    assert abs(semipartial_similarities(data, model, pixels, "spearman")[0, 0]) < 0.05
-    assert abs(partial_similarities(data, model, pixels)[0, 0]) < 0.05
-
-
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_the_ceiling_brackets_the_true_model(comparison):
     """On average: the true RDM explains what raters share, no more than their own mean does."""
@@ -186,8 +154,6 @@ def test_the_conditions_of_a_vector_are_counted():
         (lambda: compare(VECTORS * np.nan, OTHERS, "corr"), "not finite"),
         (lambda: compare(VECTORS[:, :65], OTHERS[:, :65], "corr_cov"), "those of no RDM"),
         (lambda: compare(VECTORS[:, :1], OTHERS[:, :1], "corr"), "too few to be compared"),
-        (lambda: residuals(NUISANCE, 2 * NUISANCE - 1), "number 1 of 2 RDMs is a linear"),
-        (lambda: partial_similarities(VECTORS, OTHERS, NUISANCE, "tau-a"), "it has corr, spearman"),
     ],
 )
 def test_bad_comparisons_are_named(call, message):
