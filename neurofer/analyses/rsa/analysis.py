@@ -18,36 +18,28 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.inputs import Responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.rsa.exchange import to_rsatoolbox as to_rsatoolbox
-from neurofer.analyses.rsa.inference.clusters import bootstrap_similarities
+from neurofer.analyses.rsa.identities import within_identities
+from neurofer.analyses.rsa.inference.clusters import similarity_intervals
 from neurofer.analyses.rsa.inference.evaluate import without_constant
 from neurofer.analyses.rsa.rdm.compare import (
     PLAIN,
     constant,
-    noise_ceiling,
     similarities,
     tied,
 )
 from neurofer.analyses.rsa.rdm.conditions import (
+    FEWEST_CONDITIONS,
     column_model,
     column_values,
-    identity_patterns,
 )
-from neurofer.analyses.rsa.rdm.distances import DISTANCES, dissimilarities
+from neurofer.analyses.rsa.rdm.distances import DISTANCES
 from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
-from neurofer.analyses.rsa.rdm.noise import Noise
 from neurofer.analyses.rsa.rdm.nuisance import residuals
-from neurofer.analyses.rsa.rdm.recorded import read_rdm
+from neurofer.analyses.rsa.rdm.recorded import Recorded, read_rdm
 from neurofer.analyses.rsa.repeats import reliability_of_repeats
-from neurofer.analyses.statistics import (
-    NO_INTERVAL,
-    can_resample,
-    cluster_interval,
-    standard_error_interval,
-)
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import MOST_RESAMPLES, Seed, within
 
@@ -55,8 +47,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MODELS = ("expression", "head", "identity")
-# Three conditions make three dissimilarities: too few to be ranked.
-FEWEST_CONDITIONS = 4
 
 
 def run(
@@ -122,33 +112,11 @@ def run(
         if value not in choices:
             raise unknown_choice(name, value, choices)
     recorded = read_rdm(recording, site, distance, average, folds)
-    responses, conditions, rdm = recorded.responses, recorded.conditions, recorded.rdm
-    vectors, left_out = _model_vectors(conditions, models, rdm)
-    vectors = _controlled(vectors, conditions, control)
-    found = similarities(upper(rdm), np.stack(list(vectors.values())), comparison)
-    intervals, method = _similarity_intervals(
-        found, rdm, conditions, vectors, comparison, n_bootstrap, seed
-    )
-    result = xr.Dataset(
-        {
-            "rdm": (("stimulus", "other"), rdm),
-            "similarity": ("model", found),
-            "similarity_low": ("model", intervals[:, 0]),
-            "similarity_high": ("model", intervals[:, 1]),
-            "n": len(conditions),
-        },
-        coords=_condition_coordinates(conditions, list(vectors)),
-    )
-    within = _within_identities(
-        responses,
-        distance,
-        recorded.noise,
-        models,
-        control,
-        comparison,
-        n_bootstrap=n_bootstrap,
-        seed=seed,
-    )
+    vectors, left_out = _model_vectors(recorded.conditions, models, recorded.rdm)
+    vectors = _controlled(vectors, recorded.conditions, control)
+    resampling = {"n_bootstrap": n_bootstrap, "seed": seed}
+    result = _similarity(recorded, vectors, comparison, **resampling)
+    within = within_identities(recorded, distance, models, control, comparison, **resampling)
     repeats = reliability_of_repeats(recorded, distance, comparison, average, seed=seed)
     result = result.merge(within).merge(repeats)
     result.attrs.update(
@@ -157,7 +125,6 @@ def run(
         reliability=repeats.attrs["reliability"],
         distance=DISTANCES[distance],
         comparison=comparison,
-        interval=method,
         equal_models=_equal_models(vectors),
         left_out=left_out or "none",
         control=", ".join(control) or "none",
@@ -172,7 +139,7 @@ def run(
         "n_bootstrap": n_bootstrap,
         "seed": seed,
     }
-    return with_provenance(result, "rsa", recording, responses, options)
+    return with_provenance(result, "rsa", recording, recorded.responses, options)
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -255,6 +222,34 @@ def _controlled(
     return dict(zip(vectors, left, strict=True))
 
 
+def _similarity(
+    recorded: Recorded,
+    vectors: Mapping[str, np.ndarray],
+    comparison: str,
+    *,
+    n_bootstrap: int,
+    seed: int,
+) -> xr.Dataset:
+    """Return the RDM and its similarity with every model, with intervals."""
+    rdm, conditions = recorded.rdm, recorded.conditions
+    vector, stacked = upper(rdm), np.stack(list(vectors.values()))
+    found = similarities(vector, stacked, comparison)
+    intervals, method = similarity_intervals(
+        found, vector, stacked, conditions, comparison, n_bootstrap=n_bootstrap, seed=seed
+    )
+    return xr.Dataset(
+        {
+            "rdm": (("stimulus", "other"), rdm),
+            "similarity": ("model", found),
+            "similarity_low": ("model", intervals[:, 0]),
+            "similarity_high": ("model", intervals[:, 1]),
+            "n": len(conditions),
+        },
+        coords=_condition_coordinates(conditions, list(vectors)),
+        attrs={"interval": method},
+    )
+
+
 def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
     """Name models that are the same on these stimuli: heads and identities, if one a head."""
     names = list(vectors)
@@ -271,101 +266,6 @@ def _condition_coordinates(conditions: pd.DataFrame, models: Sequence[str]) -> d
     kept = [c for c in ("head", "identity", "expression", "strength") if c in conditions]
     columns = {column: ("stimulus", column_values(conditions, column)) for column in kept}
     return {"stimulus": names, "other": names, "model": list(models), **columns}
-
-
-def _similarity_intervals(
-    found: np.ndarray,
-    rdm: np.ndarray,
-    conditions: pd.DataFrame,
-    vectors: Mapping[str, np.ndarray],
-    comparison: str,
-    n_bootstrap: int,
-    seed: int,
-) -> tuple[np.ndarray, str]:
-    """Return (models, 2) intervals, and over what they are."""
-    clusters, strata, unit = _resampled(conditions)
-    nothing = np.full((len(vectors), 2), np.nan)
-    if clusters is None:
-        return nothing, NO_INTERVAL
-    stacked = np.stack(list(vectors.values()))
-    replicates = bootstrap_similarities(
-        upper(rdm), stacked, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
-    )
-    if len(replicates) < n_bootstrap / 2:
-        return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"
-    first = np.unique(clusters, return_index=True)[1]
-    intervals = [
-        standard_error_interval(float(estimate), column, strata[first])
-        for estimate, column in zip(found, replicates.T, strict=True)
-    ]
-    return np.clip(intervals, -1, 1), f"t with the bootstrap's standard error over {unit}"
-
-
-def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray, str]:
-    """Return what is drawn with replacement, within what, and its name."""
-    one = np.zeros(len(conditions))
-    if "identity" in conditions:
-        identity, head = column_values(conditions, "identity"), column_values(conditions, "head")
-        if can_resample(identity, head):
-            return identity, head, "identities"
-    if "expression" in conditions:
-        expression = column_values(conditions, "expression")
-        if can_resample(expression, one):
-            return expression, one, "expressions"
-    return None, one, ""
-
-
-def _within_identities(
-    responses: Responses,
-    distance: str,
-    noise: Noise | None,
-    models: Sequence[str],
-    control: Sequence[str],
-    comparison: str,
-    **bootstrap: int,
-) -> xr.Dataset:
-    """Return the noise ceiling over identities, and the models that vary within an identity."""
-    if distance == "crossnobis" or control:
-        what = "distances across folds" if distance == "crossnobis" else "controlled models"
-        return xr.Dataset(attrs={"noise_ceiling": f"not computed within identities for {what}"})
-    patterns, identities, conditions = identity_patterns(responses)
-    if len(identities) < 2 or len(conditions) < FEWEST_CONDITIONS:
-        return xr.Dataset(
-            attrs={
-                "noise_ceiling": f"not computed: {len(identities)} identities with "
-                f"{len(conditions)} expressions and strengths in common"
-            }
-        )
-    names = identities["identity"].tolist()
-    raters = np.stack([upper(dissimilarities(own, distance, noise=noise)) for own in patterns])
-    if constant(raters).any():
-        flat = names[int(np.argmax(constant(raters)))]
-        reason = f"not computed: all dissimilarities within identity {flat} are equal"
-        return xr.Dataset(attrs={"noise_ceiling": reason})
-    low, high = noise_ceiling(raters, comparison)
-    found: dict[str, Any] = {
-        "noise_ceiling_low": low,
-        "noise_ceiling_high": high,
-        "similarity_within_n": len(raters),
-    }
-    vectors = {
-        model: upper(column_model(conditions, model)) for model in models if model in conditions
-    }
-    vectors = {model: vector for model, vector in vectors.items() if not constant(vector)[0]}
-    if vectors:
-        stacked = np.stack(list(vectors.values()))
-        each = np.stack([similarities(rater, stacked, comparison) for rater in raters])
-        head, identity = (identities[name].to_numpy().astype(str) for name in identities)
-        intervals = [
-            cluster_interval(np.nanmean, values, head, identity, identity, **bootstrap)
-            for values in each.T
-        ]
-        found["similarity_within"] = ("model_within", each.mean(axis=0))
-        found["similarity_within_low"] = ("model_within", [one.low for one in intervals])
-        found["similarity_within_high"] = ("model_within", [one.high for one in intervals])
-        found["model_within"] = list(vectors)
-    note = f"over {len(raters)} identities, {len(conditions)} conditions each"
-    return xr.Dataset(found, attrs={"noise_ceiling": note})
 
 
 ANALYSIS = Analysis(

@@ -21,6 +21,7 @@ from neurofer.analyses.rsa.inference.clusters import WeightedSimilarity, bootstr
 from neurofer.analyses.rsa.rdm.compare import noise_ceiling, similarities
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
 from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
+from neurofer.analyses.statistics import standard_error_interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import (
     coding_units,
@@ -172,7 +173,7 @@ def test_intervals_of_similarity_cover_the_truth():
         strata = np.repeat(np.arange(3), 5)
         intervals.append(
             [
-                rsa.standard_error_interval(estimate, column, strata)
+                standard_error_interval(estimate, column, strata)
                 for estimate, column in zip(found[-1], replicates.T, strict=True)
             ]
         )

@@ -1,4 +1,4 @@
-"""Bootstrap of the similarity of one RDM with models over clusters of its stimuli."""
+"""Intervals of the similarity of one RDM with models, by bootstrap over clusters of stimuli."""
 
 from __future__ import annotations
 
@@ -6,10 +6,71 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import pandas as pd
 
 from neurofer.analyses.rsa.rdm.compare import PLAIN, TAUS, compare_present, tied
-from neurofer.analyses.statistics import resample
+from neurofer.analyses.rsa.rdm.conditions import column_values
+from neurofer.analyses.statistics import (
+    NO_INTERVAL,
+    can_resample,
+    resample,
+    standard_error_interval,
+)
 from neurofer.errors import unknown_choice
+
+
+def similarity_intervals(
+    found: np.ndarray,
+    vector: np.ndarray,
+    models: np.ndarray,
+    conditions: pd.DataFrame,
+    comparison: str,
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> tuple[np.ndarray, str]:
+    """Return (models, 2) intervals of similarities, and in words over what they are.
+
+    Over identities or, where these are too few, over expressions; NaN where neither can be drawn.
+
+    Args:
+        found: (models,) similarities.
+        vector: (pairs of n conditions,) dissimilarities.
+        models: (models, pairs).
+        conditions: n rows.
+        comparison: one of `COMPARISONS`.
+        n_bootstrap: number of resamples.
+        seed: of the resampling.
+    """
+    clusters, strata, unit = _resampled(conditions)
+    nothing = np.full((len(models), 2), np.nan)
+    if clusters is None:
+        return nothing, NO_INTERVAL
+    replicates = bootstrap_similarities(
+        vector, models, clusters, strata, comparison, n_bootstrap=n_bootstrap, seed=seed
+    )
+    if len(replicates) < n_bootstrap / 2:
+        return nothing, f"{NO_INTERVAL}: a model is constant in most resamples of {unit}"
+    first = np.unique(clusters, return_index=True)[1]
+    intervals = [
+        standard_error_interval(float(estimate), column, strata[first])
+        for estimate, column in zip(found, replicates.T, strict=True)
+    ]
+    return np.clip(intervals, -1, 1), f"t with the bootstrap's standard error over {unit}"
+
+
+def _resampled(conditions: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray, str]:
+    """Return what is drawn with replacement, within what, and its name."""
+    one = np.zeros(len(conditions))
+    if "identity" in conditions:
+        identity, head = column_values(conditions, "identity"), column_values(conditions, "head")
+        if can_resample(identity, head):
+            return identity, head, "identities"
+    if "expression" in conditions:
+        expression = column_values(conditions, "expression")
+        if can_resample(expression, one):
+            return expression, one, "expressions"
+    return None, one, ""
 
 
 def bootstrap_similarities(

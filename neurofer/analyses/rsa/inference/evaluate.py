@@ -24,6 +24,7 @@ from neurofer.analyses.rsa.rdm.compare import (
     noise_ceiling,
     tied,
 )
+from neurofer.analyses.rsa.rdm.conditions import FEWEST_CONDITIONS
 from neurofer.analyses.statistics import CONFIDENCE
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import MOST_RESAMPLES, Seed, checked, within
@@ -36,7 +37,6 @@ CORRECTIONS = {
     "benjamini-hochberg": "fdr_bh",
     "none": None,
 }
-FEWEST_CONDITIONS = 4
 # Below, 95 % of t is more than 4.3 standard errors wide on either side.
 FEW_FREEDOM = 2
 

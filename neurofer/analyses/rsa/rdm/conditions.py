@@ -18,6 +18,9 @@ from neurofer.analyses.patterns import Means
 from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities
 from neurofer.errors import NeuroferError, unknown_choice
 
+# Three conditions make three dissimilarities: too few to be ranked, or drawn again and again.
+FEWEST_CONDITIONS = 4
+
 
 def make_conditions(
     responses: Responses, average: Sequence[str] | None
