@@ -15,19 +15,15 @@ from numba.extending import register_jitable
 from neurofer.faces.elements import ELEMENTS, unit
 from neurofer.faces.lighting import DEPTH_UNITS, axes, shadow
 from neurofer.faces.materials import (
-    BLUE,
     COVER,
     COVERED,
     EYE,
-    GREEN,
     HAIR,
     LIPS,
     OCCLUSION,
     PLAIN,
     RED,
     REST_X,
-    REST_Y,
-    REST_Z,
     SPECULAR,
     TEETH,
 )
@@ -235,86 +231,52 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
         buffer, ink, background = scene.buffer, scene.ink, scene.background
         x, y, triangles, shaders = scene.x, scene.y, scene.triangles, scene.shaders
         fields, labels, normals = scene.fields, scene.labels, scene.normals
-        directions = scene.directions
-        head = len(normals) - len(directions)
         lit, depth_map, table = scene.lit, scene.depth_map, scene.table
+        directions, creases, creased = scene.directions, scene.creases, scene.creased
         s, light, outline = scene.surface, scene.light, scene.outline
-        creases, creased = scene.creases, scene.creased
+        head = len(normals) - len(directions)
         for row in range(size):
             for column in range(size):
                 total_r = total_g = total_b = np.int64(0)
                 for sub in range(count):
-                    sy = row * samples + sub // samples
-                    sx = column * samples + sub % samples
+                    sy, sx = row * samples + sub // samples, column * samples + sub % samples
                     key = buffer[sy * width + sx]
-                    middle = sub // samples == samples // 2 and sub % samples == samples // 2
                     if key == _EMPTY:
-                        total_r += np.int64(background[row, column, 0])
-                        total_g += np.int64(background[row, column, 1])
-                        total_b += np.int64(background[row, column, 2])
-                        if middle:
-                            parts[row, column] = 0
-                            depth[row, column] = np.nan
-                        continue
-                    t = key & TRIANGLE_MASK
-                    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                    u, v, w = _weights(x, y, a, b, c, sx, sy)
-                    nearest = _nearest(a, b, c, u, v, w)
-                    label = np.int64(labels[nearest])
-                    nx = normals[a, 0] * u + normals[b, 0] * v + normals[c, 0] * w
-                    ny = normals[a, 1] * u + normals[b, 1] * v + normals[c, 1] * w
-                    nz = normals[a, 2] * u + normals[b, 2] * v + normals[c, 2] * w
-                    normal = unit(nx, ny, nz)
-                    shade_x = lit[a, 0] * u + lit[b, 0] * v + lit[c, 0] * w
-                    shade_y = lit[a, 1] * u + lit[b, 1] * v + lit[c, 1] * w
-                    shade_z = lit[a, 2] * u + lit[b, 2] * v + lit[c, 2] * w
-                    bright = shadow(light, depth_map, normal, shade_x, shade_y, shade_z)
-                    place = (
-                        _at(fields, REST_X, a, b, c, u, v, w),
-                        _at(fields, REST_Y, a, b, c, u, v, w),
-                        _at(fields, REST_Z, a, b, c, u, v, w),
-                    )
-                    colour = (
-                        _at(fields, RED, a, b, c, u, v, w),
-                        _at(fields, GREEN, a, b, c, u, v, w),
-                        _at(fields, BLUE, a, b, c, u, v, w),
-                    )
-                    shine = _at(fields, SPECULAR, a, b, c, u, v, w)
-                    opening = _at(fields, OCCLUSION, a, b, c, u, v, w)
-                    line = ink[sy * width + sx] * outline
-                    shader = shaders[t]
-                    if shader == PLAIN:
-                        material = plain(colour, shine, label)
-                    elif shader == EYE:
-                        material = eye(s, table, place, label)
-                    elif shader == TEETH:
-                        gum = _at(fields, LIPS, a, b, c, u, v, w)
-                        material = teeth(place, colour, shine, gum, label)
-                    elif shader == HAIR:
-                        i, j, k = a - head, b - head, c - head
-                        direction = (
-                            _at(directions, 0, i, j, k, u, v, w),
-                            _at(directions, 1, i, j, k, u, v, w),
-                            _at(directions, 2, i, j, k, u, v, w),
-                        )
-                        material = strands(s, light, table, place, colour, normal, direction, label)
+                        red, green, blue = _pixel(background, row, column)
+                        label, far = np.int64(0), np.nan
                     else:
-                        lips = _at(fields, LIPS, a, b, c, u, v, w)
-                        material = skin(s, table, place, colour, shine, lips, label)
-                        if creased:
-                            material = wrinkled(creases, place, material)
-                        if shader == COVERED:
-                            cover = _at(fields, COVER, a, b, c, u, v, w)
-                            material = covered(s, table, place, cover, material)
-                    red, green, blue, label = finish(
-                        light, s.toon, normal, material, opening, bright, line
-                    )
-                    total_r += red
-                    total_g += green
-                    total_b += blue
-                    if middle:
-                        parts[row, column] = label
-                        depth[row, column] = (key >> TRIANGLE_BITS) / DEPTH_UNITS
+                        t = key & TRIANGLE_MASK
+                        corners = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+                        weights = _weights(x, y, corners, sx, sy)
+                        label = np.int64(labels[_nearest(corners, weights)])
+                        normal = unit(*_vector(normals, 0, corners, weights))
+                        ray = _vector(lit, 0, corners, weights)
+                        bright = shadow(light, depth_map, normal, *ray)
+                        place = _vector(fields, REST_X, corners, weights)
+                        colour = _vector(fields, RED, corners, weights)
+                        shine = _at(fields, SPECULAR, corners, weights)
+                        if shaders[t] == HAIR:
+                            locks = corners[0] - head, corners[1] - head, corners[2] - head
+                            direction = _vector(directions, 0, locks, weights)
+                            material = strands(
+                                s, light, table, place, colour, normal, direction, label
+                            )
+                        else:
+                            lips = _at(fields, LIPS, corners, weights)
+                            cover = _at(fields, COVER, corners, weights)
+                            painted = colour, shine, lips, cover
+                            material = _material(
+                                s, table, creases, creased, shaders[t], place, painted, label
+                            )
+                        opening = _at(fields, OCCLUSION, corners, weights)
+                        line = ink[sy * width + sx] * outline
+                        red, green, blue, label = finish(
+                            light, s.toon, normal, material, opening, bright, line
+                        )
+                        far = (key >> TRIANGLE_BITS) / DEPTH_UNITS
+                    total_r, total_g, total_b = total_r + red, total_g + green, total_b + blue
+                    if sub // samples == samples // 2 and sub % samples == samples // 2:
+                        parts[row, column], depth[row, column] = label, far
                 image[row, column, 0] = (total_r + count // 2) // count
                 image[row, column, 1] = (total_g + count // 2) // count
                 image[row, column, 2] = (total_b + count // 2) // count
@@ -323,14 +285,55 @@ def _shade_kernel(version: str) -> Callable[..., Any]:
 
 
 @register_jitable
-def _at(fields, column, a, b, c, u, v, w):  # type: ignore[no-untyped-def]
+def _pixel(image, row, column):  # type: ignore[no-untyped-def]
+    """Return red, green and blue of a pixel as they are summed."""
+    return (
+        np.int64(image[row, column, 0]),
+        np.int64(image[row, column, 1]),
+        np.int64(image[row, column, 2]),
+    )
+
+
+# Inlined by force: a call hands over each of the some fifty numbers of a surface.
+@register_jitable(forceinline=True)
+def _material(s, table, creases, creased, shader, place, painted, label):  # type: ignore[no-untyped-def]
+    """Return what a sample is made of that is not hair, as the shader of its triangle says."""
+    colour, shine, lips, cover = painted
+    if shader == PLAIN:
+        return plain(colour, shine, label)
+    if shader == EYE:
+        return eye(s, table, place, label)
+    if shader == TEETH:
+        return teeth(place, colour, shine, lips, label)
+    material = skin(s, table, place, colour, shine, lips, label)
+    if creased:
+        material = wrinkled(creases, place, material)
+    if shader == COVERED:
+        material = covered(s, table, place, cover, material)
+    return material
+
+
+@register_jitable
+def _at(fields, column, corners, weights):  # type: ignore[no-untyped-def]
     """Interpolate one field between the corners of a triangle."""
+    (a, b, c), (u, v, w) = corners, weights
     return fields[a, column] * u + fields[b, column] * v + fields[c, column] * w
 
 
 @register_jitable
-def _weights(x, y, a, b, c, column, row):  # type: ignore[no-untyped-def]
+def _vector(fields, first, corners, weights):  # type: ignore[no-untyped-def]
+    """Interpolate a field and the two after it between the corners of a triangle."""
+    return (
+        _at(fields, first, corners, weights),
+        _at(fields, first + 1, corners, weights),
+        _at(fields, first + 2, corners, weights),
+    )
+
+
+@register_jitable
+def _weights(x, y, corners, column, row):  # type: ignore[no-untyped-def]
     """Return the weights of a triangle's corners at a sample."""
+    a, b, c = corners
     px, py = column * SUBPIXELS + _HALF, row * SUBPIXELS + _HALF
     ax, bx, cx = x[a], x[b], x[c]
     ay, by, cy = y[a], y[b], y[c]
@@ -344,8 +347,9 @@ def _weights(x, y, a, b, c, column, row):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _nearest(a, b, c, u, v, w):  # type: ignore[no-untyped-def]
+def _nearest(corners, weights):  # type: ignore[no-untyped-def]
     """Return the corner with the greatest weight."""
+    (a, b, c), (u, v, w) = corners, weights
     if u >= v and u >= w:
         return a
     return b if v >= w else c
