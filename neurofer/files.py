@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -317,23 +316,6 @@ def content_hash(*values: Any) -> str:
     digest = hashlib.sha256()
     for value in values:
         _update(digest, value)
-    return digest.hexdigest()
-
-
-@cache
-def code_hash(*packages: str) -> str:
-    """Return a hash of source, so that a cache never outlives the code that filled it.
-
-    Args:
-        packages: the subpackages and modules ("tables.py") that decide what is cached; all source
-            when none is named.
-    """
-    digest = hashlib.sha256()
-    places = [PACKAGE / package for package in packages] or [PACKAGE]
-    files = [[place] if place.is_file() else place.rglob("*.py") for place in places]
-    for file in sorted(file for some in files for file in some):
-        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
-        digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

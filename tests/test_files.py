@@ -121,23 +121,6 @@ def test_write_json_refuses_nan(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_code_hash_of_some_packages_ignores_the_others(tmp_path, monkeypatch):
-    for package in ("one", "two"):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr(files, "PACKAGE", tmp_path)
-
-    def hashes():
-        files.code_hash.cache_clear()
-        return files.code_hash("one"), files.code_hash("two"), files.code_hash()
-
-    before = hashes()
-    (tmp_path / "two" / "a.py").write_text("x = 2\n")
-    after = hashes()
-    files.code_hash.cache_clear()
-    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, False]
-
-
 @pytest.mark.parametrize(
     "name", ["figure-3b", "a", "KDEF+1=x", "gesichter ä 顔", "v1.2", "x" * 200, "confused", "lpt"]
 )

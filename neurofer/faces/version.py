@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from neurofer.closure import PACKAGE, file_hash
+from neurofer.files import content_hash, sha256_file
 
 
 def _renderer_version() -> str:
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
-        digest.update(file.name.encode() + b"\0")
-        # Line ends may differ between checkouts; they decide no pixel.
-        digest.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    digest.update((folder / "asset" / "head.npz").read_bytes())
-    return digest.hexdigest()[:16]
+    folder = PACKAGE / "faces"
+    sources = {file.name: file_hash(file) for file in folder.glob("*.py")}
+    return content_hash(sources, sha256_file(folder / "asset" / "head.npz"))[:16]
 
 
 RENDERER_VERSION = _renderer_version()

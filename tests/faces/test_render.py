@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from neurofer import closure
 from neurofer.errors import NeuroferError
 from neurofer.faces import (
     HEADS,
@@ -21,6 +22,7 @@ from neurofer.faces import (
     make_avatar,
     make_background,
     make_identity,
+    version,
 )
 from neurofer.faces.heads import FRAMES
 from neurofer.faces.landmarks import landmark_places
@@ -328,6 +330,18 @@ def test_memory_is_bounded() -> None:
 def test_version_names_the_sources() -> None:
     assert len(RENDERER_VERSION) == 16
     int(RENDERER_VERSION, 16)
+
+
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [("faces/shading.py", False), ("faces/version.py", False), ("faces/asset/build.py", True)],
+)
+def test_version_is_that_of_the_sources_as_they_were_imported(
+    monkeypatch: pytest.MonkeyPatch, source: str, same: bool
+) -> None:
+    assert version._renderer_version() == RENDERER_VERSION
+    monkeypatch.setitem(closure._HASHES, str(closure.PACKAGE / source), "changed")
+    assert (version._renderer_version() == RENDERER_VERSION) == same
 
 
 def test_auto_is_numpy_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
+from neurofer.closure import closure_hash
 from neurofer.errors import NeuroferError, check_choice, unknown_choice
 from neurofer.files import cache_folder, checked_name, content_hash
 from neurofer.options import above, at_most, checked
@@ -223,7 +224,7 @@ def open_index(
         layout = layout.model_copy(update={"rate": rate})
     files = walk(copy.folder, layout.only())
     made_of = (copy.card.model_dump(mode="json"), layout.model_dump(mode="json"))
-    key = key_of(files, layout.reader, made_of, copy.name, copy.source)
+    key = key_of(files, layout.reader, made_of, copy.name, copy.source, _code())
     place = cache_folder("index") if cache is None else Path(cache)
     name = content_hash(str(files.root), copy.layout, layout.model_dump(mode="json"))[:16]
     path = place / f"{copy.card.name}-{name}.npz"
@@ -232,6 +233,11 @@ def open_index(
         return old
     parsed = parse(copy, layout, files, progress)
     return make_index(parsed, path, key, old, f"indexing {copy.name}", progress)
+
+
+def _code() -> str:
+    """Return a hash of the code that makes a table of a copy; its card is in the key as it is."""
+    return closure_hash(__name__, without=["neurofer.stimuli.cards"])
 
 
 def parse(copy: Copy, layout: Layout, files: Walk, progress: bool | None = None) -> Parsed:

@@ -23,8 +23,9 @@ import pandas as pd
 import PIL
 from PIL import Image, UnidentifiedImageError
 
+from neurofer.closure import file_hash
 from neurofer.errors import NeuroferError
-from neurofer.files import code_hash, content_hash
+from neurofer.files import content_hash
 from neurofer.progress import progress_of
 from neurofer.sealed import check_seal, set_aside, write_sealed
 from neurofer.stimuli import images
@@ -149,18 +150,18 @@ def decoder(reader: str) -> str:
     versions = [PIL.__version__]
     if reader == "clips":
         versions.append(clips.video().__version__)
-    return content_hash([Path(str(source)).read_bytes() for source in sources], versions)[:16]
+    return content_hash([file_hash(str(source)) for source in sources], versions)[:16]
 
 
 def key_of(files: Walk, reader: str, *what: Any) -> str:
-    """Return the key of an index: decoder, files, what else it is made of, and our code.
+    """Return the key of an index: decoder, files, and what else it is made of.
 
     Args:
         files: that are there.
         reader: name of the reader.
         what: else the index is made of.
     """
-    return f"{decoder(reader)} {content_hash(files.fingerprint, *what, code_hash('stimuli'))}"
+    return f"{decoder(reader)} {content_hash(files.fingerprint, *what)}"
 
 
 def read_index(path: Path, files: Walk, reader: str) -> Index | None:

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neurofer import closure
 from neurofer.errors import NeuroferError
 from neurofer.stimuli import StimulusSet, load_stimuli
 from neurofer.stimuli.images import Stamp, image_sha256, write_image
-from neurofer.stimuli.licensed import index
+from neurofer.stimuli.licensed import copies, index
 from neurofer.stimuli.licensed.readers.walk import walk
 from tests.stimuli.fake_layouts import draw, fake_layout
 
@@ -114,6 +115,40 @@ def test_another_decoder_decodes_again(
     monkeypatch.setattr(index, "decoder", lambda reader: "another")
     load(tmp_path)
     assert len(decoded) == 8
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "again"),
+    [
+        ("stimuli/licensed/readers/columns.py", 1, 0),
+        ("stimuli/licensed/copies.py", 1, 0),
+        ("stimuli/splits.py", 1, 0),
+        ("stimuli/images.py", 1, 4),
+        ("stimuli/rendered/jitter.py", 0, 0),
+        ("stimuli/sheet.py", 0, 0),
+    ],
+)
+def test_changed_code_makes_again_what_it_made(
+    tmp_path: Path,
+    decoded: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    made: int,
+    again: int,
+) -> None:
+    fake_layout("lfw", tmp_path / "copy")
+    load(tmp_path)
+    del decoded[:]
+    calls: list[str] = []
+    original = copies.make_index
+    monkeypatch.setattr(
+        copies, "make_index", lambda *given: calls.append("made") or original(*given)
+    )
+    monkeypatch.setitem(closure._HASHES, str(closure.PACKAGE / source), "changed")
+    index.decoder.cache_clear()
+    load(tmp_path)
+    index.decoder.cache_clear()
+    assert (len(calls), len(decoded)) == (made, again)
 
 
 def test_a_file_that_changes_after_loading_is_noticed(tmp_path: Path) -> None:
