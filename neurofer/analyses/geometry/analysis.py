@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neurofer.analyses.figures import draw_view
 from neurofer.analyses.geometry.design import Design, read_design
 from neurofer.analyses.geometry.jackknife import jackknifed, leave_one_out
 from neurofer.analyses.geometry.measures import FEWEST_FOR_CKA, ROUNDING, cka
@@ -182,9 +183,7 @@ def figure(results: Mapping[str, xr.Dataset], *, view: str = "layers") -> Figure
     """
     from neurofer.analyses.geometry.figures import VIEWS
 
-    if view not in VIEWS:
-        raise unknown_choice("view", view, VIEWS)
-    return VIEWS[view](results)
+    return draw_view(results, view, VIEWS)
 
 
 def _row(site: str, measure: str, of: str, cell: xr.Dataset) -> dict[str, Any]:

@@ -15,14 +15,16 @@ from neurofer.analyses.figures import (
     SEQUENTIAL,
     SIZE,
     SMALL,
-    check_results,
+    add_curve,
+    beside,
     colour_of,
-    data_of,
+    counted,
     error_bars,
     grid,
     marker_of,
-    span,
+    note_of,
     style,
+    with_ends,
 )
 
 if TYPE_CHECKING:
@@ -43,11 +45,11 @@ _ALIGNED = (
     "alignment_corrected_high",
 )
 _BARS = "error bars: 95 %, "
+_LEGEND = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 
 
 def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return congruence, alignment and dimension over sites, a line a subject, chance dotted."""
-    results = check_results(results)
     shown = [name for name in _CURVES if any(name in one for one in results.values())]
     sites = list(dict.fromkeys(str(s) for one in results.values() for s in one["site"].to_numpy()))
     shared = all(one["site"].to_numpy().tolist() == sites for one in results.values())
@@ -60,8 +62,12 @@ def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     style(
         figure,
         title="Geometry of identity and expression",
-        note=f"{_counts(results)}; {_bars(results)}<br>dotted: chance; dashed: ceiling, what the "
-        f"noise of few identities leaves of equal directions<br>{data_of(results)}",
+        note=note_of(
+            results,
+            f"{_counts(results)}; {_bars(results)}",
+            "dotted: chance; dashed: ceiling, what the noise of few identities leaves of equal "
+            "directions",
+        ),
         height=520 + 22 * (len(results) > 1) * -(-len(results) // 4),
         top=72,
     )
@@ -71,17 +77,12 @@ def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     else:
         figure.update_xaxes(title_text="Site, in the order of the recording", tickformat="d")
     figure.update_annotations(font={"size": SIZE - 1})
-    figure.update_layout(
-        showlegend=len(results) > 1,
-        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
-        margin={"b": 120},
-    )
+    figure.update_layout(showlegend=len(results) > 1, legend=_LEGEND, margin={"b": 120})
     return figure
 
 
 def alignment_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return the alignment of every subject and site, a row each, with its ceiling and chance."""
-    results = check_results(results)
     many = len(results) > 1
     rows = [
         (", ".join([name] * many + [str(site)] * (not many or one.sizes["site"] > 1)), cell)
@@ -116,23 +117,22 @@ def alignment_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     style(
         figure,
         title="Does an expression point the same way on every head?",
-        note=f"cosine of tuning vectors, mean over expressions and pairs of heads<br>"
-        f"{_counts(results)}; {_bars(results)}<br>{data_of(results)}",
+        note=note_of(
+            results,
+            "cosine of tuning vectors, mean over expressions and pairs of heads",
+            f"{_counts(results)}; {_bars(results)}",
+        ),
         height=300 + 26 * max(len(rows), 4),
         top=40,
     )
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(title_text="Cosine", zeroline=True, zerolinecolor=PALE)
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
-        margin={"b": 110},
-    )
+    figure.update_layout(legend=_LEGEND, margin={"b": 110})
     return figure
 
 
 def heads_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return alignment head x head: every site of one subject, or the last of each of many."""
-    results = check_results(results)
     panels = [
         (f"{name}, {site}" if len(results) > 1 else str(site), one.sel(site=site))
         for name, one in results.items()
@@ -149,7 +149,6 @@ def heads_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 def cka_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     """Return debiased linear CKA of every site with every other, a panel a subject."""
-    results = check_results(results)
     panels = [
         (name, [str(s) for s in one["site"].to_numpy()], one["cka_debiased"].to_numpy())
         for name, one in results.items()
@@ -170,8 +169,8 @@ def _add_curve(
     column: int,
 ) -> None:
     colour = colour_of(subject, {}, position)
-    value, low, high = (result[f"{name}{suffix}"].to_numpy() for suffix in ("", "_low", "_high"))
-    x = np.arange(len(value))
+    ends = with_ends(result, name)
+    x = np.arange(len(ends[0]))
     for suffix, dash in (("_chance", "dot"), ("_ceiling", "dash")):
         if f"{name}{suffix}" in result:
             figure.add_scatter(
@@ -185,17 +184,14 @@ def _add_curve(
                 row=row,
                 col=column,
             )
-    figure.add_scatter(
-        # Side by side, so that no error bar hides another.
-        x=x + 0.08 * (position - (subjects - 1) / 2),
-        y=value,
-        error_y={**error_bars(value, low, high), "color": colour},
-        mode="lines+markers",
-        name=subject,
-        line={"color": colour, "width": 2},
-        marker={"symbol": marker_of(subject, {}, position), "size": 9},
-        customdata=result["site"].to_numpy(),
-        hovertemplate=f"{subject}, %{{customdata}}: %{{y:.2f}}<extra></extra>",
+    add_curve(
+        figure,
+        subject,
+        x + beside(position, subjects, 0.08),
+        ends,
+        (colour, marker_of(subject, {}, position)),
+        said=f"{subject}, %{{customdata}}: %{{y:.2f}}",
+        labels=result["site"].to_numpy(),
         showlegend=column == 1,
         legendgroup=subject,
         row=row,
@@ -239,7 +235,7 @@ def _heatmaps(
             col=place[1],
         )
     # A heat map has no error bars; the table and the curves do.
-    text = f"{_counts(results)}; {note}<br>95 % intervals in the table<br>{data_of(results)}"
+    text = note_of(results, f"{_counts(results)}; {note}", "95 % intervals in the table")
     style(figure, title=title, note=text, height=200 + 300 * places[-1][0], top=48)
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(tickangle=-45 if tilt else 0)
@@ -248,10 +244,7 @@ def _heatmaps(
 
 
 def _counts(results: Mapping[str, xr.Dataset]) -> str:
-    people, kinds = (
-        span([int(one.attrs[name]) for one in results.values()])
-        for name in ("n_identities", "n_expressions")
-    )
+    people, kinds = (counted(results, f"n_{name}") for name in ("identities", "expressions"))
     return f"n = {people} identities, {kinds} expressions"
 
 

@@ -19,13 +19,14 @@ from neurofer.analyses.figures import (
     SMALL,
     check_results,
     colour_of,
-    data_of,
     error_bars,
     grid,
     marker_of,
+    note_of,
     small,
     span,
     style,
+    with_ends,
 )
 from neurofer.analyses.inputs import sorted_expressions, sorted_heads
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
 SPACING = 0.3
 BAR, WITHIN_BAR = "#4477AA", "#AACCEE"
+COMPARISONS = {
+    "spearman": "Spearman's rho", "kendall": "Kendall's tau-b", "tau-a": "Kendall's tau-a",
+    "rho-a": "rho-a", "cosine": "cosine", "corr": "Pearson's r", "cosine_cov": "whitened cosine",
+    "corr_cov": "whitened Pearson's r",
+}  # fmt: skip
 
 
 def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -87,15 +93,14 @@ def mds_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     figure, places = grid(titles, columns=2)
     for place, (name, result) in zip(places, results.items(), strict=True):
         _add_map(figure, result, maps[name][0], place, first=place == places[0])
-    note = f"n = {span([int(one['n']) for one in results.values()])} conditions; distance: "
-    note += f"{_distances(results)}<br>metric scaling (SMACOF) with Kruskal's stress; "
-    note += f"size: strength; no error bars<br>{data_of(results)}"
-    style(
-        figure,
-        title="Stimuli as the population tells them apart",
-        note=note,
-        height=180 + 400 * places[-1][0],
+    note = note_of(
+        results,
+        f"n = {span([int(one['n']) for one in results.values()])} conditions; distance: "
+        f"{_distances(results)}",
+        "metric scaling (SMACOF) with Kruskal's stress; size: strength; no error bars",
     )
+    title, height = "Stimuli as the population tells them apart", 180 + 400 * places[-1][0]
+    style(figure, title=title, note=note, height=height)
     figure.update_xaxes(title_text="First axis", showticklabels=False, ticks="")
     figure.update_yaxes(title_text="Second axis", showticklabels=False, ticks="")
     for k in range(len(places)):
@@ -211,11 +216,11 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
     ):
         if not names:
             continue
-        value, low, high = (result[f"{variable}{s}"].to_numpy() for s in ("", "_low", "_high"))
+        ends = with_ends(result, variable)
         figure.add_bar(
             x=np.arange(len(names)) + start,
-            y=value,
-            error_y=error_bars(value, low, high),
+            y=ends[0],
+            error_y=error_bars(*ends),
             marker={"color": colour},
             customdata=names,
             hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
@@ -249,7 +254,7 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
         row=row,
         col=2,
     )
-    figure.update_yaxes(title_text=_comparison(result), row=row, col=2)
+    figure.update_yaxes(title_text=comparison_name(result.attrs["comparison"]), row=row, col=2)
 
 
 def _range(results: Mapping[str, xr.Dataset]) -> list[float]:
@@ -316,10 +321,14 @@ def _name(subject: str, result: xr.Dataset) -> str:
     return subject if site in subject else f"{subject} ({site})"
 
 
-def _comparison(result: xr.Dataset) -> str:
-    names = {"spearman": "Spearman's rho", "kendall": "Kendall's tau-b", "tau-a": "Kendall's tau-a"}
-    names |= {"rho-a": "rho-a", "cosine": "cosine", "corr": "Pearson's r"}
-    return names.get(result.attrs["comparison"], result.attrs["comparison"])
+def comparison_name(comparison: str) -> str:
+    """Return a comparison as it stands at an axis.
+
+    >>> comparison_name("semipartial kendall")
+    "semipartial Kendall's tau-b"
+    """
+    *kind, name = comparison.split(" ")
+    return " ".join([*kind, COMPARISONS.get(name, name)])
 
 
 def _distances(results: Mapping[str, xr.Dataset]) -> str:
@@ -335,7 +344,7 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
     )
     if any("repeats_ceiling_low" in one for one in results.values()):
         second += "<br>grey band over the models: noise ceiling of repeats"
-    return "<br>".join([first, second, *left_out(results), data_of(results)])
+    return note_of(results, first, second, *left_out(results))
 
 
 def left_out(results: Mapping[str, xr.Dataset]) -> list[str]:

@@ -16,42 +16,28 @@ from neurofer.analyses.figures import (
     SIZE,
     SMALL,
     check_results,
-    data_of,
     error_bars,
     grid,
+    note_of,
     span,
     style,
+    with_ends,
 )
-from neurofer.analyses.rsa.figures import left_out
+from neurofer.analyses.rsa.figures import BAR, comparison_name, left_out
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BAR, DOT = "#4477AA", "#222222"
+DOT = "#222222"
 LEVEL = 0.05
 # More brackets than these hide the bars: the smallest p-values are drawn, and the note says so.
 MOST_BRACKETS = 10
-COMPARISONS = {
-    "spearman": "Spearman's rho", "kendall": "Kendall's tau-b", "tau-a": "Kendall's tau-a",
-    "rho-a": "rho-a", "cosine": "cosine", "corr": "Pearson's r", "cosine_cov": "whitened cosine",
-    "corr_cov": "whitened Pearson's r",
-}  # fmt: skip
 CORRECTIONS = {
     "holm": "corrected by Holm",
     "bonferroni": "corrected by Bonferroni",
     "benjamini-hochberg": "false discovery rate by Benjamini & Hochberg",
     "none": "not corrected",
 }
-
-
-def comparison_name(comparison: str) -> str:
-    """Return a comparison as it stands at an axis.
-
-    >>> comparison_name("semipartial kendall")
-    "semipartial Kendall's tau-b"
-    """
-    *kind, name = comparison.split(" ")
-    return " ".join([*kind, COMPARISONS.get(name, name)])
 
 
 def evaluation_figure(results: Mapping[str, xr.Dataset]) -> Figure:
@@ -106,9 +92,12 @@ def map_figure(results: Mapping[str, xr.Dataset]) -> Figure:
     style(
         figure,
         title="Similarity to models by site and time",
-        note=f"n = {n} conditions; dissimilarity: {first.attrs['distance']}; "
-        f"{comparison_name(first.attrs['comparison'])}<br>no error bars; grey: the site tells no "
-        f"conditions apart at that time<br>{data_of(results)}",
+        note=note_of(
+            results,
+            f"n = {n} conditions; dissimilarity: {first.attrs['distance']}; "
+            f"{comparison_name(first.attrs['comparison'])}",
+            "no error bars; grey: the site tells no conditions apart at that time",
+        ),
         height=230 + rows * (90 + 34 * sites),
         top=60,
     )
@@ -124,7 +113,7 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
     """Add bars, dots, stars, brackets and the ceiling; return where they end."""
     models = result["model"].to_numpy().astype(str).tolist()
     at = {"row": place[0], "col": place[1]}
-    value, low, high = (result[f"similarity{s}"].to_numpy() for s in ("", "_low", "_high"))
+    value, low, high = with_ends(result, "similarity")
     each = result["similarity_each"].to_numpy()
     positions = np.arange(len(models))
     figure.add_bar(
@@ -237,11 +226,9 @@ def _note(results: Mapping[str, xr.Dataset], *, hidden: bool) -> str:
         f"{stars}bracket: difference, p < {LEVEL}, t tests, "
         f"{CORRECTIONS[first.attrs['correction']]}"
         + (f"; the {MOST_BRACKETS} clearest" if hidden else ""),
-        data_of(results),
     ]
-    few = [str(one.attrs.get("few", "")) for one in results.values()]
-    lines[-1:-1] = [*left_out(results), *dict.fromkeys(one for one in few if one)]
-    return "<br>".join(lines)
+    few = dict.fromkeys(str(one.attrs.get("few", "")) for one in results.values())
+    return note_of(results, *lines, *left_out(results), *few)
 
 
 def _add_map(
