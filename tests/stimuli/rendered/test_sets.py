@@ -14,7 +14,7 @@ import pytest
 from neurofer.errors import NeuroferError
 from neurofer.faces import Camera, Light
 from neurofer.sealed import read_sealed, write_sealed
-from neurofer.stimuli import StimulusSet, folder, image_cache, load_stimuli
+from neurofer.stimuli import StimulusSet, image_cache, load_stimuli, writer
 from neurofer.stimuli.catalogue import stimuli_card
 from neurofer.stimuli.rendered.render_cache import RenderSpec, chunks
 from neurofer.stimuli.rendered.sets import plan
@@ -189,7 +189,7 @@ def test_a_full_disk_is_one_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(image_cache, "write_image", full)
-    monkeypatch.setattr(folder, "write_image", full)
+    monkeypatch.setattr(writer, "write_image", full)
     with pytest.raises(NeuroferError, match=r"cannot be written \(No space left on device\)"):
         if place == "cache":
             load("bfs", tmp_path / "cache", seeds=(1,))
