@@ -15,6 +15,9 @@ from neurofer.versions import LIBRARIES, versions
 VERSIONS_OF = ("neurofer", *LIBRARIES)
 # Attributes that figures print; every result has them, and the options and versions besides.
 PROVENANCE = ("analysis", "subject", "stimuli", "data", "site", "options", "versions", "seed")
+# Values of the attribute `units` besides "%": a pure number, and the unit of the recording.
+PURE = "1"
+ACTIVITY = "activity"
 
 
 def with_provenance(
@@ -23,8 +26,12 @@ def with_provenance(
     recording: xr.DataArray,
     responses: Responses,
     options: Mapping[str, Any],
+    units: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Return the result with its provenance in front of the attributes that it has.
+
+    Every variable that holds numbers gets the attribute `units`: its own if it has one, else what
+    `units` says, else "1", a pure number.
 
     `data` says what the stimuli are: "rendered", "photograph", "simulated", "not stated". Where a
     recording has trials, `trials` and its neighbours count them (`Responses.said_of_trials`).
@@ -35,6 +42,7 @@ def with_provenance(
         recording: what was analysed.
         responses: what was read from it.
         options: option of `run` -> value; `seed` among them where there is one.
+        units: variable -> its unit.
     """
     stimuli = responses.stimuli
     sources = sorted(set(responses.column("source").tolist())) if "source" in stimuli else []
@@ -52,4 +60,7 @@ def with_provenance(
         "seed": int(options.get("seed", 0)),
         **responses.said_of_trials(),
     }
+    for name, variable in result.data_vars.items():
+        if variable.dtype.kind in "iuf":
+            variable.attrs.setdefault("units", (units or {}).get(str(name), PURE))
     return result.assign_attrs({**made, **result.attrs})

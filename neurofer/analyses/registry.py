@@ -9,6 +9,11 @@ take any of them:
 - `run` returns a Dataset through `provenance.with_provenance`, which writes the attributes of
   `provenance.PROVENANCE`; `options` holds every option of `run`. It survives netCDF: attributes are
   strings and numbers, dimensions have no MultiIndex.
+- The docstring of `run` lists every variable of the Dataset under `Returns:`, one row each or one
+  row for several with the same dimensions and unit:
+  `name, other, _low, _high (dim, dim) [unit], if condition: meaning`. `_low` and `_high` stand for
+  the bounds of every name before them; a condition names what a variable needs. The unit is the
+  attribute `units` ("1" is a pure number), or "text" or "truth".
 - Several trials of a stimulus are averaged and counted by `inputs.read_responses`.
 - An estimate `x` that has an interval has it as `x_low` and `x_high`, beside it and of its shape;
   at least one has. Where nothing could be estimated all are NaN, and an attribute says why.

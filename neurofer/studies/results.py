@@ -67,7 +67,7 @@ def read_number(dataset: xr.Dataset, value: str, select: Mapping[str, Any]) -> N
         low=_beside(dataset, f"{value}_low", position),
         high=_beside(dataset, f"{value}_high", position),
         n=_count(dataset, value, position),
-        unit=str(variable.attrs.get("units", "")),
+        unit=_unit(variable),
         interval=_method(dataset, value, position),
     )
 
@@ -89,6 +89,11 @@ def tidy(dataset: xr.Dataset) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     last = ["value", "low", "high", "n"]
     return table[[*[column for column in table if column not in last], *last]]
+
+
+def _unit(variable: xr.DataArray) -> str:
+    """Return the unit that is written behind a number; "1" marks a pure one."""
+    return str(variable.attrs.get("units", "")).removeprefix("1")
 
 
 def _position(variable: xr.DataArray, dim: str, wanted: Any) -> int:

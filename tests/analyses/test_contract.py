@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,103 @@ def test_an_analysis_is_described(name):
         assert "seed" in analysis.options(), "what is drawn takes seed=; else deterministic=True"
 
 
+# A row of `Returns:`, such as "accuracy, _low, _high (head, strength) [%], if asked: meaning".
+ROW = re.compile(
+    r"(?P<names>[\w, ]+) \((?P<dims>[\w, ]*)\) \[(?P<unit>[^]]+)\](?P<only>, if [^:]+)?: .+"
+)
+# What only some options or data give: further runs, after which every variable of `Returns:` came.
+FURTHER: dict[str, list[dict]] = {
+    "linearity": [
+        {"saturation": "naka-rushton", "random_slopes": True},
+        {"mixed": "units", "site": "decision"},
+        {"mixed": "none", "site": "noise"},
+    ],
+    "tuning": [{"inputs": "expression", "models": ["norm-direction", "axis"]}],
+    "rsa": [{"trials": True}],
+    "saliency": [{"maps": True}],
+    "probe": [{"n_permutations": 0}],
+    "geometry": [{"one head": True}],
+}
+
+
+def listed(run) -> dict[str, tuple[tuple[str, ...], str, bool]]:
+    """Return name -> (dimensions, unit, whether it always comes) of `Returns:` of a function."""
+    lines = inspect.getdoc(run).splitlines()
+    assert "Returns:" in lines, "run has a section `Returns:`"
+    rows: list[str] = []
+    for line in lines[lines.index("Returns:") + 1 :]:
+        if line and not line.startswith(" "):
+            break
+        if line.startswith("     ") and rows:
+            rows[-1] += " " + line.strip()
+        else:
+            rows.append(line.strip())
+    found: dict[str, tuple[tuple[str, ...], str, bool]] = {}
+    for row in filter(None, map(ROW.fullmatch, rows)):
+        names: list[str] = []
+        for name in row["names"].split(", "):
+            bounds = name in ("_low", "_high")
+            whole = [one for one in names if not one.endswith(("_low", "_high"))]
+            names += [one + name for one in whole] if bounds else [name]
+        for name in names:
+            assert name not in found, f"{name} is listed twice"
+            dims = tuple(row["dims"].split(", ")) if row["dims"] else ()
+            found[name] = dims, row["unit"], row["only"] is None
+    return found
+
+
+def unit_of(variable: xr.DataArray) -> str:
+    kinds = {"b": "truth", "U": "text", "O": "text"}
+    return kinds.get(variable.dtype.kind) or variable.attrs.get("units", "none")
+
+
+@NAMES
+def test_every_variable_is_listed_with_its_dimensions_and_unit(recording, name):
+    described = listed(ANALYSES[name].run)
+    results = [_run(name, recording), *_further(name, recording)]
+    for result in results:
+        there = {
+            str(key): (tuple(map(str, one.dims)), unit_of(one))
+            for key, one in result.data_vars.items()
+        }
+        unlisted = sorted(set(there) - set(described))
+        assert not unlisted, f"list {unlisted} in `Returns:` of run; see registry.py for its form"
+        assert there == {key: described[key][:2] for key in there}
+        lacking = [key for key, row in described.items() if row[2] and key not in there]
+        assert not lacking, (
+            f"{lacking} did not come: write ', if ...' after the unit, or unlist them"
+        )
+    never = set(described) - {str(key) for one in results for key in one.data_vars}
+    assert not never, f"{sorted(never)} never came: unlist them, or add options to FURTHER"
+
+
+def _maps(recording):
+    """Maps of 2 x 2 places, each with the gray image below it."""
+    n, place = recording.sizes["presentation"], np.arange(8)
+    maps = recording.isel(neuroid=np.zeros(8, int)).copy(data=np.ones((n, 8), np.float32))
+    return maps.assign_coords(
+        site=("neuroid", ["saliency-map"] * 8),
+        unit=("neuroid", ["map"] * 4 + ["image"] * 4),
+        neuroid_id=("neuroid", [f"saliency-map.{k}" for k in place]),
+        channel_y=("neuroid", place % 4 // 2),
+        channel_x=("neuroid", place % 2),
+    )
+
+
+def _further(name, recording):
+    for options in FURTHER.get(name, []):
+        options = dict(options)
+        data = recording
+        if options.pop("trials", False):
+            data = _twice(recording)
+        if options.pop("one head", False):
+            data = recording.isel(presentation=(recording["head"] == "human").to_numpy())
+        if options.pop("maps", False):
+            data = join(recording, _maps(recording))
+            options["site"] = ("saliency", "saliency-map")
+        yield _run(name, data, **options)
+
+
 @NAMES
 def test_all_code_that_makes_a_result_is_in_its_key(recording, name):
     """Else a result made by other code would be taken from a cache."""
@@ -106,16 +204,21 @@ def test_a_result_follows_its_seed_and_not_the_order_of_presentations(recording,
     )
 
 
-@NAMES
-def test_trials_of_a_stimulus_are_averaged_and_counted(recording, name):
-    """Two trials, of which the second is as much below the mean as the first is above."""
-    once = _run(name, recording)
+def _twice(recording):
+    """Two trials of everything, of which the second is as much below the mean."""
     n = recording.sizes["presentation"]
     offset = xr.DataArray(np.repeat(np.float32([0.5, -0.5]), n), dims="presentation")
     trials = recording.isel(presentation=np.tile(np.arange(n), 2)) + offset
     trials = trials.assign_coords(repeat=("presentation", np.repeat([1, 2], n)))
     trials.attrs = recording.attrs
-    twice = _run(name, trials)
+    return trials
+
+
+@NAMES
+def test_trials_of_a_stimulus_are_averaged_and_counted(recording, name):
+    """Two trials, of which the second is as much below the mean as the first is above."""
+    once = _run(name, recording)
+    twice = _run(name, _twice(recording))
     if twice.attrs["trials"] == "single trials":  # fitted one by one: more values, as many units
         assert twice.attrs["n_presentations"] == 2 * once.attrs["n_presentations"]
         assert dict(twice.sizes) == dict(once.sizes)

@@ -64,10 +64,14 @@ def run(
         seed: of the dealing and the draws.
 
     Returns:
-        accuracy (site, images) in percent, with `_low`, `_high` (95 %, as of the probe, see
-        `summary.probe_interval`) and `n`;
-        spread (site, images), the SD of accuracy over draws in percent; trained_with (site,
-        images), the mean number of training images of a value. `images` ends with "all".
+        A Dataset; `images` ends with "all". Intervals are 95 %, as those of the probe
+        (`summary.probe_interval`).
+
+        accuracy, _low, _high (site, images) [%]: read correctly, mean over draws.
+        interval (site, images) [text]: how the interval was made.
+        n (site, images) [1]: images tested.
+        spread (site, images) [%]: SD of accuracy over draws.
+        trained_with (site, images) [1]: mean number of training images of a value.
 
     Raises:
         NeuroferError: as the probe; or more images than a value has in a training part.

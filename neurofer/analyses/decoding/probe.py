@@ -86,17 +86,30 @@ def run(
         seed: of the dealing, the permutations and the resampling.
 
     Returns:
-        accuracy (site, view), accuracy_by_category (site, category), accuracy_by_fold (site, fold),
-        the first two with the entry "all", in percent, with `_low`, `_high`, `_n` or `n` and
-        `_interval` or `interval`; confusion (site, shown_category, answer); shown (presentation);
-        answered (site, presentation); penalty (site, fold), NaN for "argmax". Intervals are 95 %,
-        with the identities tested as clusters, and a part for those trained on
-        (`summary.probe_interval`).
-        With permutations: chance (site), their mean, `_low` and `_high` (their central 95 %), p
-        (site); NaN where the permutations leave every label in its place. `attrs["chance"]` is 100
-        / the number of values shown; `permuted` says what was shuffled, `exchanged` how many labels
-        that changed, in percent, `note` where they were none or few; `shares` what training and
-        test have in common.
+        A Dataset; views and categories end with "all". Intervals are 95 %, with the identities
+        tested as clusters, and a part for those trained on (`summary.probe_interval`).
+        `attrs["chance"]` is 100 / the number of values shown; `permuted` says what was shuffled,
+        `exchanged` how many labels that changed, in percent, `note` where they were none or few;
+        `shares` what training and test have in common.
+
+        accuracy, _low, _high (site, view) [%]: read correctly.
+        n (site, view) [1]: presentations tested.
+        interval (site, view) [text]: how the interval was made.
+        accuracy_by_category, _low, _high (site, category) [%]: the same by the value shown.
+        accuracy_by_category_n (site, category) [1]: presentations tested.
+        accuracy_by_category_interval (site, category) [text]: how the interval was made.
+        accuracy_by_fold, _low, _high (site, fold) [%]: the same by fold.
+        accuracy_by_fold_n (site, fold) [1]: presentations tested.
+        accuracy_by_fold_interval (site, fold) [text]: how the interval was made.
+        penalty (site, fold) [1]: that was chosen; NaN for "argmax".
+        confusion (site, shown_category, answer) [1]: counts of answers.
+        shown (presentation) [text]: the value shown.
+        answered (site, presentation) [text]: the value read.
+        correct (site, presentation) [truth]: whether they are the same.
+        n_units (site) [1]: units of the site.
+        chance, _low, _high (site) [%], if n_permutations is above 0: mean and central 95 % of
+            permutations; NaN where they leave every label in its place.
+        p (site) [1], if n_permutations is above 0: p-value of the accuracy.
 
     Raises:
         NeuroferError: an unknown column, site or decoder; fewer than two groups or values; a value

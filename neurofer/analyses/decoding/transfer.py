@@ -73,12 +73,19 @@ def run(
         seed: of the resampling.
 
     Returns:
-        accuracy (head, strength) and accuracy_by_expression (head, expression), in percent, with
-        `_low`, `_high` (95 % interval) and `_n` or `n`; both have the entry "all". A cell in which
-        nothing was tested has n = 0 and no accuracy (NaN). `interval` says how the interval of a
-        cell was made. confusion (expression, answer) counts answers over all heads; the answers
-        "tie" and "undefined" (activity not a number) are wrong. answer (presentation) holds every
-        single answer, "" where untested.
+        A Dataset; heads, strengths and expressions end with "all". A cell in which nothing was
+        tested has n = 0 and no accuracy (NaN). Intervals are 95 %.
+
+        accuracy, _low, _high (head, strength) [%]: answered correctly.
+        n (head, strength) [1]: presentations tested.
+        interval (head, strength) [text]: how the interval was made.
+        accuracy_by_expression, _low, _high (head, expression) [%]: the same by expression.
+        accuracy_by_expression_n (head, expression) [1]: presentations tested.
+        accuracy_by_expression_interval (head, expression) [text]: how the interval was made.
+        confusion (expression, answer) [1]: counts of answers over all heads; "tie" and "undefined"
+            (activity that is not a number) are wrong.
+        shown (presentation) [text]: the expression shown.
+        answered (presentation) [text]: the answer; "" where untested.
 
     Raises:
         NeuroferError: the site, decoder or training part does not exist, the site of "argmax" has

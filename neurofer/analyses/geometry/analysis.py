@@ -47,6 +47,9 @@ _MEASURES = (
 # Whether the unbiased HSIC is taken, and whether the bias of few identities is taken off.
 _CKA = {"cka": (False, False), "cka_debiased": (True, False), "cka_corrected": (True, True)}
 JACKKNIFE = "jackknife over identities"
+UNITS = {
+    f"{name}{end}": "degree" for name in ("angle", "angle_chance") for end in ("", "_low", "_high")
+}
 EVERY = "all units"  # the site of a recording that names none
 
 
@@ -72,19 +75,32 @@ def run(
         seed: of the permutations.
 
     Returns:
-        By site: congruence (mean absolute Tucker coefficient of all pairs of an identity and an
-        expression; n_pairs), overlap (mean squared cosine of the principal angles between the
-        subspaces) and angle (the smallest of them, degrees), each with the mean and central 95 %
-        of `_chance`; participation_ratio and, less the bias of few identities,
-        participation_ratio_corrected; cka, cka_debiased and, as well less that bias, cka_corrected
-        (site, other_site). With two heads and a neutral: alignment (site, pair), the mean over
-        expressions of `cosine` (site, pair, expression), with `_chance`, `_ceiling` (what the
-        noise of few identities leaves of equal directions; NaN for a head of one) and
-        alignment_corrected, over the ceiling where that is above 0.5; reliability (site, head);
-        mean_alignment and mean_alignment_corrected (site) over pairs. `_low` and `_high`: 95 % by
-        leaving out identities (`jackknife`), NaN where they are fewer than five or a head
-        has one (`interval` says so); those of what is not corrected are around the value of as
-        many identities. `attrs["not_measured"]` says what is missing and why.
+        A Dataset. "chance" is the mean and central 95 % of permutations. `_low` and `_high` are
+        95 % by leaving out identities (`jackknife`), NaN where they are fewer than five or a head
+        has one (`attrs["interval"]` says so); those of what is not corrected are around the value
+        of as many identities. `attrs["not_measured"]` says what is missing and why.
+
+        participation_ratio, participation_ratio_corrected, _low, _high (site) [1]: dimensions,
+            and less the bias of few identities.
+        n_pairs (site) [1]: pairs of an identity and an expression.
+        congruence, congruence_chance, _low, _high (site) [1]: mean absolute Tucker coefficient of
+            all pairs.
+        overlap, overlap_chance, _low, _high (site) [1]: mean squared cosine of the principal
+            angles between the subspaces of identity and expression.
+        angle, angle_chance, _low, _high (site) [degree]: the smallest of these angles.
+        cka, cka_debiased, cka_corrected, _low, _high (site, other_site) [1]: linear CKA; debiased
+            for few stimuli; corrected for few identities as well.
+        cosine (site, pair, expression) [1], if there are two heads and a neutral: between the
+            directions of an expression on two heads.
+        alignment, alignment_corrected, alignment_chance, _low, _high (site, pair) [1], if there are
+            two heads and a neutral: mean cosine over expressions; corrected, over the ceiling
+            where that is above 0.5.
+        alignment_ceiling (site, pair) [1], if there are two heads and a neutral: what the noise of
+            few identities leaves of equal directions; NaN for a head of one identity.
+        mean_alignment, mean_alignment_corrected, mean_alignment_chance, _low, _high (site) [1], if
+            there are two heads and a neutral: means over pairs.
+        mean_alignment_ceiling (site) [1], if there are two heads and a neutral: mean over pairs.
+        reliability (site, head) [1], if there are two heads and a neutral: of the directions.
 
     Raises:
         NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
@@ -125,7 +141,7 @@ def run(
         "seed": seed,
     }
     joint = replace(read[0].responses, site=", ".join(names))
-    return with_provenance(result, "geometry", recording, joint, options)
+    return with_provenance(result, "geometry", recording, joint, options, UNITS)
 
 
 def compare(first: xr.DataArray, second: xr.DataArray) -> xr.Dataset:

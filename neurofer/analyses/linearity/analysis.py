@@ -29,7 +29,7 @@ from neurofer.analyses.inputs import (
 )
 from neurofer.analyses.linearity.population import NOT_TESTABLE, check_options, population
 from neurofer.analyses.linearity.series import Series, fit_measurable, mean_of, split_series
-from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.provenance import ACTIVITY, with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import cluster_interval
 from neurofer.options import Resamples, Seed, above
@@ -40,6 +40,20 @@ if TYPE_CHECKING:
 MEASURES = (
     "r2", "slope", "monotonicity", "spearman", "chord_deviation", "isotonic", "kendall", "norm",
 )  # fmt: skip
+_IN_ACTIVITY = (
+    "slope", "intercept", "curvature", "mixed_identity_sd", "mixed_residual_sd", "mixed_slope_sd",
+)  # fmt: skip
+_WITH_BOUNDS = (
+    "median_slope",
+    "readout",
+    "unit_slope",
+    "mixed_coefficient",
+    "unit_mixed_coefficient",
+)
+UNITS = dict.fromkeys(
+    [*_IN_ACTIVITY, *(name + end for name in _WITH_BOUNDS for end in ("", "_low", "_high"))],
+    ACTIVITY,
+)
 
 
 def run(
@@ -78,24 +92,55 @@ def run(
         seed: of the resampling.
 
     Returns:
-        slope, intercept, r2, monotonicity, spearman, kendall, chord_deviation, isotonic, norm and
-        constant (series, neuroid) as `fit_series` defines them. Medians by head, with the entry
-        "all": median_r2 and the like, over the series of the expression that a unit is labelled
-        with or, on a site without labels, over the medians of all units in each series
-        (`attrs["over"]` says which), with `_low` and `_high` (95 % bootstrap over identities, over
-        series where identities are fewer than five; `interval` says which), n values and
-        n_constant of them constant. On a labelled site readout (head, expression, strength): the
-        mean activity of the matching unit, with readout_n identities and, where these are at least
-        five, an interval over them. By neuroid, on the tested_expression: status ("ok",
-        "constant", "not finite", "too few levels", "too few identities"), verdict,
-        verdict_corrected, sign (1 rises, -1 falls), and what `curvature_test` returns, the slope as
-        unit_slope; tests also `_corrected`. n_expressions: among how many the tested one was
-        chosen, for which the test of the slope is corrected. By shape (verdict) shape_n,
-        shape_n_rising, shape_n_falling and shape_fraction of the units, with Wilson's interval, and
-        shape_corrected_n; `attrs["n_linear_lacking_fit"]` of the "linear" deviate in another
-        shape, as sigmoids do. By term mixed_coefficient and mixed_p; `attrs["mixed_status"]`; of
-        "units" unit_mixed_coefficient, unit_mixed_p, unit_mixed_p_corrected (term, neuroid) and
-        unit_mixed_status.
+        A Dataset. Medians are over the series of the expression that a unit is labelled with or,
+        on a site without labels, over the medians of all units in each series (`attrs["over"]`).
+        Heads end with "all". Intervals of medians are 95 %, by bootstrap over identities, or over
+        series where identities are fewer than five. "activity" is the unit of the recording.
+
+        slope, intercept (series, neuroid) [activity]: of the least-squares line; all measures of
+            a series are those of `series.fit_series`.
+        r2, monotonicity, spearman, chord_deviation, isotonic, kendall, norm (series, neuroid) [1]:
+            how well the line describes the series.
+        constant (series, neuroid) [truth]: activity does not vary with strength.
+        n, n_constant (head) [1]: values behind a median, and how many of them are constant.
+        median_slope, _low, _high (head) [activity]: median of the slope.
+        median_r2, median_monotonicity, median_spearman, median_chord_deviation, median_isotonic,
+            median_kendall, median_norm, _low, _high (head) [1]: medians of the other measures.
+        interval (head) [text]: how the intervals of the medians were made.
+        readout, _low, _high (head, expression, strength) [activity], if units have labels: mean
+            activity of the matching unit; the interval needs five identities.
+        readout_n (head, expression, strength) [1], if units have labels: identities behind it.
+        tested_expression (neuroid) [text]: the expression whose series a unit is tested on.
+        n_expressions (neuroid) [1]: among how many it was chosen; slope_p is corrected for it.
+        n_identities_tested (neuroid) [1]: identities in the test.
+        n_missing (neuroid) [1]: presentations that a unit was not recorded at.
+        status (neuroid) [text]: "ok", "constant", "not finite", "too few levels" or "too few
+            identities".
+        unit_slope, _low, _high (neuroid) [activity]: slope of `curvature.curvature_test`.
+        sign (neuroid) [1]: 1 rises, -1 falls, 0 neither.
+        curvature (neuroid) [activity]: coefficient of the squared strength.
+        saturation (neuroid) [1]: the part of the slope at 0 that is lost at full strength.
+        slope_p, curvature_p, saturating_p, accelerating_p, lack_of_fit_p (neuroid) [1]: p-values.
+        slope_p_corrected, curvature_p_corrected, saturating_p_corrected, accelerating_p_corrected,
+            lack_of_fit_p_corrected (neuroid) [1]: the same after Benjamini & Hochberg.
+        naka_rushton_advantage (neuroid) [1], if saturation="naka-rushton": AICc of the line less
+            that of the Naka-Rushton function.
+        verdict, verdict_corrected (neuroid) [text]: "linear", "saturating", "accelerating", "flat"
+            or "not testable", by p-values as they are or corrected.
+        shape_n, shape_n_rising, shape_n_falling, shape_corrected_n (shape) [1]: units with this
+            verdict. `attrs["n_linear_lacking_fit"]` of the linear ones deviate in another shape.
+        shape_fraction, _low, _high (shape) [1]: their fraction, with Wilson's interval.
+        shape_corrected_fraction (shape) [1]: the fraction by the corrected verdict.
+        mixed_coefficient, _low, _high (term) [activity], if mixed is not "none": of the model of
+            mean activity; `attrs["mixed_status"]` says how the fit went.
+        mixed_p (term) [1], if mixed is not "none": p-value of the coefficient.
+        mixed_identity_sd, mixed_residual_sd () [activity], if mixed is not "none": SD of the
+            identities' intercepts and of the rest.
+        mixed_slope_sd () [activity], if random_slopes: SD of the identities' slopes.
+        unit_mixed_coefficient, _low, _high (term, neuroid) [activity], if mixed="units": of the
+            model of each unit.
+        unit_mixed_p, unit_mixed_p_corrected (term, neuroid) [1], if mixed="units": p-values.
+        unit_mixed_status (neuroid) [text], if mixed="units": how the fit went.
 
     Raises:
         NeuroferError: the site does not exist, no unit's activity is finite, an identity lacks its
@@ -134,7 +179,7 @@ def run(
     result.attrs["n_units_missing"] = int((missing > 0).sum())
     result = _with_set_aside(result, everything, finite)
     options |= {"n_bootstrap": n_bootstrap, "seed": seed}
-    return with_provenance(result, "linearity", recording, everything, options)
+    return with_provenance(result, "linearity", recording, everything, options, UNITS)
 
 
 def _of_units(responses: Responses, units: np.ndarray) -> Responses:

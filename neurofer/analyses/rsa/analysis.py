@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.provenance import with_provenance
+from neurofer.analyses.provenance import ACTIVITY, PURE, with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.rsa.exchange import to_rsatoolbox as to_rsatoolbox
 from neurofer.analyses.rsa.identities import within_identities
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MODELS = ("expression", "head", "identity")
+# Of dissimilarities; those of other distances are pure numbers.
+_UNITS = {"euclidean": f"{ACTIVITY}^2", "poisson": ACTIVITY}
 
 
 def run(
@@ -86,19 +88,26 @@ def run(
         seed: of the resampling.
 
     Returns:
-        rdm (stimulus, other). similarity (model) of the RDM with each model, with `_low` and
-        `_high` (95 %, t with the bootstrap's standard error over identities, over expressions
-        where identities are fewer than five; `attrs["interval"]` says which) and n conditions.
+        A Dataset. Intervals of similarities are 95 %, Student's t with the bootstrap's standard
+        error over identities, or over expressions where identities are fewer than five
+        (`attrs["interval"]`). The noise ceiling bounds `similarity_within` and not `similarity`,
+        which is over all stimuli; where there is none, `attrs["noise_ceiling"]` says why.
 
-        noise_ceiling_low, _high: how well one identity's RDM of expressions and strengths is
-        predicted by the mean of the other identities' (low) and of all (high). It bounds
-        similarity_within (model_within), the mean similarity of one identity's RDM with the models
-        that vary within an identity, and not `similarity`, which is over all stimuli. Where no two
-        identities have four conditions in common, or one has equal dissimilarities only, both are
-        left out and `attrs["noise_ceiling"]` says why.
-
-        Of single trials also what `repeats.reliability_of_repeats` says: the reliability of
-        the RDM and of every unit, and repeats_ceiling_low and _high, which bound `similarity`.
+        rdm (stimulus, other) [1]: dissimilarities; with distance="euclidean" in activity^2, with
+            "poisson" in activity, which is the unit of the recording.
+        similarity, _low, _high (model) [1]: of the RDM with each model.
+        n () [1]: conditions.
+        noise_ceiling_low, noise_ceiling_high () [1], if identities share four conditions: how well
+            the mean RDM of the other identities (low) or of all (high) predicts that of one.
+        similarity_within, _low, _high (model_within) [1], if models vary within an identity: mean
+            similarity of one identity's RDM of expressions and strengths with these models.
+        similarity_within_n () [1], if models vary within an identity: identities.
+        unit_reliability_half, unit_reliability (neuroid) [1], if there are single trials:
+            correlation over stimuli of two halves of the trials, and of all trials with as many.
+        reliability_half, reliability () [1], if there are single trials: the same of RDMs, see
+            `repeats.reliability_of_repeats`.
+        repeats_ceiling_low, repeats_ceiling_high () [1], if there are single trials: the noise
+            ceiling of one animal, which bounds `similarity`; none for taus.
 
     Raises:
         NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
@@ -139,7 +148,8 @@ def run(
         "n_bootstrap": n_bootstrap,
         "seed": seed,
     }
-    return with_provenance(result, "rsa", recording, recorded.responses, options)
+    units = {"rdm": _UNITS.get(distance, PURE)}
+    return with_provenance(result, "rsa", recording, recorded.responses, options, units)
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:

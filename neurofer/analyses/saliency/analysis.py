@@ -75,15 +75,24 @@ def run(
         seed: of the resampling.
 
     Returns:
-        By head and answer (correct, wrong), each with the entry "all", and by part: share (mean
-        over images), area (mean part of what is seen), density = share / area, NaN for a part that
-        no image shows; the part "features" is eyes, eyebrows, nose and mouth together. By head and
-        answer: spread, the mean part of what is seen where a map is at least half its maximum.
-        Each but area with `_low` and `_high` (95 % bootstrap over identities, over series where
-        identities are fewer than five; `interval` says which; areas are taken as known). n images,
-        n_empty of them left out because their map is 0 everywhere. Answers that did not occur, or
-        that a network does not name, have no entry; where n is n_empty, values are NaN.
-        `image_*` are the same by image, for `difference`.
+        A Dataset. Heads and answers (correct, wrong) end with "all". Answers that did not occur,
+        or that a network does not name, have no entry; where n is n_empty, values are NaN. The part
+        "features" is eyes, eyebrows, nose and mouth together. Intervals are 95 %, by bootstrap
+        over identities, or over series where identities are fewer than five.
+
+        share, _low, _high (head, answers, part) [1]: saliency on the part, mean over images.
+        area (head, answers, part) [1]: mean part of what is seen, taken as known.
+        density, _low, _high (head, answers, part) [1]: share / area; NaN for a part that no image
+            shows.
+        spread, _low, _high (head, answers) [1]: mean part of what is seen where a map is at least
+            half its maximum.
+        interval (head, answers) [text]: how the intervals were made.
+        n, n_empty (head, answers) [1]: images, and those left out because their map is 0.
+        image_share, image_area (image, part) [1]: the same of each image, for `difference`.
+        image_spread (image) [1]: spread of each image.
+        image_correct (image) [1]: 1 correct, 0 wrong, NaN unknown.
+        map, face (image, y, x) [1], if site names maps: the maps, and the gray image (0 to 255)
+            below each.
 
     Raises:
         NeuroferError: the site holds no saliency, or every map is 0 everywhere.

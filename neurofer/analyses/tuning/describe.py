@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
+from neurofer.analyses.provenance import ACTIVITY
 from neurofer.analyses.statistics import wilson_interval
 from neurofer.analyses.tuning.axis import orthogonal_tuning
 from neurofer.analyses.tuning.families import FALLS, RISES, families_of, signs_of
@@ -30,6 +31,12 @@ from neurofer.options import MOST_RESAMPLES, within
 Likelihood = Literal["gaussian", "poisson"]
 Criterion = Literal["bic", "aicc", "aic", "cv"]
 NoneOrSeveral = Literal[0] | Annotated[int, within(2, MOST_RESAMPLES)]
+# In what the variables of a result are measured; the others are pure numbers.
+UNITS = {
+    **dict.fromkeys(("mean", "predicted", "spread"), ACTIVITY),
+    **dict.fromkeys(("value", "interval"), "of the parameter"),
+    "log_likelihood": "nat",
+}
 # Units whose replicates are held at once.
 RESAMPLED_AT_ONCE = 1000
 

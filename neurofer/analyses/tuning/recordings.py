@@ -14,6 +14,7 @@ from neurofer.analyses.inputs import KEEP, Responses, joined, read_responses, so
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.statistics import can_resample
 from neurofer.analyses.tuning.describe import (
+    UNITS,
     Criterion,
     Job,
     Likelihood,
@@ -85,21 +86,38 @@ def run(
         seed: of folds and resamples.
 
     Returns:
-        By model and neuroid aicc, bic, log_likelihood, r2, cv_r2 (part of the flat model's error
-        that is explained at identities left out), weight (Akaike's, of AICc), status, and value
-        (parameter). By neuroid best, the least criterion, interval (bound, parameter), 95 %, of
-        its parameters, family, the shape of its curve at the strengths shown ("flat", "linear",
-        "accelerating", "saturating", "v-shaped", "peaked"; of features, the model, "none" where it
-        does not predict identities left out, or "norm-direction or axis" where the stimuli do not
-        tell them apart), sign (1 rises, -1 falls), n_missing, and at_bound, the parameters whose
-        values are bounds of the search, not the data's. By
-        model n, fraction, fraction_low and fraction_high of the units that it describes best; by
-        families the same with family_ before. By level and neuroid mean, spread (half-width of
-        the 95 % interval of the mean over identities), n_identities, and predicted, by the best
-        model. With the model "axis" also orthogonal and orthogonal_interval: how much the response
-        changes with the distance from the unit's axis, relative to along it; 0 is flat, as an axis
-        code has it, negative declines, as an exemplar does (`axis.orthogonal_tuning`). attrs:
-        noise_called_tuned, the part of `n_noise` units of noise that is called tuned; baseline.
+        A Dataset. "activity" is the unit of the recording. `attrs["noise_called_tuned"]` is the
+        part of `n_noise` units of noise that is called tuned.
+
+        aicc, bic (model, neuroid) [1]: criteria; the least is best.
+        weight (model, neuroid) [1]: Akaike's, of AICc.
+        cv_r2 (model, neuroid) [1]: the part of the flat model's error that is explained at
+            identities left out.
+        r2 (model, neuroid) [1]: the part of the variance that is explained.
+        log_likelihood (model, neuroid) [nat]: at its maximum.
+        status (model, neuroid) [text]: "ok", or why a model was not fitted.
+        value (model, neuroid, parameter) [of the parameter]: fitted parameters.
+        best (neuroid) [text]: the model of the least criterion; "" where none was fitted.
+        interval (bound, neuroid, parameter) [of the parameter]: 95 %, of the best model.
+        at_bound (neuroid) [text]: parameters whose values are bounds of the search, not the data's.
+        family (neuroid) [text]: shape of the curve at the strengths shown: "flat", "linear",
+            "accelerating", "saturating", "v-shaped" or "peaked"; of features, the model, "none"
+            where it does not predict identities left out, or "norm-direction or axis" where the
+            stimuli do not tell them apart.
+        sign (neuroid) [1]: 1 rises, -1 falls, 0 neither.
+        n_missing (neuroid) [1]: presentations that a unit was not recorded at.
+        mean, predicted (level, neuroid) [activity]: measured, and by the best model.
+        spread (level, neuroid) [activity]: half the width of the 95 % interval of the mean over
+            identities.
+        n_identities (level, neuroid) [1]: behind the mean.
+        n, n_rising, n_falling (model) [1]: units that the model describes best.
+        fraction, _low, _high (model) [1]: their fraction, with Wilson's interval.
+        family_n, family_n_rising, family_n_falling (families) [1]: units of the family.
+        family_fraction, _low, _high (families) [1]: their fraction, with Wilson's interval.
+        orthogonal (neuroid) [1], if the model "axis" is fitted: how much the response changes with
+            the distance from the unit's axis, relative to along it; 0 as an axis code has it,
+            negative as an exemplar (`axis.orthogonal_tuning`).
+        orthogonal_interval (bound, neuroid) [1], if the model "axis" is fitted: 95 %.
 
     Raises:
         NeuroferError: the site, a model or an option is unknown, or only neutral faces are shown.
@@ -136,7 +154,7 @@ def run(
     options: dict[str, Any] = {"inputs": inputs, "expression": expression}
     options |= {"models": list(settings.models), "likelihood": likelihood, "criterion": criterion}
     options |= {"baseline": baseline, "n_noise": n_noise}
-    return with_provenance(result, "tuning", recording, responses, options | rest)
+    return with_provenance(result, "tuning", recording, responses, options | rest, UNITS)
 
 
 def own_baseline(responses: Responses, baseline: str | Sequence[str]) -> np.ndarray | None:

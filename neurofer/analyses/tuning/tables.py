@@ -14,6 +14,7 @@ import xarray as xr
 from neurofer.analyses.inputs import Responses
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.tuning.describe import (
+    UNITS,
     Criterion,
     Job,
     Likelihood,
@@ -127,7 +128,7 @@ def fit_table(
     options |= {"unit": unit, "trials": trials, "baseline": baseline, "n_noise": n_noise}
     options |= {"models": list(settings.models), "criterion": criterion, "likelihood": likelihood}
     made_of = xr.DataArray(attrs={"subject": name, "stimuli": name})
-    return with_provenance(result, "tuning", made_of, responses, options | rest)
+    return with_provenance(result, "tuning", made_of, responses, options | rest, UNITS)
 
 
 @dataclass(frozen=True)
