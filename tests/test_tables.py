@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurofer import tables
+from neurofer import delimited
 from neurofer.errors import NeuroferError
 from neurofer.tables import (
     comma_numbers,
@@ -150,7 +150,7 @@ def test_what_is_no_table_is_said(tmp_path, text, message):
 
 
 def test_a_packed_table_is_not_unpacked_beyond_all_bounds(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MOST_BYTES", 1000)
+    monkeypatch.setattr(delimited, "MOST_BYTES", 1000)
     with pytest.raises(NeuroferError, match="split it"):
         read_table(_file(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)))
 

@@ -20,7 +20,7 @@ from neurofer.sealed import cached, check_seal
 from neurofer.studies.cell import Cell, CellOutcome, ResultKey, failure_of
 from neurofer.studies.descriptions import SubjectDescription
 from neurofer.studies.loading import load_spec
-from neurofer.studies.replay import with_recipe
+from neurofer.studies.origin import with_recipe
 from neurofer.studies.results import write_result
 from neurofer.studies.selection import selected, sites_of
 from neurofer.studies.sources import Recorded, Shown, Source

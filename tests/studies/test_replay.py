@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from neurofer.errors import NeuroferError
-from neurofer.studies import replay as replaying
+from neurofer.studies import origin
 from neurofer.studies.replay import differences, replay
 from neurofer.studies.results import read_result, write_result
 from neurofer.studies.run import compute_study, write_results
@@ -37,7 +37,7 @@ def test_a_result_is_made_again_with_the_same_values(result: Path) -> None:
 
 
 def test_it_says_all_that_decided_it(result: Path) -> None:
-    said = json.loads(read_result(result).attrs[replaying.DECIDED])
+    said = json.loads(read_result(result).attrs[origin.DECIDED])
     assert set(said) == {
         "subject", "responses", "files", "shown", "analysis", "options", "select", "code",
         "versions",
@@ -48,9 +48,9 @@ def test_it_says_all_that_decided_it(result: Path) -> None:
 
 def test_changed_values_and_what_decided_them_are_named(result: Path) -> None:
     made = read_result(result)
-    decided = json.loads(made.attrs[replaying.DECIDED])
+    decided = json.loads(made.attrs[origin.DECIDED])
     decided["versions"]["numpy"] = "1.0"
-    attrs = {replaying.DECIDED: json.dumps(decided)}
+    attrs = {origin.DECIDED: json.dumps(decided)}
     write_result(made.assign(accuracy=made["accuracy"] + 1).assign_attrs(attrs), result)
     again = replay(result)
     assert list(again.differs) == ["accuracy"]
@@ -67,7 +67,7 @@ def test_what_is_not_there_any_more_is_named(result: Path) -> None:
 
 def test_a_result_without_a_recipe_is_refused(result: Path) -> None:
     made = read_result(result)
-    del made.attrs[replaying.RECIPE]
+    del made.attrs[origin.RECIPE]
     write_result(made, result)
     with pytest.raises(NeuroferError, match="does not say how it was made"):
         replay(result)
