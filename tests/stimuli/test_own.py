@@ -236,8 +236,11 @@ def test_folders_of_expressions_are_read_without_a_card(folder: Path) -> None:
 def test_what_cannot_be_used_of_such_a_folder_is_set_aside(folder: Path) -> None:
     (folder / "threat" / "broken.png").write_bytes(b"none")
     draw(folder, ["beside.png"], (20, 30), first=8)
-    with pytest.warns(UserWarning, match=r"2 files are set aside \(.*beside\.png: wrong name"):
+    with pytest.warns(
+        UserWarning, match=r"2 files are set aside \(.*beside\.png: wrong name"
+    ) as said:
         assert len(read_pictures(folder)) == 4
+    assert "stimuli check" not in str(said[0].message)  # which takes the file of a card
 
 
 def test_a_table_goes_before_folders(folder: Path) -> None:

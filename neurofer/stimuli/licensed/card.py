@@ -172,8 +172,8 @@ class FolderCard(PicturesCard):
     file: str = Field(default="", exclude=True)
 
     def called(self) -> str:
-        """Return the file of the card, which is written into it when it is read."""
-        return self.file or self.name
+        """Return the file of the card, "" if it was made for a folder that has none."""
+        return self.file
 
     @classmethod
     def placed(cls, content: dict[str, Any], path: Path) -> dict[str, Any]:

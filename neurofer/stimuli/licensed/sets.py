@@ -52,10 +52,9 @@ def load(
         table, rows = _chosen(copy, table, rows, parameters.get("subset"))
         table, rows = _targets(copy, table, rows, parameters.get("rule"))
     if not len(rows):
-        raise NeuroferError(
-            f"{copy.folder} holds no image of {copy.name} that can be used; `neurofer stimuli "
-            f"check {card.called()} {copy.folder}` says why"
-        )
+        command = f"neurofer stimuli check {card.called()} {copy.folder}"
+        why = f"; `{command}` says why" if card.called() else ""
+        raise NeuroferError(f"{copy.folder} holds no image of {copy.name} that can be used{why}")
     stimuli = StimulusSet(copy.name, table, index.pictures(rows))
     points = copy.folder / card.landmarks
     return add_landmarks(stimuli, points) if card.landmarks and points.is_file() else stimuli
@@ -90,12 +89,14 @@ def _warn(copy: Copy, index: Index) -> None:
         )
     if not index.problems:
         return
-    first = "; ".join(f"{problem.file}: {problem.kind}" for problem in index.problems[:3])
-    count = len(index.problems)
+    called, count = copy.card.called(), len(index.problems)
+    most = 3 if called else 20
+    first = "; ".join(f"{problem.file}: {problem.kind}" for problem in index.problems[:most])
+    rest = f"; and {count - most} more" if count > most else ""
+    more = f"; `neurofer stimuli check {called} {copy.folder}` lists all" if called else ""
     warnings.warn(
         f"{copy.name}: {count} {'file is' if count == 1 else 'files are'} set aside ({first}"
-        f"{'; ...' if count > 3 else ''}); `neurofer stimuli check {copy.card.called()} "
-        f"{copy.folder}` lists all",
+        f"{rest}){more}",
         stacklevel=4,
     )
 
