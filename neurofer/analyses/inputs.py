@@ -91,7 +91,7 @@ class Responses:
         else:
             said = f"means over {least} to {most} trials of a stimulus (unequal)"
         lacking = self.column("stimulus_id")[(counts == 0).any(axis=1)]
-        named = _listed(lacking) if len(lacking) else ""
+        named = listed(lacking) if len(lacking) else ""
         return {
             "trials": said,
             "trials_least": least,
@@ -344,10 +344,15 @@ def _check_finite(responses: Responses) -> None:
     shown = responses.column("stimulus_id")[~finite.all(axis=1)]
     raise NeuroferError(
         f"{len(units)} of {finite.shape[1]} units of site {responses.site!r} hold activity that is "
-        f"not finite ({_listed(units)}), at {len(shown)} of {finite.shape[0]} presentations "
-        f"({_listed(shown)}): drop those units or presentations, or fill them, before the analysis"
+        f"not finite ({listed(units)}), at {len(shown)} of {finite.shape[0]} presentations "
+        f"({listed(shown)}): drop those units or presentations, or fill them, before the analysis"
     )
 
 
-def _listed(names: np.ndarray, most: int = 3) -> str:
-    return ", ".join(names[:most].tolist()) + (", ..." if len(names) > most else "")
+def listed(names: Sequence[Any] | np.ndarray, most: int = 3) -> str:
+    """Return the first names in words.
+
+    >>> listed(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")

@@ -63,10 +63,7 @@ def compare(
     _check(others, comparison, other_names)
     if comparison in RANKED:
         vectors, others = tied(vectors), tied(others)
-    present = None
-    if comparison in WHITENED:
-        present = np.ones((n_conditions(vectors.shape[1]),) * 2, bool)
-    return compare_present(vectors, others, comparison, present)
+    return compare_present(vectors, others, comparison, _all_present(vectors, comparison))
 
 
 def compare_present(
@@ -105,8 +102,7 @@ def influences(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.n
         others: (b, pairs).
         comparison: one of `COMPARISONS`, not of `TAUS`.
     """
-    n = n_conditions(vectors.shape[1])
-    present = np.ones((n, n), bool) if comparison in WHITENED else None
+    present = _all_present(vectors, comparison)
     a, b = (_comparable(one, comparison, present) for one in (vectors, others))
     a, b = (one / np.sqrt(np.einsum("ij,ij->i", one, one))[:, None] for one in (a, b))
     half = (b @ a.T)[:, :, None] / 2
@@ -114,8 +110,8 @@ def influences(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.n
     if present is None:
         return found
     # Whitened dissimilarities are matrices, of which every pair is in two places.
-    row, column = np.triu_indices(n, 1)
-    return 2 * found.reshape(*found.shape[:2], n, n)[..., row, column]
+    row, column = np.triu_indices(len(present), 1)
+    return 2 * found.reshape(*found.shape[:2], *present.shape)[..., row, column]
 
 
 def similarities(vector: np.ndarray, models: np.ndarray, comparison: str) -> np.ndarray:
@@ -142,10 +138,9 @@ def noise_ceiling(raters: np.ndarray, comparison: str) -> tuple[float, float]:
         return float(low), float(high)
     _check(raters, comparison)
     raters = tied(raters) if comparison in RANKED else raters
-    present = None
-    if comparison in WHITENED:
-        present = np.ones((n_conditions(raters.shape[1]),) * 2, bool)
-    return pooled_ceilings(raters, np.ones(len(raters)), comparison, present)
+    return pooled_ceilings(
+        raters, np.ones(len(raters)), comparison, _all_present(raters, comparison)
+    )
 
 
 def pooled_ceilings(
@@ -236,6 +231,13 @@ def linear_ceilings(agreement: np.ndarray, weights: np.ndarray) -> np.ndarray:
     low = np.where(alone[:, None], high, left / np.sqrt(np.where(shown & ~alone[:, None], rest, 1)))
     number = shown.sum(axis=1)
     return np.stack([(one * shown).sum(axis=1) / number for one in (low, high)], axis=1)
+
+
+def _all_present(vectors: np.ndarray, comparison: str) -> np.ndarray | None:
+    """Return (n, n) that every pair of (a, pairs) dissimilarities is there, if it must be known."""
+    if comparison not in WHITENED:
+        return None
+    return np.ones((n_conditions(vectors.shape[1]),) * 2, bool)
 
 
 def _comparable(vectors: np.ndarray, comparison: str, present: np.ndarray | None) -> np.ndarray:

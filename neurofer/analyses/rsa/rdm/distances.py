@@ -14,7 +14,7 @@ import numpy as np
 from neurofer.analyses.gram import blocks
 from neurofer.analyses.patterns import Means, Patterns, Residuals
 from neurofer.analyses.rsa.rdm.compare import ROUNDING, tied
-from neurofer.analyses.rsa.rdm.noise import Noise, gram
+from neurofer.analyses.rsa.rdm.noise import Noise, gram, named
 from neurofer.errors import NeuroferError, unknown_choice
 
 DISTANCES = {
@@ -117,7 +117,7 @@ def crossnobis(
     products = gram(parts(), noise)
     _check_finite(activity, np.diag(products), None)
     n_products = 1 if len(counts) == 2 else len(counts)
-    return _distances(products) / n_products / activity.shape[1]
+    return of_products(products) / n_products / activity.shape[1]
 
 
 def condition_residuals(activity: np.ndarray, condition: np.ndarray) -> tuple[Residuals, int]:
@@ -185,7 +185,7 @@ def _euclidean(patterns: Patterns, names: Sequence[str] | None, noise: Noise | N
 
     products = gram(parts(), noise)
     _check_finite(patterns, np.diag(products), names)
-    return _distances(products) / patterns.shape[1]
+    return of_products(products) / patterns.shape[1]
 
 
 def _poisson(patterns: Patterns, names: Sequence[str] | None) -> np.ndarray:
@@ -193,7 +193,7 @@ def _poisson(patterns: Patterns, names: Sequence[str] | None) -> np.ndarray:
     if len(negative):
         raise NeuroferError(
             f"distance='poisson' takes rates, and {len(negative)} patterns hold negative ones "
-            f"({_named(negative, names)}): use another distance"
+            f"({named(negative, names)}): use another distance"
         )
 
     def parts() -> Iterator[tuple[slice, Pairs]]:
@@ -204,10 +204,10 @@ def _poisson(patterns: Patterns, names: Sequence[str] | None) -> np.ndarray:
 
     products = gram(parts(), None)
     _check_finite(patterns, np.diag(products), names)
-    return _distances(products) / patterns.shape[1]
+    return of_products(products) / patterns.shape[1]
 
 
-def _distances(products: np.ndarray) -> np.ndarray:
+def of_products(products: np.ndarray) -> np.ndarray:
     """Return a_ii + a_jj - a_ij - a_ji, with an exact diagonal, symmetric to the last digit."""
     own = np.diag(products)
     rdm = (own[:, None] + own) - (products + products.T)
@@ -230,7 +230,7 @@ def _cells(
     if (counts == 0).any():
         where, missing = np.argwhere(counts == 0)[0]
         raise NeuroferError(
-            f"condition {_named(np.array([missing]), names)} is missing in fold "
+            f"condition {named([int(missing)], names)} is missing in fold "
             f"{str(labels[where])!r} ({(counts == 0).sum()} such gaps): leave out the conditions "
             "or the folds that are not complete"
         )
@@ -274,7 +274,7 @@ def _check_finite(patterns: Patterns, squares: np.ndarray, names: Sequence[str] 
     bad = np.flatnonzero(rows)
     raise NeuroferError(
         f"{len(bad)} patterns hold activity that is not finite, in {units} units "
-        f"({_named(bad, names)}): drop those units or patterns, or fill them"
+        f"({named(bad, names)}): drop those units or patterns, or fill them"
     )
 
 
@@ -302,11 +302,6 @@ def _check_patterns(
     if len(constant):
         raise NeuroferError(
             f"{len(constant)} of {len(patterns)} patterns are constant over units and have no "
-            f"correlation ({_named(constant, names)}): use distance='euclidean', or leave those "
+            f"correlation ({named(constant, names)}): use distance='euclidean', or leave those "
             "stimuli out"
         )
-
-
-def _named(where: np.ndarray, names: Sequence[str] | None) -> str:
-    named = [str(i) if names is None else str(names[i]) for i in where[:3]]
-    return ", ".join(named) + (", ..." if len(where) > 3 else "")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurofer.analyses.gram import blocks
+from neurofer.analyses.inputs import listed
 from neurofer.analyses.patterns import Noisy, Residuals
 from neurofer.analyses.rsa.rdm.compare import ROUNDING
 from neurofer.errors import NeuroferError, unknown_choice
@@ -188,10 +189,14 @@ def _still(residuals: Noisy, columns: slice, squares: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(squares > least))
 
 
+def named(where: Sequence[int] | np.ndarray, names: Sequence[str] | None) -> str:
+    """Return the first of some rows or units by name, or by their numbers, counted from 1."""
+    return listed([f"number {k + 1}" if names is None else str(names[k]) for k in where])
+
+
 def _check_units(unusable: list[int], names: Sequence[str] | None) -> None:
     if unusable:
-        named = [f"number {k + 1}" if names is None else str(names[k]) for k in unusable[:3]]
         raise NeuroferError(
             f"{len(unusable)} units have residuals that do not vary or are not finite "
-            f"({', '.join(named)}{', ...' if len(unusable) > 3 else ''}): leave those units out"
+            f"({named(unusable, names)}): leave those units out"
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.inputs import KEEP, Responses, read_responses
+from neurofer.analyses.inputs import KEEP, Responses, listed, read_responses
 from neurofer.analyses.patterns import Means
 from neurofer.analyses.reliability import trial_counts
 from neurofer.analyses.rsa.rdm.conditions import condition_index, make_conditions
@@ -124,7 +124,9 @@ def usable_responses(
     trials = read_responses(recording, site, undefined=True, trials=KEEP)
     if np.isinf(trials.activity).any():
         units = trials.neuroid[np.isinf(trials.activity).any(axis=0)]
-        raise NeuroferError(f"activity of {_named(units)} is infinite: leave those units out")
+        raise NeuroferError(
+            f"activity of {listed(units, MOST_NAMED)} is infinite: leave those units out"
+        )
     return _usable(means, trials, distance, average)
 
 
@@ -203,13 +205,13 @@ def _usable(
     what = "a second trial of every stimulus or condition" if least == 2 else "every stimulus"
     said = {
         "set_aside_units": "; ".join(
-            f"{len(who)} of {len(means.neuroid)} without {why}: {_named(who)}"
+            f"{len(who)} of {len(means.neuroid)} without {why}: {listed(who, MOST_NAMED)}"
             for who, why in ((still, "noise between trials"), (lacking, what))
             if len(who)
         )
         or "none",
         "set_aside_stimuli": f"{int((~rows).sum())} of {len(rows)} that units lack: "
-        f"{_named(means.column('stimulus_id')[~rows])}"
+        f"{listed(means.column('stimulus_id')[~rows], MOST_NAMED)}"
         if not rows.all()
         else "none",
     }
@@ -247,8 +249,3 @@ def _fold(responses: Responses, folds: str) -> np.ndarray:
     if folds not in responses.stimuli:
         raise unknown_choice("folds", folds, responses.stimuli.columns, "the recording")
     return responses.column(folds)
-
-
-def _named(names: np.ndarray) -> str:
-    more = ", ..." if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED].astype(str).tolist()) + more

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from neurofer.analyses.gram import blocks
-from neurofer.analyses.rsa.rdm.distances import condition_residuals
-from neurofer.analyses.rsa.rdm.noise import Noise, gram, shrunk_noise
+from neurofer.analyses.rsa.rdm.distances import condition_residuals, of_products
+from neurofer.analyses.rsa.rdm.noise import Noise, gram, named, shrunk_noise
 from neurofer.errors import NeuroferError
 
 SHRUNK = "covariance of residual trials, shrunk towards the units' variances"
@@ -83,10 +83,9 @@ def trial_noise(
     variance = trial_variance(trials, stimulus)
     bad = np.flatnonzero(~(variance > 0))
     if len(bad):
-        named = [str(k if names is None else names[k]) for k in bad[:3]]
         raise NeuroferError(
             f"{len(bad)} units do not vary between trials of a stimulus, or have no two of one "
-            f"({', '.join(named)}{', ...' if len(bad) > 3 else ''}): leave those units out"
+            f"({named(bad, names)}): leave those units out"
         )
     nothing = np.zeros((1, len(variance)))
     return Noise(variance, nothing, nothing[0], np.zeros((1, 1)), 1.0), DIAGONAL
@@ -179,11 +178,7 @@ def _of_all_units(
             total[within] -= product(rows, cells.ravel(), len(shown))
             pairs[within] -= np.outer(number, number)
     _check_pairs(pairs, names)
-    products = total / pairs
-    own = np.diag(products)
-    rdm = (own[:, None] + own) - (products + products.T)
-    np.fill_diagonal(rdm, 0)
-    return rdm / trials.shape[1]
+    return of_products(total / pairs) / trials.shape[1]
 
 
 def _squares(trials: np.ndarray, near: np.ndarray, noise: Noise | None) -> np.ndarray:
