@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import h5py
-import netCDF4
 import numpy as np
 import pytest
 
@@ -74,17 +73,3 @@ def test_a_file_that_stays_within_itself_passes(tmp_path):
     check_hdf5(tmp_path / "a.h5")
     (tmp_path / "b.h5").write_bytes(b"no HDF5")
     check_hdf5(tmp_path / "b.h5")
-
-
-def test_a_classic_netcdf_file_that_declares_too_much_is_refused(tmp_path):
-    path = tmp_path / "a.nc"
-    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
-        file.createDimension("presentation", 3)
-        file.createDimension("neuroid", 2)
-        file.createVariable("rate", "f4", ("presentation", "neuroid"))[:] = 1
-    raw = path.read_bytes()
-    # The length of the first dimension follows its name, big-endian.
-    at = raw.index(b"presentation") + len("presentation")
-    path.write_bytes(raw[:at] + (2**30).to_bytes(4, "big") + raw[at + 4 :])
-    with pytest.raises(NeuroferError, match="declares"):
-        load_recording(path)

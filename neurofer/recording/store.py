@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import warnings
@@ -17,7 +16,8 @@ import xarray as xr
 from neurofer.closure import closure_hash, source_hash
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, expanded
-from neurofer.hdf5 import check_declared, check_hdf5
+from neurofer.hdf5 import check_hdf5
+from neurofer.netcdf3 import check_whole
 from neurofer.recording.layout import check_recording, join_coords, make_recording
 from neurofer.recording.record import check_sites, record
 from neurofer.recording.sites import Recordable
@@ -134,7 +134,7 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
         if sealed:
             check_seal(path, named=False)
         check_hdf5(path)
-        _check_classic(path)
+        check_whole(path)
         with xr.open_dataset(
             path, engine=_engine(), decode_times=False, decode_timedelta=False
         ) as dataset:
@@ -175,20 +175,6 @@ def _stored(path: Path) -> xr.DataArray:
 
 def _whole(path: Path) -> bool:
     return cached(path, check_seal) is not None
-
-
-def _check_classic(path: Path) -> None:
-    """Refuse a classic netCDF file (versions 1, 2 and 5) that declares more than it holds."""
-    with path.open("rb") as file:
-        classic = file.read(3) == b"CDF"
-    if not classic or find_spec("netCDF4") is None:
-        return
-    import netCDF4
-
-    with netCDF4.Dataset(path) as file:
-        for name, variable in file.variables.items():
-            declared = math.prod(map(int, variable.shape)) * variable.dtype.itemsize
-            check_declared(path, name, declared, path.stat().st_size)
 
 
 def _in_a_name(identifier: str) -> str:
