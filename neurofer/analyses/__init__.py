@@ -27,5 +27,11 @@ def analyse(name: str, recording: xr.DataArray, **options: Any) -> xr.Dataset:
     Raises:
         NeuroferError: the name or an option is unknown (the message lists the choices), or the
             recording lacks what the analysis needs.
+
+    >>> from neurofer.simulation import norm_referenced_units, simulated_faces
+    >>> recording = norm_referenced_units(simulated_faces(heads=["human"]), noise=0.03)
+    >>> result = analyse("linearity", recording, mixed="none", n_bootstrap=50)
+    >>> result["median_r2"].sel(head="all").item() > 0.9
+    True
     """
     return run_analysis(ANALYSES, name, recording, options)

@@ -108,6 +108,13 @@ def read_neurons(
 
     Raises:
         NeuroferError: the file cannot be read, an option or column is unknown, or nothing is left.
+
+    >>> faces = {"identity": "anna", "expression": ["neutral", "happy", "happy"]}
+    >>> shown = pd.DataFrame({"stimulus_id": ["a", "b", "c"], "strength": [0, 0.5, 1]} | faces)
+    >>> rates = pd.DataFrame({"stimulus_id": ["a", "b", "c"], "cell 1": [5.1, 9.8, 15.2]})
+    >>> recording = read_neurons(rates, shown)
+    >>> dict(recording.sizes), recording["neuroid_id"].item()
+    ({'presentation': 3, 'neuroid': 1}, 'cell 1')
     """
     if not isinstance(path, (pd.DataFrame, str, os.PathLike)):
         raise NeuroferError(f"read_neurons takes a file or a DataFrame, not {type(path).__name__}")

@@ -54,6 +54,16 @@ def record(
     Raises:
         NeuroferError: something else than a subject or a stimulus set is given, a site is unknown
             or named twice, an image cannot be read, or a response does not have one row an image.
+
+    >>> import pandas as pd
+    >>> from neurofer.stimuli import StimulusSet
+    >>> from neurofer.subjects import load_subject
+    >>> table = pd.DataFrame({"stimulus_id": ["dark", "bright"], "expression": "neutral"})
+    >>> images = [np.full((32, 32, 3), level, np.uint8) for level in (0, 255)]
+    >>> stimuli = StimulusSet.from_arrays("gray", table, images)
+    >>> recording = record(load_subject("pixels"), stimuli, sites="pixels")
+    >>> recording.mean("neuroid").to_numpy().round(2).tolist()
+    [0.0, 1.0]
     """
     _check_kinds(subject, stimuli)
     names = check_sites(subject, sites)

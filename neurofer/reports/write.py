@@ -76,6 +76,11 @@ def run_study(
     Raises:
         NeuroferError: the study is wrong, nothing could be computed, or the folder cannot be
             written or holds other things than a report; that is tried before any work.
+
+    >>> run_study("quickstrat")
+    Traceback (most recent call last):
+    ...
+    neurofer.errors.NeuroferError: ...
     """
     made = study if isinstance(study, Study) else read_study(study)
     folder = Path(out) if out is not None else Path("reports") / checked_name(made.name, "study")

@@ -61,6 +61,24 @@ def load_stimuli(
     Raises:
         NeuroferError: the name or a parameter is unknown or has a wrong value, or there is no copy
             of a licensed set.
+
+    One's own pictures, here one, with a card that says what their names mean:
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> card = '''
+    ... {name: mine, title: Mine, kind: folder, folder: ., source: photograph,
+    ... description: one face, licence: CC0, citation: none,
+    ... layouts: {files: {reader: folder, pattern: "(?P<who>[a-z]+)-(?P<what>[a-z]+)[.]png"}},
+    ... columns: {stimulus_id: "{who}-{what}", identity: "{who}", expression: "{what}"}}
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "faces.yaml").write_text(card)
+    ...     Image.new("RGB", (32, 32), "red").save(Path(folder, "anna-happy.png"))
+    ...     stimuli = load_stimuli(f"{folder}/faces.yaml", cache=folder)
+    ...     stimuli.table["expression"].tolist()
+    ['happy']
     """
     from neurofer.stimuli.cards import find_card, module_of
 

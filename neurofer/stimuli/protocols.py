@@ -60,6 +60,11 @@ def protocol(stimuli: StimulusSet, name: str, **parameters: Any) -> StimulusSet:
 
     Raises:
         NeuroferError: the protocol or a parameter is unknown, or an image that it needs is lacking.
+
+    >>> table = pd.DataFrame({"stimulus_id": ["a", "b"], "view": ["frontal", "left"]})
+    >>> stimuli = StimulusSet.from_arrays("toy", table, [np.zeros((8, 8, 3), np.uint8)] * 2)
+    >>> protocol(stimuli, "frontal").table["stimulus_id"].tolist()
+    ['a']
     """
     checked = check_protocol(name, parameters)
     return stimuli.take(_CHOOSE[name](stimuli, **checked))

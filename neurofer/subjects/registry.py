@@ -90,6 +90,14 @@ def load_subject(name: str, *, training: StimulusSet | None = None, **options: A
     Raises:
         NeuroferError: the name or an option is unknown (the message lists the choices), or the
             subject needs training stimuli or weights that it was not given.
+
+    >>> subject = load_subject("pixels")
+    >>> list(subject.sites)
+    ['pixels']
+    >>> load_subject("pixel")
+    Traceback (most recent call last):
+    ...
+    neurofer.errors.NeuroferError: ...
     """
     subject = subject_factory(name)(training=training, **options)
     if not isinstance(subject, Subject):

@@ -75,6 +75,12 @@ def run(
 
     Raises:
         NeuroferError: as the probe; or more images than a value has in a training part.
+
+    >>> from neurofer.simulation import coding_units, simulated_faces
+    >>> recording = coding_units(simulated_faces(strengths=(1.0,)), ("expression",), 30, noise=0.1)
+    >>> result = run(recording, images=[1], draws=2)
+    >>> result["accuracy"].sel(images="all").item()
+    100.0
     """
     responses = read_responses(recording, site)
     values = target_values(responses, target)

@@ -115,6 +115,11 @@ def run(
         NeuroferError: an unknown column, site or decoder; fewer than two groups or values; a value
             that a fold tests and cannot train; no unit that varies; or a site without labels for
             "argmax".
+
+    >>> from neurofer.simulation import coding_units, simulated_faces
+    >>> recording = coding_units(simulated_faces(strengths=(1.0,)), ("expression",), 30, noise=0.1)
+    >>> run(recording)["accuracy"].sel(view="all").item()
+    100.0
     """
     if decoder not in (*PATHS, ARGMAX):
         raise unknown_choice("decoder", decoder, (*PATHS, ARGMAX))

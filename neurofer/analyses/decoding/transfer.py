@@ -91,6 +91,12 @@ def run(
         NeuroferError: the site, decoder or training part does not exist, the site of "argmax" has
             no labels, the training part shows one class or one identity that is all there is to
             test, or nothing is left to test.
+
+    >>> from neurofer.simulation import norm_referenced_units, simulated_faces
+    >>> recording = norm_referenced_units(simulated_faces(strengths=(1.0,)), decide=True)
+    >>> result = run(recording, n_bootstrap=50)
+    >>> result["accuracy"].sel(head="all", strength="all").item()
+    100.0
     """
     responses = read_responses(recording, site, undefined=decoder == ARGMAX)
     part = _training_part(decoder, train)

@@ -105,6 +105,12 @@ def run(
     Raises:
         NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
             varies, identities share fewer than two expressions, or stimuli are fewer than four.
+
+    >>> from neurofer.simulation import coding_units, simulated_faces
+    >>> faces = simulated_faces(heads=("human", "monkey"), strengths=(1.0,))
+    >>> result = run(coding_units(faces, ("expression",), 30, noise=0.1), n_permutations=20)
+    >>> result["mean_alignment"].item() > 0.9
+    True
     """
     if features not in FEATURES:
         raise unknown_choice("features", features, FEATURES)

@@ -145,6 +145,12 @@ def run(
     Raises:
         NeuroferError: the site does not exist, no unit's activity is finite, an identity lacks its
             neutral, or a series has fewer than three strengths.
+
+    >>> from neurofer.simulation import norm_referenced_units, simulated_faces
+    >>> recording = norm_referenced_units(simulated_faces(heads=["human"]))
+    >>> result = run(recording, mixed="none", n_bootstrap=50)
+    >>> round(result["median_r2"].sel(head="all").item(), 3)
+    1.0
     """
     check_options(saturation, mixed, alpha)
     options: dict[str, Any] = {

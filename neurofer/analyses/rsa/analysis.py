@@ -113,6 +113,12 @@ def run(
         NeuroferError: a choice is unknown, a pattern is constant over units (correlation), there
             are fewer than four conditions, or every model or the RDM is constant. Models that are
             constant beside others are left out: `attrs["left_out"]` names them.
+
+    >>> from neurofer.simulation import coding_units, simulated_faces
+    >>> faces = simulated_faces(heads=("human",), strengths=(1.0,))
+    >>> result = run(coding_units(faces, ("expression",), 30, noise=0.1), n_bootstrap=20)
+    >>> result["similarity"].idxmax().item()
+    'expression'
     """
     for name, value, choices in (
         ("distance", distance, DISTANCES),

@@ -96,6 +96,13 @@ def run(
 
     Raises:
         NeuroferError: the site holds no saliency, or every map is 0 everywhere.
+
+    >>> from neurofer.simulation import simulated_faces
+    >>> from neurofer.simulation.saliency import saliency_units
+    >>> faces = simulated_faces(strengths=(1.0,))
+    >>> result = run(saliency_units(faces.table, "simulated"), n_bootstrap=50)
+    >>> result["share"].sel(head="all", answers="all", part="nose").item() < 0.3
+    True
     """
     sites = (site,) if isinstance(site, str) else tuple(site or ())
     of_parts = [name for name in sites if not name.endswith("-map")]

@@ -121,6 +121,12 @@ def run(
 
     Raises:
         NeuroferError: the site, a model or an option is unknown, or only neutral faces are shown.
+
+    >>> from neurofer.simulation import norm_referenced_units, simulated_faces
+    >>> recording = norm_referenced_units(simulated_faces(heads=["human"]), noise=0.03)
+    >>> result = run(recording, models=["flat", "linear"], n_bootstrap=50, n_noise=0)
+    >>> result["best"].sel(neuroid="nre.0").item()
+    'linear'
     """
     # Single trials stay single: counts are Poisson one by one, and means say of how many they are.
     responses = read_responses(recording, site, undefined=True, trials=KEEP)
