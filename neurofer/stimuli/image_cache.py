@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash, write_whole
+from neurofer.progress import progress_of
 from neurofer.sealed import DamagedError, cached, read_sealed, set_aside, write_sealed
 from neurofer.stimuli.images import read_image, write_image
 
-NOTE = ".note"
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+IMAGE, PARTS, NOTE = ".png", ".parts.png", ".note"
 _one_at_a_time = threading.Lock()
 
 
@@ -82,34 +86,105 @@ class CachedPicture:
         return str(self.path)
 
 
-def read_entry(stem: Path, made_of: Any) -> dict[str, Any] | None:
-    """Return what is known of an image of the cache, None where it is not there or is damaged.
+@dataclass(frozen=True)
+class CachedImage:
+    """An image of the cache and what belongs to it.
+
+    Attributes:
+        image: its pixels.
+        parts: the labels of its parts, where it was written with them.
+        landmarks: 13 pairs of x and y, None where one is not known.
+    """
+
+    image: CachedPicture
+    parts: CachedPicture | None
+    landmarks: list[list[float | None]]
+
+
+def ensure(
+    items: Sequence[Item],
+    read: Callable[[Item], Found | None],
+    make: Callable[[list[Item], Callable[[], None]], None],
+    *,
+    text: str,
+    progress: bool | None = None,
+) -> list[Found]:
+    """Return what a cache holds of every item; what it lacks is made first.
+
+    Args:
+        items: what is asked for.
+        read: returns what the cache holds of an item, None where it lacks it.
+        make: makes the items that are lacking, and calls its second argument after each.
+        text: said by the progress bar.
+        progress: see `progress_of`.
+
+    Raises:
+        NeuroferError: what was made is not in the cache.
+    """
+    found = [read(item) for item in items]
+    lacking = [i for i, one in enumerate(found) if one is None]
+    if lacking:
+        with progress_of(text, len(lacking), progress) as advance:
+            make([items[i] for i in lacking], advance)
+        for i in lacking:
+            found[i] = read(items[i])
+    done = [one for one in found if one is not None]
+    if len(done) < len(found):
+        raise NeuroferError(
+            f"{text}: {len(found) - len(done)} of {len(lacking)} were made but are not in the "
+            "cache; is the disk full?"
+        )
+    return done
+
+
+def read_entry(stem: Path, made_of: Any, remake: Callable[[], object]) -> CachedImage | None:
+    """Return an image of the cache, None where it is not there or is damaged.
 
     A damaged note is named and set aside.
 
     Args:
         stem: the path of its files without their suffixes.
         made_of: all that decides it, as JSON types.
+        remake: makes it and what belongs to it again.
     """
-    return cached(Path(f"{stem}{NOTE}"), partial(_read, stem, made_of))
+    note = cached(Path(f"{stem}{NOTE}"), partial(_read, stem, made_of))
+    if note is None:
+        return None
+    files = note["files"]
+    image = CachedPicture(Path(f"{stem}{IMAGE}"), files[IMAGE][1], "RGB", remake)
+    parts = None
+    if PARTS in files:
+        parts = CachedPicture(Path(f"{stem}{PARTS}"), files[PARTS][1], "L", remake)
+    return CachedImage(image, parts, note["facts"]["landmarks"])
 
 
 def write_entry(
-    stem: Path, made_of: Any, pictures: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    stem: Path,
+    made_of: Any,
+    *,
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    parts: np.ndarray | None = None,
+    **facts: Any,
 ) -> None:
     """Write an image of the cache and what belongs to it, the note last.
 
     Args:
         stem: the path of its files without their suffixes.
         made_of: all that decides it, as JSON types.
-        pictures: suffix -> (H, W, 3) or (H, W) uint8.
+        image: (H, W, 3) uint8.
+        landmarks: (13, 2), NaN where one is not known.
+        parts: (H, W) uint8.
         facts: what else is known, as JSON types.
 
     Raises:
         NeuroferError: the cache cannot be written: no space, no permission.
     """
+    points = [[None if np.isnan(x) else float(x) for x in point] for point in landmarks]
+    note = {"made_of": made_of, "facts": {"landmarks": points, **facts}}
+    pictures = {IMAGE: image} if parts is None else {IMAGE: image, PARTS: parts}
     try:
-        _write(stem, made_of, pictures, facts)
+        _write(stem, note, pictures)
     except OSError as error:
         raise NeuroferError(
             f"the cache of images {stem.parent} cannot be written ({error.strerror or error}); "
@@ -117,9 +192,7 @@ def write_entry(
         ) from error
 
 
-def _write(
-    stem: Path, made_of: Any, pictures: Mapping[str, np.ndarray], facts: Mapping[str, Any]
-) -> None:
+def _write(stem: Path, note: Mapping[str, Any], pictures: Mapping[str, np.ndarray]) -> None:
     files = {}
     for suffix, pixels in pictures.items():
         path = Path(f"{stem}{suffix}")
@@ -127,25 +200,9 @@ def _write(
         with write_whole(path, durable=False) as unfinished:
             write_image(unfinished, pixels)
         files[suffix] = [path.stat().st_size, content_hash(pixels)]
-    note = {"made_of": made_of, "files": files, "facts": dict(facts)}
-    text = json.dumps(note, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({**note, "files": files}, ensure_ascii=False, allow_nan=False)
     with write_sealed(f"{stem}{NOTE}", durable=False) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-
-
-def picture(
-    stem: Path, suffix: str, known: Mapping[str, Any], mode: str, remake: Callable[[], object]
-) -> CachedPicture:
-    """Return one of the pictures of an entry that `read_entry` has read.
-
-    Args:
-        stem: path of the entry without a suffix.
-        suffix: of the picture.
-        known: what `read_entry` returned.
-        mode: of Pillow: "RGB", "L".
-        remake: makes the entry again where its file is gone.
-    """
-    return CachedPicture(Path(f"{stem}{suffix}"), known["files"][suffix][1], mode, remake)
 
 
 def _read(stem: Path, made_of: Any, path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from importlib import metadata, resources
@@ -16,8 +16,7 @@ import numpy as np
 
 from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
-from neurofer.progress import progress_of
-from neurofer.stimuli.image_cache import CachedPicture, picture, read_entry, write_entry
+from neurofer.stimuli.image_cache import CachedImage, ensure, read_entry, write_entry
 from neurofer.stimuli.images import open_picture
 
 DRAWING_VERSION = 1  # raise it when the same options give other pixels or landmarks
@@ -53,22 +52,13 @@ class Drawing:
     size: int
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A drawn image in the cache, the hash of its pixels, its landmarks."""
-
-    image: CachedPicture
-    image_sha256: str
-    landmarks: list[list[float]]
-
-
 def ensure_drawn(
     drawings: Sequence[Drawing],
     folder: Path,
     *,
     text: str = "drawing",
     progress: bool | None = None,
-) -> list[Drawn]:
+) -> list[CachedImage]:
     """Return the cached images of all drawings, drawing those that are lacking.
 
     Args:
@@ -81,16 +71,13 @@ def ensure_drawn(
         NeuroferError: the extra `dicebear` is not installed, or a style or a part is unknown.
     """
     check_installed()
-    done = [_read(one, folder) for one in drawings]
-    lacking = [i for i, one in enumerate(done) if one is None]
-    with progress_of(text, len(lacking), progress) as advance:
-        for i in lacking:
-            _write(drawings[i], folder)
-            done[i] = _read(drawings[i], folder)
+
+    def make(lacking: list[Drawing], advance: Callable[[], None]) -> None:
+        for one in lacking:
+            _write(one, folder)
             advance()
-    if None in done:
-        raise NeuroferError(f"images were drawn but are not in {folder}; is the disk full?")
-    return [one for one in done if one is not None]
+
+    return ensure(drawings, lambda one: _read(one, folder), make, text=text, progress=progress)
 
 
 def check_installed() -> None:
@@ -210,17 +197,10 @@ def _entry(drawing: Drawing, folder: Path) -> tuple[Path, Any]:
     return stem, json.loads(json.dumps([_versions(), asdict(drawing)], sort_keys=True))
 
 
-def _read(drawing: Drawing, folder: Path) -> Drawn | None:
-    stem, made_of = _entry(drawing, folder)
-    known = read_entry(stem, made_of)
-    if known is None:
-        return None
-    image = picture(stem, ".png", known, "RGB", partial(_write, drawing, folder))
-    points = [[np.nan if x is None else x for x in one] for one in known["facts"]["landmarks"]]
-    return Drawn(image, image.sha256, points)
+def _read(drawing: Drawing, folder: Path) -> CachedImage | None:
+    return read_entry(*_entry(drawing, folder), partial(_write, drawing, folder))
 
 
 def _write(drawing: Drawing, folder: Path) -> None:
     image, landmarks = draw(drawing)
-    points = [[None if np.isnan(x) else float(x) for x in point] for point in landmarks]
-    write_entry(*_entry(drawing, folder), {".png": image}, {"landmarks": points})
+    write_entry(*_entry(drawing, folder), image=image, landmarks=landmarks)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
@@ -17,9 +16,9 @@ from neurofer.schema import Strict
 from neurofer.stimuli.cards import Card
 from neurofer.stimuli.rendered.drawing import Drawing, ensure_drawn
 from neurofer.stimuli.rendered.part_landmarks import PLACES, READ
-from neurofer.stimuli.rendered.sets import seeds_and_size
+from neurofer.stimuli.rendered.sets import made_set, seeds_and_size
 from neurofer.stimuli.stimulus_set import StimulusSet
-from neurofer.stimuli.table import EXPRESSIONS, make_table
+from neurofer.stimuli.table import EXPRESSIONS
 
 T = TypeVar("T")
 BACKGROUND = "#c9c9c9"
@@ -138,10 +137,9 @@ def load(
     rows, drawings = zip(*plan(name, card, seeds, size), strict=True)
     folder = cache_folder("drawings") if cache is None else Path(cache)
     drawn = ensure_drawn(drawings, folder, text=f"drawing {name}", progress=progress)
-    made = make_table(pd.DataFrame(list(rows)), [one.image_sha256 for one in drawn])
-    _check_different(made)
-    landmarks = np.asarray([one.landmarks for one in drawn], dtype=np.float64)
-    return StimulusSet(name, made, [one.image for one in drawn], landmarks=landmarks)
+    stimuli = made_set(name, rows, drawn)
+    _check_different(stimuli.table)
+    return stimuli
 
 
 def _check_different(table: pd.DataFrame) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from neurofer.errors import NeuroferError
 from neurofer.files import content_hash
-from neurofer.progress import progress_of
-from neurofer.stimuli.image_cache import CachedPicture, picture, read_entry, write_entry
+from neurofer.stimuli.image_cache import CachedImage, ensure, read_entry, write_entry
 from neurofer.stimuli.images import ahead
 from neurofer.workers import cores, run_in_processes, serve
 
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 
 # Starting processes takes about as long as rendering this many images.
 SERIAL = 24
-IMAGE, PARTS = ".png", ".parts.png"
 
 
 @dataclass(frozen=True)
@@ -91,16 +86,6 @@ class RenderSpec:
         return self.head, self.seed, self.spread
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A rendered image in the cache, its part labels, the hash of its pixels, its landmarks."""
-
-    image: CachedPicture
-    parts: CachedPicture
-    image_sha256: str
-    landmarks: list[list[float]]
-
-
 def ensure_rendered(
     specs: Sequence[RenderSpec],
     folder: Path,
@@ -108,7 +93,7 @@ def ensure_rendered(
     text: str = "rendering",
     progress: bool | None = None,
     workers: int | None = None,
-) -> list[Rendered]:
+) -> list[CachedImage]:
     """Return the cached images of all specifications, rendering those that are lacking.
 
     Args:
@@ -124,25 +109,21 @@ def ensure_rendered(
     from neurofer.faces import RENDERER_VERSION
 
     folder = folder / RENDERER_VERSION[:16]
-    found = {spec: read_rendered(spec, folder) for spec in specs}
-    lacking = [spec for spec, one in found.items() if one is None]
-    if lacking:
+
+    def render(lacking: list[RenderSpec], advance: Callable[[], None]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if workers is None:
-            workers = cores() if len(lacking) > SERIAL else 0
-        with progress_of(text, len(lacking), progress) as advance:
-            if workers <= 1:
-                for _ in render_all(lacking, folder):
-                    advance()
-            else:
-                work = [[spec.to_json() for spec in chunk] for chunk in chunks(lacking, workers)]
-                run_in_processes(__name__, [str(folder)], work, advance, workers=workers)
-        found.update({spec: read_rendered(spec, folder) for spec in lacking})
-    done = [found[spec] for spec in specs]
-    for spec, one in zip(specs, done, strict=True):
-        if one is None:
-            raise NeuroferError(f"{spec} was rendered but is not in {folder}; is the disk full?")
-    return [one for one in done if one is not None]
+        several = cores() if len(lacking) > SERIAL else 0
+        count = several if workers is None else workers
+        if count <= 1:
+            for _ in render_all(lacking, folder):
+                advance()
+        else:
+            work = [[spec.to_json() for spec in chunk] for chunk in chunks(lacking, count)]
+            run_in_processes(__name__, [str(folder)], work, advance, workers=count)
+
+    return ensure(
+        specs, lambda spec: read_rendered(spec, folder), render, text=text, progress=progress
+    )
 
 
 def chunks(specs: Sequence[RenderSpec], workers: int) -> list[list[RenderSpec]]:
@@ -162,21 +143,9 @@ def chunks(specs: Sequence[RenderSpec], workers: int) -> list[list[RenderSpec]]:
     ]
 
 
-def read_rendered(spec: RenderSpec, folder: Path) -> Rendered | None:
+def read_rendered(spec: RenderSpec, folder: Path) -> CachedImage | None:
     """Return the cached image of a specification, None if it is not there, or is damaged."""
-    stem = folder / spec.key
-    known = read_entry(stem, spec.to_json())
-    if known is None:
-        return None
-    again = partial(_render_again, spec, folder)
-    image = picture(stem, IMAGE, known, "RGB", again)
-    parts = picture(stem, PARTS, known, "L", again)
-    return Rendered(image, parts, image.sha256, known["facts"]["landmarks"])
-
-
-def _render_again(spec: RenderSpec, folder: Path) -> None:
-    for _ in render_all([spec], folder):
-        pass
+    return read_entry(folder / spec.key, spec.to_json(), lambda: list(render_all([spec], folder)))
 
 
 def render_all(specs: Iterable[RenderSpec], folder: Path) -> Iterator[None]:
@@ -205,13 +174,14 @@ def _draw(spec: RenderSpec) -> Rendering:
 
 
 def _write(spec: RenderSpec, drawn: Rendering, folder: Path) -> None:
-    assert drawn.parts is not None  # ground truth is the renderer's default
-    facts = {
-        "landmarks": np.asarray(drawn.landmarks, dtype=np.float64).tolist(),
-        "action_units": {str(unit): float(w) for unit, w in drawn.action_units.items()},
-    }
-    pictures = {IMAGE: drawn.image, PARTS: drawn.parts}
-    write_entry(folder / spec.key, spec.to_json(), pictures, facts)
+    write_entry(
+        folder / spec.key,
+        spec.to_json(),
+        image=drawn.image,
+        landmarks=drawn.landmarks,
+        parts=drawn.parts,
+        action_units={str(unit): float(w) for unit, w in drawn.action_units.items()},
+    )
 
 
 def _identity(spec: RenderSpec) -> Identity:

@@ -16,6 +16,7 @@ from neurofer.files import cache_folder
 from neurofer.options import Different, at_least, check_options, within
 from neurofer.schema import Strict
 from neurofer.stimuli.cards import Card
+from neurofer.stimuli.image_cache import CachedImage
 from neurofer.stimuli.rendered.render_cache import RenderSpec, ensure_rendered
 from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.stimuli.table import EXPRESSIONS, make_table
@@ -137,12 +138,26 @@ def render_set(
     rows, specs = zip(*planned, strict=True)
     folder = cache_folder("renders") if cache is None else Path(cache)
     drawn = ensure_rendered(specs, folder, text=f"rendering {name}", progress=progress)
+    return made_set(name, rows, drawn)
+
+
+def made_set(
+    name: str, rows: Iterable[Mapping[str, Any]], made: Sequence[CachedImage]
+) -> StimulusSet:
+    """Return the set of images of the cache.
+
+    Args:
+        name: of the set.
+        rows: of its table, one per image.
+        made: the images.
+    """
+    parts = [one.parts for one in made]
     return StimulusSet(
         name,
-        make_table(pd.DataFrame(list(rows)), [one.image_sha256 for one in drawn]),
-        [one.image for one in drawn],
-        landmarks=np.asarray([one.landmarks for one in drawn], dtype=np.float64),
-        parts=[one.parts for one in drawn],
+        make_table(pd.DataFrame(list(rows)), [one.image.sha256 for one in made]),
+        [one.image for one in made],
+        landmarks=np.asarray([one.landmarks for one in made], dtype=np.float64),
+        parts=parts if any(parts) else None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,9 +25,9 @@ from neurofer.faces import make_identity as identity_of
 from neurofer.faces.actions import ACTION_UNITS
 from neurofer.faces.random import Random
 from neurofer.files import cache_folder, content_hash
-from neurofer.progress import progress_of
 from neurofer.schema import Strict
 from neurofer.sealed import cached, check_seal, write_sealed
+from neurofer.stimuli.image_cache import ensure
 from neurofer.stimuli.packed import read_arrays, write_arrays
 from neurofer.subjects.preprocess import heatmap_input
 from neurofer.workers import run_in_processes, serve
@@ -121,19 +121,18 @@ def rendered_heads(spec: RenderedHeads, *, quiet: bool = False) -> HeadArrays:
         NeuroferError: a rendering process failed; what was finished is kept.
     """
     folder = cache_folder("training", f"heads-{_key(spec)}")
-    starts = range(0, spec.count, SHARD)
-    found = {start: cached(_shard(folder, start), _read_shard) for start in starts}
-    missing = [start for start in starts if found[start] is None]
-    if missing:
-        text = "rendering heads to train on"
-        with progress_of(text, len(missing), False if quiet else None) as advance:
-            run_in_processes(
-                "neurofer.training.tasks.heads",
-                [spec.model_dump_json(), str(folder)],
-                missing,
-                advance,
-            )
-    parts = [found[start] or _read_shard(_shard(folder, start)) for start in starts]
+
+    def make(lacking: list[int], advance: Callable[[], None]) -> None:
+        module = "neurofer.training.tasks.heads"
+        run_in_processes(module, [spec.model_dump_json(), str(folder)], lacking, advance)
+
+    parts = ensure(
+        range(0, spec.count, SHARD),
+        lambda start: cached(_shard(folder, start), _read_shard),
+        make,
+        text="rendering heads to train on",
+        progress=False if quiet else None,
+    )
     inputs, landmarks, position = (np.concatenate([one[name] for one in parts]) for name in ARRAYS)
     head = np.array(spec.heads)[position % len(spec.heads)]
     seed = spec.first_seed + position
