@@ -71,9 +71,11 @@ def clustered_wilson_interval(
     """Return Wilson's interval at the effective sample size of clustered observations.
 
     The design effect compares the variance between clusters with that of independent
-    observations, is at least 1, and the normal quantile becomes Student's t with the degrees of
-    freedom of the clusters (Korn & Graubard 1998, Survey Methodology 24:193). Where all
-    observations agree there is nothing to estimate clustering from: the plain Wilson interval.
+    observations, and the normal quantile becomes Student's t with the degrees of freedom of the
+    clusters, as their variance is estimated (Korn & Graubard 1998, Survey Methodology 24:193).
+    The interval is never narrower than that of independent observations, whose variance is known,
+    so that it keeps the normal quantile. Where all observations agree there is nothing to estimate
+    clustering from: the plain Wilson interval.
 
     Args:
         successes: (clusters,) number of successes, or their expectation.
@@ -82,7 +84,7 @@ def clustered_wilson_interval(
         inflation: by which the variance between clusters is multiplied, for what else varies.
         confidence: of the interval.
     """
-    from scipy.stats import t
+    from scipy.stats import norm, t
 
     successes, n = np.asarray(successes, float), np.asarray(n, float)
     total, p = n.sum(), successes.sum() / n.sum()
@@ -97,10 +99,11 @@ def clustered_wilson_interval(
         members = residual[stratum == h]
         if len(members) > 1:
             variance += len(members) * members.var(ddof=1) / total**2
-    effect = max(1.0, inflation * variance / (p * (1 - p) / total))
-    effective = total / effect
-    quantile = float(t.ppf(0.5 + confidence / 2, freedom))
-    return wilson_interval(p * effective, effective, quantile=quantile)
+    effect = inflation * variance / (p * (1 - p) / total)
+    # A quantile times the root of the effect is the interval of total / effect observations.
+    clustered = float(t.ppf(0.5 + confidence / 2, freedom)) * np.sqrt(effect)
+    independent = float(norm.ppf(0.5 + confidence / 2))
+    return wilson_interval(p * total, total, quantile=max(clustered, independent))
 
 
 def resample(strata: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:

@@ -56,12 +56,13 @@ def test_each_stratum_costs_a_degree_of_freedom(sizes):
         len(own) * statistics.variance(own)
         for own in ([*(successes - 6 * p)[strata == h]] for h in range(len(sizes)))
     )
-    effect = max(1.0, variance / n.sum() ** 2 / (p * (1 - p) / n.sum()))
-    effective = n.sum() / effect
+    effective = n.sum() / (variance / n.sum() ** 2 / (p * (1 - p) / n.sum()))
     # statsmodels takes the confidence of a normal quantile; here of Student's t.
     quantile = scipy.stats.t.ppf(0.975, len(strata) - len(sizes))
     alpha = 2 * scipy.stats.norm.sf(quantile)
     expected = proportion_confint(p * effective, effective, alpha=alpha, method="wilson")
+    plain = proportion_confint(p * n.sum(), n.sum(), method="wilson")
+    expected = max(expected, plain, key=lambda ends: ends[1] - ends[0])
     assert clustered_wilson_interval(successes, n, strata) == pytest.approx(expected, abs=1e-9)
 
 
@@ -74,11 +75,25 @@ def test_inflation_is_of_the_variance_between_clusters(inflation):
     found = clustered_wilson_interval(successes, n, np.zeros(6), inflation=inflation)
     assert found == pytest.approx(expected)
     # Where clusters vary less than independent answers, it first makes up for that.
-    alike = [
-        clustered_wilson_interval(np.full(6, 3.0), n, np.zeros(6), inflation=one)
-        for one in (1.0, inflation)
+    alike = clustered_wilson_interval(np.full(6, 3.0), n, np.zeros(6), inflation=inflation)
+    assert alike == wilson_interval(18, 36)
+
+
+@pytest.mark.parametrize(("clusters", "effect"), [(8, 1.0), (8, 4.0), (12, 1.5), (20, 2.0)])
+def test_few_clusters_are_covered_as_often_as_they_should_be(clusters, effect):
+    """Beta-binomial answers: as independent ones, and up to four times as varied."""
+    rng, size, p = np.random.default_rng(clusters), 14, 0.3
+    share = np.full((600, clusters), p)
+    if effect > 1:
+        scale = (size - 1) / (effect - 1) - 1
+        share = rng.beta(p * scale, (1 - p) * scale, share.shape)
+    n, stratum = np.full(clusters, float(size)), np.zeros(clusters)
+    ends = [
+        clustered_wilson_interval(one.astype(float), n, stratum)
+        for one in rng.binomial(size, share)
     ]
-    assert alike[0] == alike[1]
+    held = np.mean([low <= p <= high for low, high in ends])
+    assert 0.925 < held < 0.98
 
 
 def test_observations_that_repeat_within_a_cluster_count_as_one():

@@ -97,10 +97,10 @@ def probe_interval(
     With Student's t of the number of people, as they are few. Who is trained on moves the accuracy
     too, which the people tested do not show and no estimator is free of bias for (Bengio &
     Grandvalet 2004, JMLR 5:1089): the variance between people is multiplied by 1 + tested /
-    trained, the ratio that Nadeau & Bengio (2003, Machine Learning 52:239) add. It is never taken
-    for less than that of independent answers: near chance the answers to one person are less alike
-    than those (who is right of one value is wrong of the next), and what they hide is the decoder,
-    which is the same for all. See docs/recovery.md for what the intervals hold.
+    trained, the ratio that Nadeau & Bengio (2003, Machine Learning 52:239) add. The interval is
+    never narrower than Wilson's of independent answers: near chance the answers to one person are
+    less alike than those (who is right of one value is wrong of the next), and what they hide is
+    the decoder, which is the same for all. See docs/recovery.md for what the intervals hold.
 
     Where each head shows one identity, series (identity and expression) are the clusters.
 

@@ -110,8 +110,7 @@ def test_intervals_count_people_and_those_trained_on(recording):
     assert found.method == "Wilson, clustered by identities, and training"
     # People who are all alike vary less than independent answers would: as those then.
     alike = probe_interval(np.tile([1, 1, 1, 1, 0], 8), head, people, people, folds)
-    expected = wilson_interval(32, 40, quantile=scipy.stats.t.ppf(0.975, 7))
-    assert (alike.low, alike.high) == pytest.approx(expected)
+    assert (alike.low, alike.high) == pytest.approx(wilson_interval(32, 40))
     whole = probe_interval(np.ones(40), head, people, people, folds)
     assert (whole.low, whole.high) == pytest.approx(wilson_interval(32, 32))
     one = np.full(40, "p")
