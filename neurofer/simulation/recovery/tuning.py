@@ -10,21 +10,17 @@ Families are found; five strengths do not tell a sigmoid from Naka-Rushton, nor 
 a threshold. Estimates of steepness (k, n, c50) are skewed: their medians are right, the means some
 percent too great, for the most part by the unit in a hundred that shows a step, whose steepness
 ends at its bound (`at_bound` of `tuning.run` names it).
-
-The signal-to-noise ratio is the SD of the tuning over the strengths shown over the SD of the noise
-of a presentation; `snr_of="range"` takes the tuning's peak-to-peak instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from neurofer.errors import NeuroferError, unknown_choice
+from neurofer.simulation.curves import TRUTHS, Truth, Units, noisy_units, simulate
 from neurofer.simulation.recovery import Recovered, mean, share
 
 if TYPE_CHECKING:
@@ -36,58 +32,9 @@ SUMMARY = (
 )
 DEFAULT_N = 1000
 STRENGTHS, IDENTITIES, SNR, RESAMPLES = (0, 0.25, 0.5, 0.75, 1.0), 15, 3.0, 1000
-SNR_OF = ("sd", "range")
 SLOW = 40  # models of twenty dimensions are simulated so many times less often
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Units of a model whose parameters are uniform between bounds, at strengths from 0 to 1.
-
-    Attributes:
-        model: one of the models of strength.
-        low: of its parameters, "a" first.
-        high: of the same.
-    """
-
-    model: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        """Return (n, parameters)."""
-        return generator.uniform(self.low, self.high, (n, len(self.low)))
-
-
-# The features of a curve (threshold, midpoint, peak) lie inside the range, and nothing happens
-# within less than about two strengths, which no estimator could see: sigmoids rise from 10 to 90 %
-# within 0.35 to 0.75, peaks are 0.35 to 0.7 wide at half their height. Exponents near 1, which are
-# neither accelerating nor saturating, are left out.
-TRUTHS = {
-    "flat": Truth("flat", (2,), (8,)),
-    "linear": Truth("linear", (2, 5), (8, 20)),
-    "rectified": Truth("rectified", (2, 5, 0.25), (8, 20, 0.6)),
-    "v-shape": Truth("v-shape", (2, 5, 5, 0.35), (8, 20, 20, 0.65)),
-    "power-convex": Truth("power", (2, 5, 1.8), (8, 20, 4)),
-    "power-concave": Truth("power", (2, 5, 0.25), (8, 20, 0.6)),
-    "sigmoid": Truth("sigmoid", (2, 5, 0.3, 6), (8, 20, 0.6, 12)),
-    "naka-rushton": Truth("naka-rushton", (2, 5, 0.2, 1.5), (8, 20, 0.5, 4)),
-    "gaussian": Truth("gaussian", (2, 5, 0.3, 0.15), (8, 20, 0.7, 0.3)),
-}
-
 # Curves that baselines of heads, left out of the fit, make look like lines.
 BENT = {name: TRUTHS[name] for name in ("rectified", "sigmoid")}
-
-
-@dataclass(frozen=True)
-class Units:
-    """Simulated units: x (n,), responses (n, units), identity (n,), values and their family."""
-
-    x: np.ndarray
-    responses: np.ndarray
-    identity: np.ndarray
-    values: np.ndarray
-    family: np.ndarray
 
 
 def confusion(
@@ -153,72 +100,6 @@ def confusion(
         {"truth": list(truths), "model": list(names), "families": list(FAMILIES)},
         {"data": "simulated", "snr_of": snr_of, "n_units": n_units, "seed": seed}
         | {"criterion": criterion, **stated},
-    )
-
-
-def simulate(
-    truth: Truth,
-    n_units: int,
-    strengths: Sequence[float],
-    n_identities: int,
-    snr: float,
-    generator: np.random.Generator,
-    *,
-    snr_of: str = "sd",
-) -> Units:
-    """Return units of a truth in a design, with independent Gaussian noise; as `confusion`.
-
-    Args:
-        truth: parameters of the units.
-        n_units: number of units.
-        strengths: shown of every identity.
-        n_identities: number of identities.
-        snr: signal-to-noise ratio of a presentation.
-        generator: draws what is random.
-        snr_of: what is divided by the noise: "sd" of the tuning, or its "range".
-    """
-    levels = np.unique(np.asarray(strengths, float))
-    if len(levels) < 2 or not np.isfinite(levels).all() or levels[0] < 0:
-        raise NeuroferError(
-            f"strengths={list(strengths)} must be at least two different numbers of at least 0"
-        )
-    if snr_of not in SNR_OF:
-        raise unknown_choice("snr_of", snr_of, SNR_OF)
-    if n_identities < 2 or n_units < 1 or not snr > 0:
-        raise NeuroferError(
-            f"n_identities={n_identities}, n_units={n_units} and snr={snr}: these must be at least "
-            "2, at least 1, and positive"
-        )
-    values = truth.draw(n_units, generator)
-    return _noisy(
-        truth.model, levels, levels / levels[-1], values, n_identities, snr, generator, snr_of
-    )
-
-
-def _noisy(
-    model: str,
-    shown: np.ndarray,
-    x: np.ndarray,
-    values: np.ndarray,
-    n_identities: int,
-    snr: float,
-    generator: np.random.Generator,
-    snr_of: str = "sd",
-) -> Units:
-    """Return units of a model at levels x, which the fits know as `shown`."""
-    from neurofer.analyses.tuning.families import families_of
-    from neurofer.analyses.tuning.fitting import predict
-
-    curve = predict(model, x, values)
-    size = curve.std(axis=0) if snr_of == "sd" else np.ptp(curve, axis=0)
-    noise = np.where(size > 1e-9 * np.abs(curve).max(axis=0), size / snr, 1.0)
-    draws = generator.normal(size=(n_identities * len(x), len(values)))
-    return Units(
-        np.concatenate([shown] * n_identities),
-        np.tile(curve, (n_identities, 1)) + noise * draws,
-        np.repeat(np.arange(n_identities), len(x)),
-        values,
-        families_of(shown, np.full(len(values), model), curve),
     )
 
 
@@ -404,7 +285,7 @@ def _features(n: int, seed: int) -> Iterator[Recovered]:
     for k, model in enumerate(FEATURE_MODELS[1:]):
         generator = np.random.default_rng((seed, k, 2))
         values = _feature_values(model, n, generator)
-        units = _noisy(model, faces, faces, values, IDENTITIES, SNR, generator)
+        units = noisy_units(model, faces, faces, values, IDENTITIES, SNR, generator)
         best, _ = found(units, FEATURE_MODELS, "bic")
         what = f"share of {model} units in a space of three features given their model by BIC"
         yield share(f"tuning.family.{model}", what, best == model, (0.9, 1.0))

@@ -8,8 +8,9 @@ import xarray as xr
 
 from neurofer.analyses.tuning.families import FAMILIES
 from neurofer.errors import NeuroferError
+from neurofer.simulation.curves import TRUTHS, Truth, simulate
 from neurofer.simulation.recovery import tuning
-from neurofer.simulation.recovery.tuning import TRUTHS, Truth, confusion, figure, simulate
+from neurofer.simulation.recovery.tuning import confusion, figure
 
 SOME = {n: TRUTHS[n] for n in ("flat", "linear", "power-convex", "sigmoid")}
 FEWER = {name: TRUTHS[name] for name in ("flat", "sigmoid")}
