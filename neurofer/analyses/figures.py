@@ -228,7 +228,13 @@ def with_ends(cell: xr.Dataset, name: str) -> Ends:
 
 
 def beside(k: int, n: int, step: float) -> float:
-    """Return by how much the k-th of n curves is moved, so that no error bar hides another."""
+    """Return by how much the k-th of n curves is moved, so that no error bar hides another.
+
+    Args:
+        k: which, from 0.
+        n: how many there are.
+        step: from one to the next.
+    """
     return step * (k - (n - 1) / 2)
 
 
