@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -20,16 +20,14 @@ from neurofer.analyses.tuning.describe import (
     Likelihood,
     NoneOrSeveral,
     Settings,
-    describe,
     population,
     settings_of,
 )
-from neurofer.analyses.tuning.estimate import announce
 from neurofer.analyses.tuning.families import EITHER, NONE, family_names, told_apart
 from neurofer.analyses.tuning.fitting import OK
+from neurofer.analyses.tuning.parts import described, some_after_others
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import Seed
-from neurofer.progress import progress_of
 
 PREFERRED = "preferred"
 INPUTS = ("strength", "expression")
@@ -38,8 +36,6 @@ UNTOLD = (
     "each direction is shown in one sense only, and without mixtures: at these stimuli every "
     "norm-and-direction is an axis too"
 )
-# Units that are described together: bounds the memory; with fewer the fits are slower (1000: half).
-AT_ONCE = 5000
 
 
 def run(
@@ -371,37 +367,3 @@ def _described(
                 )
 
     return described(jobs(), len(own), settings)
-
-
-def some_after_others(units: np.ndarray) -> list[np.ndarray]:
-    """Return the units in parts of at most `AT_ONCE`."""
-    return [units[i : i + AT_ONCE] for i in range(0, len(units), AT_ONCE)]
-
-
-def described(jobs: Iterable[tuple[Job, np.ndarray]], total: int, settings: Settings) -> xr.Dataset:
-    """Describe the units of each job, and return all in the order of the places beside it.
-
-    Args:
-        jobs: units that were shown the same, with their places in the result.
-        total: number of units.
-        settings: of the comparison of models.
-    """
-    parts: list[xr.Dataset] = []
-    places: list[np.ndarray] = []
-    with progress_of("tuning curves", total) as advance:
-        for job, units in jobs:
-            if not parts:
-                announce(job, total, settings)
-            for some in pieces(len(units), settings):
-                parts.append(describe(job.of(some), settings))
-                places.append(units[some])
-                advance(len(some))
-    at = np.argsort(np.concatenate(places), kind="stable")
-    whole = xr.concat(parts, dim="neuroid", join="outer") if len(parts) > 1 else parts[0]
-    return whole.isel(neuroid=at)
-
-
-def pieces(n: int, settings: Settings) -> list[np.ndarray]:
-    """Return n units in parts after which progress is shown: of features one takes long."""
-    step = 10 if settings.features and settings.n_bootstrap > 1 else AT_ONCE
-    return np.array_split(np.arange(n), range(step, n, step))

@@ -23,12 +23,11 @@ from neurofer.analyses.tuning.describe import (
     describe,
     settings_of,
 )
+from neurofer.analyses.tuning.parts import described, some_after_others
 from neurofer.analyses.tuning.recordings import (
     completed,
-    described,
     is_tuned,
     noise_like,
-    some_after_others,
     untold,
 )
 from neurofer.errors import NeuroferError, unknown_choice

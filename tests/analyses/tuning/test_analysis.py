@@ -96,7 +96,7 @@ def test_the_population_is_counted_by_family_and_by_model(fitted):
 
 
 def test_some_units_after_others_are_all_at_once(norm, fitted, monkeypatch):
-    monkeypatch.setattr("neurofer.analyses.tuning.recordings.AT_ONCE", 2)
+    monkeypatch.setattr("neurofer.analyses.tuning.parts.AT_ONCE", 2)
     xr.testing.assert_allclose(fitted, tuning.run(norm, **FAST))
 
 
