@@ -19,8 +19,11 @@ from contextlib import suppress
 from threading import Event, Lock
 from typing import IO, Any
 
+from neurofer.closure import closure_hash
 from neurofer.errors import NeuroferError
 from neurofer.files import PACKAGE
+
+_CODE = "NEUROFER_CODE"  # a worker's module and the hash of its source, as the sender has it
 
 
 def cores() -> int:
@@ -37,8 +40,11 @@ def serve(work: Callable[[Any], Iterable[object]]) -> None:
         work: called with a piece of work; what it yields are its steps. A NeuroferError that it
             raises is raised in the process that sent the work.
     """
+    changed = _changed()
     for line in sys.stdin:
         try:
+            if changed:
+                raise NeuroferError(changed)
             for _ in work(json.loads(line)):
                 _answer(step=1)
             _answer(done=True)
@@ -117,7 +123,7 @@ class _Crew:
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env=_environment(),
+            env=_environment(self._command[2]),
         )
         with self._lock:
             self._running.append(process)
@@ -171,7 +177,16 @@ def _end(process: subprocess.Popen[str], kill: bool) -> None:
         process.stdout.close()
 
 
-def _environment() -> dict[str, str]:
+def _changed() -> str:
+    """Return what is wrong where this process runs other code than that which sent the work."""
+    module, _, code = os.environ.get(_CODE, "").partition(" ")
+    if not module or closure_hash(module) == code:
+        return ""
+    return f"the source of {module} has changed since Python was started; start it again"
+
+
+def _environment(module: str) -> dict[str, str]:
+    ours = module.split(".")[0] == PACKAGE.name
     path = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
@@ -179,4 +194,5 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "NUMBA_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        _CODE: f"{module} {closure_hash(module)}" if ours else "",
     }

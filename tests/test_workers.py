@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from neurofer import closure, workers
 from neurofer.errors import NeuroferError
 from neurofer.stimuli.rendered.render_cache import RenderSpec, ensure_rendered, read_rendered
 from neurofer.workers import run_in_processes
@@ -53,6 +54,31 @@ def test_every_piece_is_done_once_and_every_step_is_told(tmp_path: Path, module:
         assert (tmp_path / str(piece["name"])).read_text() == "0123"[: piece["steps"]]  # type: ignore[misc]
 
 
+def test_a_worker_refuses_to_run_other_code_than_the_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = str(closure.PACKAGE / "stimuli" / "image_cache.py")
+    monkeypatch.setitem(closure._HASHES, source, "as it was imported")
+    with pytest.raises(NeuroferError, match=r"render_cache has changed since Python .* start it"):
+        ensure_rendered(SPECS, tmp_path, workers=2)
+    assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        ("", False),
+        (f"neurofer.workers {closure.closure_hash('neurofer.workers')}", False),
+        ("neurofer.workers 0123", True),
+    ],
+)
+def test_the_code_is_that_of_the_sender(
+    monkeypatch: pytest.MonkeyPatch, code: str, refused: bool
+) -> None:
+    monkeypatch.setenv("NEUROFER_CODE", code)
+    assert bool(workers._changed()) == refused
+
+
 def test_without_work_nothing_is_started(tmp_path: Path) -> None:
     run_in_processes("no.such.module", [], [], lambda: None)
 
@@ -81,7 +107,7 @@ def test_processes_draw_the_same_bytes_as_one(tmp_path: Path) -> None:
     alone = ensure_rendered(SPECS, tmp_path / "alone", workers=0)
     many = ensure_rendered(SPECS, tmp_path / "many", workers=2)
     for one, other in zip(alone, many, strict=True):
-        assert other.image_sha256 == one.image_sha256
+        assert other.image.sha256 == one.image.sha256
         assert other.landmarks == one.landmarks
         assert other.parts.path.read_bytes() == one.parts.path.read_bytes()
     folder = many[0].image.path.parent

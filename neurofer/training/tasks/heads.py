@@ -7,7 +7,6 @@ is ever learned from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from neurofer.closure import closure_hash
 from neurofer.errors import unknown_choice
 from neurofer.faces import HEADS, RECIPES, RENDERER_VERSION, Camera, FaceRenderer, Light
 from neurofer.faces import make_identity as identity_of
@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 FIRST_SEED, LAST_SEED = 1000, 99_999
 SHARD = 8  # identities a file
 ARRAYS = ("inputs", "landmarks", "position")  # of a file
+# The renderer has a version of its own; the others write files and check them.
+_WRITES = (
+    "neurofer.faces",
+    "neurofer.files",
+    "neurofer.schema",
+    "neurofer.sealed",
+    "neurofer.stimuli",
+    "neurofer.workers",
+)
 
 
 class RenderedHeads(Strict):
@@ -220,9 +229,8 @@ def _renderer() -> FaceRenderer:
 
 
 def _key(spec: RenderedHeads) -> str:
-    source = Path(__file__).read_bytes().replace(b"\r\n", b"\n")
-    here = hashlib.sha256(source).hexdigest()
-    return content_hash(spec.model_dump(mode="json"), RENDERER_VERSION, here)[:24]
+    code = closure_hash("neurofer.training.tasks.heads", without=_WRITES)
+    return content_hash(spec.model_dump(mode="json"), RENDERER_VERSION, code)[:24]
 
 
 def _shard(folder: Path, start: int) -> Path:

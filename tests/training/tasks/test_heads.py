@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from neurofer import closure
 from neurofer.errors import NeuroferError
 from neurofer.faces import RECIPES
 from neurofer.subjects.preprocess import area_mean, gray
 from neurofer.training import list_recipes, read_recipe
-from neurofer.training.tasks.heads import RenderedHeads, draw, rendered_heads, strongest
+from neurofer.training.tasks.heads import RenderedHeads, _key, draw, rendered_heads, strongest
 from neurofer.workers import run_in_processes
 
 SPEC = RenderedHeads(identities=9, held_out=3, images=2, size=112)
@@ -73,6 +74,21 @@ def test_the_cache_gives_the_same_again(heads, tmp_path, monkeypatch):
     assert rendered_heads(small, quiet=True).sha256 == first.sha256
     assert small.heads == SPEC.heads
     np.testing.assert_array_equal(first.inputs, heads.inputs[:8])
+
+
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [
+        ("training/tasks/heads.py", False),
+        ("subjects/preprocess.py", False),
+        ("training/tasks/landmarks.py", True),
+        ("stimuli/packed.py", True),
+    ],
+)
+def test_changed_code_renders_the_heads_again(monkeypatch, source, same):
+    before = _key(SPEC)
+    monkeypatch.setitem(closure._HASHES, str(closure.PACKAGE / source), "changed")
+    assert (_key(SPEC) == before) == same
 
 
 def test_a_process_that_fails_says_why():
