@@ -36,7 +36,10 @@ def unknown_choice(
     message = f"{name}={value!r} is " + (
         f"not in {where}; it has {listed}" if where else f"unknown; choose from {listed}"
     )
-    close = get_close_matches(str(value), allowed, n=1)
+    folded = {choice.casefold(): choice for choice in reversed(allowed)}
+    close = get_close_matches(str(value), allowed, n=1) or [
+        folded[one] for one in get_close_matches(str(value).casefold(), folded, n=1)
+    ]
     if close:
         message += f"; did you mean {close[0]!r}?"
     return NeuroferError(message)
