@@ -22,7 +22,7 @@ def test_notebook_runs(path: Path, tmp_path: Path):
     nbclient = pytest.importorskip("nbclient")
     notebook = jupytext.read(path)
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     ).execute()
     shown = [
         output

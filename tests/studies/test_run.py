@@ -37,7 +37,7 @@ def run_script(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(folder / "script.py"), str(folder / "toy.yaml")],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=folder,
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=1200, check=True,
     )  # fmt: skip
 
 
