@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,27 @@ NOTEBOOKS = sorted(content_folder("notebooks").glob("*.md"))
 
 def test_there_are_notebooks():
     assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_jupytext_reads_the_header(path: Path):
+    jupytext = pytest.importorskip("jupytext")
+    notebook = jupytext.read(path)
+    assert notebook.cells[0].cell_type == "markdown"  # a header it does not know is a raw cell
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+
+
+def test_no_two_notebooks_write_the_same_file():
+    written = [
+        {
+            name
+            for name in re.findall(
+                r"\.(?:to_csv|to_netcdf|save)\(\s*f?\"([^\"]+)", path.read_text()
+            )
+        }
+        for path in NOTEBOOKS
+    ]
+    assert sum(map(len, written)) == len(set().union(*written)) > 1
 
 
 @pytest.mark.weights
