@@ -81,6 +81,7 @@ def draw_view(
     results: Mapping[str, xr.Dataset],
     view: str,
     views: Mapping[str, Callable[[Mapping[str, xr.Dataset]], Figure]],
+    where: str = "",
 ) -> Figure:
     """Return one of several figures of results.
 
@@ -88,13 +89,14 @@ def draw_view(
         results: by subject, at least one.
         view: which.
         views: the figures by name.
+        where: what has these views, for the message.
 
     Raises:
         NeuroferError: there is nothing to draw, or no such view.
     """
     results = check_results(results)
     if view not in views:
-        raise unknown_choice("view", view, views)
+        raise unknown_choice("view", view, views, where)
     return views[view](results)
 
 

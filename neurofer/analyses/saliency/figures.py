@@ -45,7 +45,7 @@ _STRENGTH = 0.7  # of the colour over the face
 def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
     """Return a view of results, or of differences of pairs of them, see `saliency.figure`."""
     views = {"parts": _parts, "answers": _answers, "differences": _differences, "maps": _pictures}
-    return draw_view(results, view, views)
+    return draw_view(results, view, views, "analysis 'saliency'")
 
 
 def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
