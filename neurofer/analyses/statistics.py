@@ -12,7 +12,8 @@ n/(n-1) of a small sample ask for: Hesterberg 2015, The American Statistician 69
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -128,6 +129,64 @@ def resample(strata: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     return index
 
 
+@dataclass(frozen=True)
+class Clusters:
+    """Observations that go together, because they are of one identity or of one series.
+
+    Attributes:
+        kind: "identities" or "series".
+        index: (n,) the cluster of each observation, from 0 in the order of their names.
+        strata: (clusters,) the stratum of each cluster.
+    """
+
+    kind: str
+    index: np.ndarray
+    strata: np.ndarray
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return (clusters, ...) sums of (n, ...) values over the observations of each cluster."""
+        found = np.zeros((len(self.strata), *values.shape[1:]))
+        np.add.at(found, self.index, values)
+        return found
+
+    def times(self, n_bootstrap: int, seed: int) -> np.ndarray:
+        """Return (n_bootstrap, clusters) how often each cluster is drawn by `resample`."""
+        drawn = resample(self.strata, n_bootstrap, seed)
+        place = drawn + len(self.strata) * np.arange(n_bootstrap)[:, None]
+        return np.bincount(place.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
+
+
+def clusters_of(names: np.ndarray, strata: np.ndarray, kind: str = "identities") -> Clusters:
+    """Return the clusters of observations.
+
+    Args:
+        names: (n,) the cluster of each observation; it belongs to one stratum.
+        strata: (n,) the stratum of each observation.
+        kind: what the clusters are.
+    """
+    _, first, index = np.unique(names, return_index=True, return_inverse=True)
+    return Clusters(kind, index.ravel(), np.asarray(strata)[first])
+
+
+def clusters_to_resample(
+    strata: np.ndarray, identity: np.ndarray, series: np.ndarray | None = None
+) -> Clusters | None:
+    """Return identities as clusters or, where they are too few to be resampled, series.
+
+    Args:
+        strata: (n,) head.
+        identity: (n,) identity; one identity lies in one stratum.
+        series: (n,) identity and expression; None: identities or nothing.
+
+    Returns:
+        None where all of them are too few (`can_resample`).
+    """
+    for kind, names in (("identities", identity), ("series", series)):
+        if names is not None and can_resample(names, strata):
+            return clusters_of(names, strata, kind)
+    return None
+
+
 def deal(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Return (n,) the fold of each presentation; a group's presentations are in one fold.
 
@@ -147,19 +206,17 @@ def deal(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 def percentile_interval(
     replicates: np.ndarray, strata: np.ndarray | None = None, *, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+) -> tuple[Any, Any]:
     """Return the percentile interval of bootstrap replicates; expanded where `strata` is given.
 
     Args:
-        replicates: (n_bootstrap,) values of the statistic.
+        replicates: (n_bootstrap,) values of the statistic, or (n_bootstrap, ...) of several.
         strata: (clusters,) stratum of each resampled cluster; their number expands the interval.
         confidence: of the interval.
     """
-    tail = (1 - confidence) / 2
-    if strata is not None:
-        tail = expanded_tail(np.asarray(strata), confidence)
-    low, high = np.quantile(replicates, [tail, 1 - tail])
-    return float(low), float(high)
+    tail = (1 - confidence) / 2 if strata is None else expanded_tail(strata, confidence)
+    low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
+    return (low, high) if np.ndim(replicates) > 1 else (float(low), float(high))
 
 
 def expanded_tail(strata: np.ndarray, confidence: float = CONFIDENCE) -> float:
@@ -248,9 +305,10 @@ def proportion_interval(
         return Interval(low, high, "Wilson")
     successes, n, stratum = cluster_counts(correct, identity, strata)
     seen = min((successes > 0).sum(), (successes < n).sum())
-    if seen >= FEWEST_CLUSTERS and can_resample(identity, strata):
-        index = resample(stratum, n_bootstrap, seed)
-        replicates = successes[index].sum(1) / n[index].sum(1)
+    people = clusters_to_resample(strata, identity)
+    if seen >= FEWEST_CLUSTERS and people is not None:
+        times = people.times(n_bootstrap, seed)
+        replicates = (times @ successes) / (times @ n)
         if np.ptp(replicates) > 0:
             low, high = percentile_interval(replicates, stratum, confidence=confidence)
             return Interval(low, high, "bootstrap over identities")
@@ -285,15 +343,14 @@ def cluster_interval(
         seed: of the resampling.
         confidence: of the interval.
     """
-    for name, clusters in (("identities", identity), ("series", series)):
-        if not can_resample(clusters, strata):
-            continue
-        padded, stratum = _padded(np.asarray(values, float), clusters, strata)
-        index = resample(stratum, n_bootstrap, seed)
-        replicates = statistic(padded[index].reshape(n_bootstrap, -1), axis=1)
-        low, high = percentile_interval(replicates, stratum, confidence=confidence)
-        return Interval(low, high, f"bootstrap over {name}")
-    return Interval(np.nan, np.nan, NO_INTERVAL)
+    clusters = clusters_to_resample(strata, identity, series)
+    if clusters is None:
+        return Interval(np.nan, np.nan, NO_INTERVAL)
+    padded = _padded(np.asarray(values, float), clusters.index)
+    index = resample(clusters.strata, n_bootstrap, seed)
+    replicates = statistic(padded[index].reshape(n_bootstrap, -1), axis=1)
+    low, high = percentile_interval(replicates, clusters.strata, confidence=confidence)
+    return Interval(low, high, f"bootstrap over {clusters.kind}")
 
 
 def false_discovery(p: np.ndarray) -> np.ndarray:
@@ -329,21 +386,14 @@ def cluster_counts(
         clusters: (n,) the cluster of each observation.
         strata: (n,) the stratum of each observation.
     """
-    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
-    n = np.bincount(inverse.ravel()).astype(float)
-    successes = np.bincount(inverse.ravel(), weights=correct)
-    return successes, n, np.asarray(strata)[first]
+    own = clusters_of(clusters, strata)
+    return own.sums(np.asarray(correct)), own.sums(np.ones(len(own.index))), own.strata
 
 
-def _padded(
-    values: np.ndarray, clusters: np.ndarray, strata: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values as (clusters, longest), NaN where a cluster is shorter, and the strata."""
-    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
-    inverse = inverse.ravel()
-    longest = np.bincount(inverse).max()
-    padded = np.full((len(first), longest), np.nan)
-    for k in range(len(first)):
-        members = values[inverse == k]
-        padded[k, : len(members)] = members
-    return padded, np.asarray(strata)[first]
+def _padded(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return (n,) values by cluster as (clusters, longest), NaN where a cluster is shorter."""
+    sizes = np.bincount(index)
+    padded = np.full((len(sizes), sizes.max()), np.nan)
+    for k, size in enumerate(sizes):
+        padded[k, :size] = values[index == k]
+    return padded

@@ -16,8 +16,7 @@ import xarray as xr
 
 from neurofer.analyses.statistics import (
     NO_INTERVAL,
-    can_resample,
-    resample,
+    clusters_to_resample,
     standard_error_interval,
 )
 from neurofer.errors import NeuroferError, unknown_choice
@@ -177,16 +176,14 @@ def _interval(
 ) -> tuple[float, float, str]:
     """Return low, high and the method, by bootstrap over identities within heads."""
     identity, head = (result[key].to_numpy().astype(str) for key in ("identity", "head"))
-    if not np.isfinite(found) or not can_resample(identity, head):
+    people = clusters_to_resample(head, identity)
+    if not np.isfinite(found) or people is None:
         return np.nan, np.nan, NO_INTERVAL
-    _, first, inverse = np.unique(identity, return_index=True, return_inverse=True)
-    counts = [np.bincount(inverse.ravel(), weights=one) for one in (np.ones(len(a)), a, b, a == b)]
-    strata = head[first]
-    index = resample(strata, n_bootstrap, seed)
-    n, right_a, right_b, same = (one[index].sum(axis=1) for one in counts)
+    counts = people.sums(np.column_stack([np.ones(len(a)), a, b, a == b]))
+    n, right_a, right_b, same = (people.times(n_bootstrap, seed) @ counts).T
     p, q = right_a / n, right_b / n
     expected = p * q + (1 - p) * (1 - q)
     defined = expected < 1
     replicates = (same / n - expected)[defined] / (1 - expected[defined])
-    low, high = standard_error_interval(found, replicates, strata)
+    low, high = standard_error_interval(found, replicates, people.strata)
     return max(low, -1.0), min(high, 1.0), "standard error, bootstrap over identities"

@@ -25,7 +25,7 @@ from neurofer.analyses.figures import check_results
 from neurofer.analyses.inputs import ALL, Responses, read_responses, sorted_heads
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
-from neurofer.analyses.statistics import NO_INTERVAL, can_resample, expanded_tail, resample
+from neurofer.analyses.statistics import NO_INTERVAL, clusters_to_resample, percentile_interval
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.options import Resamples, Seed
 from neurofer.recording.saliency import AREA, CORRECT, EXPLAINED, PLACES, SHARE, SPREAD
@@ -313,24 +313,14 @@ def _cell(values: np.ndarray, images: _Images, n_bootstrap: int, seed: int) -> _
     """
     n, width = values.shape
     nothing = np.full(width, np.nan)
-    if not n:
-        return _Cell(nothing, nothing, nothing, NO_INTERVAL, 0)
-    mean = values.mean(0)
-    for name, clusters in (("identities", images.identity), ("series", images.series)):
-        if not can_resample(clusters, images.head):
-            continue
-        _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
-        member = np.zeros((len(first), n))
-        member[inverse.ravel(), np.arange(n)] = 1
-        strata = images.head[first]
-        index = resample(strata, n_bootstrap, seed)
-        place = index + len(first) * np.arange(n_bootstrap)[:, None]
-        drawn = np.bincount(place.ravel(), minlength=index.size).reshape(index.shape)
-        replicates = (drawn @ (member @ values)) / (drawn @ member.sum(1))[:, None]
-        tail = expanded_tail(strata)
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
-        return _Cell(mean, low, high, f"bootstrap over {name}", n)
-    return _Cell(mean, nothing, nothing, NO_INTERVAL, n)
+    mean = values.mean(0) if n else nothing
+    clusters = clusters_to_resample(images.head, images.identity, images.series) if n else None
+    if clusters is None:
+        return _Cell(mean, nothing, nothing, NO_INTERVAL, n)
+    times = clusters.times(n_bootstrap, seed)
+    replicates = (times @ clusters.sums(values)) / (times @ clusters.sums(np.ones((n, 1))))
+    low, high = percentile_interval(replicates, clusters.strata)
+    return _Cell(mean, low, high, f"bootstrap over {clusters.kind}", n)
 
 
 def _dataset(cells: list[_Cell], by: dict[str, list[str]], parts: list[str]) -> xr.Dataset:

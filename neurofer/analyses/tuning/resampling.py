@@ -8,7 +8,12 @@ import numpy as np
 import torch
 
 from neurofer.analyses.inputs import IS_CONSTANT
-from neurofer.analyses.statistics import can_resample, deal, expanded_tail, resample
+from neurofer.analyses.statistics import (
+    clusters_of,
+    clusters_to_resample,
+    deal,
+    percentile_interval,
+)
 from neurofer.analyses.tuning.fitting import OK, fit, solve_units
 from neurofer.analyses.tuning.models import choose
 from neurofer.analyses.tuning.presentations import (
@@ -233,20 +238,10 @@ def mean_of_drawn(
         n_bootstrap: number of resamples.
         seed: of the draws.
     """
-    times, who = _drawn(identity, strata, n_bootstrap, seed)
-    sums = np.zeros((times.shape[1], values.shape[1]))
-    np.add.at(sums, who, values)
-    return np.asarray((times @ sums) / (times @ np.bincount(who))[:, None])
-
-
-def _drawn(
-    identity: np.ndarray, strata: np.ndarray, n_bootstrap: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n_bootstrap, identities) how often each is drawn, and (n,) numbers of identities."""
-    _, first, who = np.unique(identity, return_index=True, return_inverse=True)
-    drawn = resample(np.asarray(strata)[first], n_bootstrap, seed)
-    times = np.stack([np.bincount(row, minlength=len(first)) for row in drawn]).astype(float)
-    return times, who.ravel()
+    people = clusters_of(identity, strata)
+    times = people.times(n_bootstrap, seed)
+    n = times @ people.sums(np.ones((len(values), 1)))
+    return np.asarray((times @ people.sums(values)) / n)
 
 
 def resampled(
@@ -272,8 +267,9 @@ def resampled(
         n_bootstrap: number of resamples.
         seed: of the draws.
     """
-    times, who = _drawn(identity, strata, n_bootstrap, seed)
-    cell = who * len(levels.x) + levels.index
+    people = clusters_of(identity, strata)
+    times = people.times(n_bootstrap, seed)
+    cell = people.index * len(levels.x) + levels.index
     n_cells, shape = times.shape[1] * len(levels.x), (times.shape[1], len(levels.x), -1)
 
     def drawn(values: np.ndarray) -> np.ndarray:
@@ -311,11 +307,10 @@ def intervals(
         strata: (n,) within which it was resampled.
         confidence: of the intervals.
     """
-    if not can_resample(np.asarray(identity), np.asarray(strata)) or not len(replicates):
+    people = clusters_to_resample(np.asarray(strata), np.asarray(identity))
+    if people is None or not len(replicates):
         return np.full((2, *replicates.shape[1:]), np.nan)
-    first = np.unique(identity, return_index=True)[1]
-    tail = expanded_tail(np.asarray(strata)[first], confidence)
-    return np.quantile(replicates, [tail, 1 - tail], axis=0)
+    return np.stack(percentile_interval(replicates, people.strata, confidence=confidence))
 
 
 def _error(
