@@ -152,6 +152,29 @@ def read_responses(
     return responses
 
 
+def subset(
+    responses: Responses, units: np.ndarray, presentations: np.ndarray | None = None
+) -> Responses:
+    """Return the responses of some units to all or some of the presentations.
+
+    Args:
+        responses: n presentations x units.
+        units: truth values, or numbers of units.
+        presentations: (n,) truth values; None takes all.
+    """
+    if presentations is None:
+        presentations = np.ones(len(responses.stimuli), bool)
+    chosen = np.ix_(presentations, units)
+    return replace(
+        responses,
+        activity=responses.activity[chosen],
+        stimuli=responses.stimuli[presentations].reset_index(drop=True),
+        neuroid=responses.neuroid[units],
+        unit=responses.unit[units],
+        counts=None if responses.counts is None else responses.counts[chosen],
+    )
+
+
 def sorted_like(values: Iterable[str], order: Sequence[str]) -> list[str]:
     """Return the distinct values: those of `order` in its order, then the others by name.
 

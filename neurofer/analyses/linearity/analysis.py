@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -26,6 +25,7 @@ from neurofer.analyses.inputs import (
     sorted_expressions,
     sorted_heads,
     strength_name,
+    subset,
 )
 from neurofer.analyses.linearity.population import NOT_TESTABLE, check_options, population
 from neurofer.analyses.linearity.series import Series, fit_measurable, mean_of, split_series
@@ -165,7 +165,7 @@ def run(
     finite &= ~np.isnan(everything.activity).all(axis=0)
     if not finite.any():
         everything = read_responses(recording, site)  # says which and where, and raises
-    responses = _of_units(everything, finite)
+    responses = subset(everything, finite)
     series = split_series(responses)
     scale = np.nanmax(np.abs(responses.activity), axis=0)
     fits = [fit_measurable(one, scale) for one in series]
@@ -178,7 +178,7 @@ def run(
         result = result.merge(_readout(series, responses.unit, n_bootstrap, seed))
     result.attrs["over"] = _over(_matching(series, responses.unit))
     singles = read_responses(recording, site, undefined=True, trials=KEEP)
-    shape = population(responses, series, _of_units(singles, finite), **options)
+    shape = population(responses, series, subset(singles, finite), **options)
     result = result.merge(shape).assign_attrs(shape.attrs)
     missing = np.isnan(responses.activity).sum(axis=0)
     result["n_missing"] = ("neuroid", missing.astype(float))
@@ -186,15 +186,6 @@ def run(
     result = _with_set_aside(result, everything, finite)
     options |= {"n_bootstrap": n_bootstrap, "seed": seed}
     return with_provenance(result, "linearity", recording, everything, options, UNITS)
-
-
-def _of_units(responses: Responses, units: np.ndarray) -> Responses:
-    return replace(
-        responses,
-        activity=responses.activity[:, units],
-        neuroid=responses.neuroid[units],
-        unit=responses.unit[units],
-    )
 
 
 def _with_set_aside(result: xr.Dataset, responses: Responses, finite: np.ndarray) -> xr.Dataset:

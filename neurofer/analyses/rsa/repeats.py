@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from neurofer.analyses.inputs import subset
 from neurofer.analyses.reliability import (
     half_means,
     mean_of_finite,
@@ -29,7 +30,7 @@ from neurofer.analyses.rsa.rdm.compare import TAUS, compare
 from neurofer.analyses.rsa.rdm.conditions import condition_index
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
 from neurofer.analyses.rsa.rdm.matrices import upper
-from neurofer.analyses.rsa.rdm.recorded import Recorded, condition_means, subset
+from neurofer.analyses.rsa.rdm.recorded import Recorded, condition_means
 from neurofer.analyses.rsa.rdm.trials import crossnobis_of_trials, trial_noise
 from neurofer.errors import NeuroferError
 
@@ -113,8 +114,7 @@ def _of_units(recorded: Recorded, units: np.ndarray) -> Recorded:
     """Return what was recorded of some units; the RDM stays that of all."""
     assert recorded.trials is not None
     shown = np.isfinite(recorded.trials.activity[:, units]).any(axis=1)
-    trials = subset(recorded.trials, shown, units)
-    means = subset(recorded.responses, np.ones(len(recorded.responses.stimuli), bool), units)
+    trials, means = subset(recorded.trials, units, shown), subset(recorded.responses, units)
     noise = recorded.noise
     if noise is not None:
         place = np.unique(trials.column("stimulus_id"), return_inverse=True)[1].ravel()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurofer.analyses.inputs import KEEP, Responses, listed, read_responses
+from neurofer.analyses.inputs import KEEP, Responses, listed, read_responses, subset
 from neurofer.analyses.patterns import Means
 from neurofer.analyses.reliability import trial_counts
 from neurofer.analyses.rsa.rdm.conditions import condition_index, make_conditions
@@ -187,7 +187,7 @@ def _usable(
     least = 2 if distance == "crossnobis" else 1
     rows, columns = complete(counts[:, units], least if average is None else 1)
     if average is not None and least == 2 and rows.any() and columns.any():
-        kept = subset(means, rows, np.flatnonzero(units)[columns])
+        kept = subset(means, np.flatnonzero(units)[columns], rows)
         index = condition_index(kept, average, make_conditions(kept, average)[1])
         of_conditions = np.zeros((int(index.max()) + 1, int(columns.sum())), int)
         np.add.at(of_conditions, index, counts[np.ix_(rows, units)][:, columns])
@@ -217,27 +217,7 @@ def _usable(
     }
     shown = np.isin(trials.column("stimulus_id"), means.column("stimulus_id")[rows])
     shown &= np.isfinite(trials.activity[:, chosen]).any(axis=1)
-    return subset(means, rows, chosen), subset(trials, shown, chosen), said
-
-
-def subset(responses: Responses, rows: np.ndarray, units: np.ndarray) -> Responses:
-    """Return the responses of some rows (truth values) and units (their numbers).
-
-    Args:
-        responses: of all rows and units.
-        rows: (n,) truth values.
-        units: numbers of units.
-    """
-    rows = np.flatnonzero(rows)
-    counts = None if responses.counts is None else responses.counts[np.ix_(rows, units)]
-    return replace(
-        responses,
-        activity=responses.activity[np.ix_(rows, units)],
-        stimuli=responses.stimuli.iloc[rows].reset_index(drop=True),
-        neuroid=responses.neuroid[units],
-        unit=responses.unit[units],
-        counts=counts,
-    )
+    return subset(means, chosen, rows), subset(trials, chosen, shown), said
 
 
 def _stimulus(trials: Responses) -> np.ndarray:
