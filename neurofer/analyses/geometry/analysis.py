@@ -24,7 +24,7 @@ from neurofer.analyses.geometry.jackknife import jackknifed, leave_one_out
 from neurofer.analyses.geometry.measures import FEWEST_FOR_CKA, ROUNDING, cka
 from neurofer.analyses.geometry.site import BOUNDS, of_site
 from neurofer.analyses.gram import pattern_gram
-from neurofer.analyses.inputs import Responses, read_responses
+from neurofer.analyses.inputs import Responses, listed, read_responses, subset
 from neurofer.analyses.provenance import with_provenance
 from neurofer.analyses.registry import Analysis
 from neurofer.analyses.statistics import NO_INTERVAL
@@ -67,7 +67,8 @@ def run(
     greatest strength that all of them show; the participation ratio and CKA of all presentations.
 
     Args:
-        recording: presentation x neuroid.
+        recording: presentation x neuroid; units that lack a stimulus are left out, and counted in
+            `attrs["set_aside_units"]`.
         site: one or several sites; None takes all, in the order of the recording.
         features: "means" of identities and of expressions, or their pairwise "differences".
         n_permutations: of the conditions of a head (congruence, overlap: directions as random as
@@ -103,8 +104,8 @@ def run(
         reliability (site, head) [1], if there are two heads and a neutral: of the directions.
 
     Raises:
-        NeuroferError: a site or option does not exist, activity is not finite, no unit of a site
-            varies, identities share fewer than two expressions, or stimuli are fewer than four.
+        NeuroferError: a site or option does not exist, no unit of a site has seen every stimulus
+            or varies, identities share fewer than two expressions, or stimuli are fewer than four.
 
     >>> from neurofer.simulation import coding_units, simulated_faces
     >>> faces = simulated_faces(heads=("human", "monkey"), strengths=(1.0,))
@@ -136,6 +137,7 @@ def run(
     result = result.merge(_similarities(design, grams, names))
     result.attrs = {
         "n_units": sum(len(one.responses.neuroid) for one in read),
+        **_set_aside(read),
         "n_expressions": len(design.expressions),
         "n_heads": len(design.heads),
         "interval": NO_INTERVAL if leave_one_out(design.head) is None else JACKKNIFE,
@@ -176,6 +178,7 @@ def compare(first: xr.DataArray, second: xr.DataArray) -> xr.Dataset:
     design = read_design(sites[0].responses)
     result = _similarities(design, grams, names, other_grams, other_names)
     result.attrs["n_units"] = sum(len(one.responses.neuroid) for one in sites)
+    result.attrs |= _set_aside([*sites, *others])
     result.attrs["other_subject"] = str(second.attrs.get("subject", "not stated"))
     joint = replace(sites[0].responses, site=", ".join(names))
     return with_provenance(result, "geometry.compare", first, joint, {})
@@ -236,11 +239,13 @@ class _Site(NamedTuple):
         responses: without activity, which may be large.
         gram: (n, n) inner products.
         size: mean squared length of a pattern.
+        aside: names of the units that lack a stimulus and are left out.
     """
 
     responses: Responses
     gram: np.ndarray
     size: float
+    aside: np.ndarray
 
     @property
     def name(self) -> str:
@@ -248,8 +253,8 @@ class _Site(NamedTuple):
 
 
 def _read(recording: xr.DataArray, site: str | None) -> _Site:
-    """Read a site and keep its inner products only."""
-    responses = read_responses(recording, site)
+    """Read a site and keep its inner products only, of units that have seen every stimulus."""
+    responses, aside = _complete(read_responses(recording, site, undefined=True))
     n = len(responses.activity)
     if n < FEWEST_FOR_CKA:
         raise NeuroferError(
@@ -261,7 +266,39 @@ def _read(recording: xr.DataArray, site: str | None) -> _Site:
             f"no unit of site {responses.site!r} varies with the stimulus: it has no geometry; "
             "leave it out with the option site"
         )
-    return _Site(replace(responses, activity=np.empty((n, 0), np.float32)), gram, size)
+    return _Site(replace(responses, activity=np.empty((n, 0), np.float32)), gram, size, aside)
+
+
+def _complete(responses: Responses) -> tuple[Responses, np.ndarray]:
+    """Return the responses of units that are finite at every stimulus, and the names of others."""
+    complete = np.ones(len(responses.neuroid), bool)
+    for row in responses.activity:
+        complete &= np.isfinite(row)
+    if complete.all():
+        return responses, responses.neuroid[:0]
+    aside = responses.neuroid[~complete]
+    if not complete.any():
+        raise NeuroferError(
+            f"activity of each of the {len(aside)} units of site {responses.site!r} "
+            f"({listed(aside)}) is not finite at some stimulus, and geometry takes units that have "
+            "seen all: choose stimuli that units have in common, or leave the site out with the "
+            "option site"
+        )
+    return subset(responses, complete), aside
+
+
+def _set_aside(read: Sequence[_Site]) -> dict[str, Any]:
+    """Return how many units lack a stimulus, and which, for `attrs`."""
+    said = [
+        f"{one.name}: {len(one.aside)} of {len(one.aside) + len(one.responses.neuroid)} units lack "
+        f"a stimulus ({listed(one.aside)})"
+        for one in read
+        if len(one.aside)
+    ]
+    return {
+        "n_set_aside": sum(len(one.aside) for one in read),
+        "set_aside_units": "; ".join(said) or "none",
+    }
 
 
 def _similarities(

@@ -23,6 +23,7 @@ from neurofer.analyses.figures import (
     grid,
     marker_of,
     note_of,
+    span,
     style,
     with_ends,
 )
@@ -245,7 +246,9 @@ def _heatmaps(
 
 def _counts(results: Mapping[str, xr.Dataset]) -> str:
     people, kinds = (counted(results, f"n_{name}") for name in ("identities", "expressions"))
-    return f"n = {people} identities, {kinds} expressions"
+    aside = span([int(one.attrs.get("n_set_aside", 0)) for one in results.values()])
+    left = "" if aside == "0" else f" ({aside} units left out: they lack a stimulus)"
+    return f"n = {people} identities, {kinds} expressions{left}"
 
 
 def _bars(results: Mapping[str, xr.Dataset]) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.stats
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
@@ -391,10 +392,7 @@ def test_two_identities_a_head_have_no_interval_of_what_needs_two(small) -> None
     assert "alignment_corrected, or its interval" in result.attrs["not_measured"]
 
 
-def test_stimuli_twice_or_too_few_are_refused(small) -> None:  # type: ignore[no-untyped-def]
-    twice = small.isel(presentation=[0, *range(small.sizes["presentation"])])
-    with pytest.raises(NeuroferError, match=r"is presented 2 times: average"):
-        geometry.run(twice, **FAST)
+def test_too_few_stimuli_are_refused(small) -> None:  # type: ignore[no-untyped-def]
     human = small["head"].to_numpy() == "human"
     one = small.isel(presentation=np.flatnonzero(human & (small["identity"].to_numpy() == "1")))
     with pytest.raises(NeuroferError, match=r"3 stimuli have no geometry.*at least 4"):
@@ -405,9 +403,41 @@ def test_stimuli_twice_or_too_few_are_refused(small) -> None:  # type: ignore[no
     assert np.isfinite(result["participation_ratio"]).all()
     assert "congruence at coding" in result.attrs["not_measured"]
     assert "alignment: one head only" in result.attrs["not_measured"]
-    nan = small.copy(data=np.where(np.arange(20) < 1, np.nan, small.to_numpy()))
-    with pytest.raises(NeuroferError, match=r"1 of 20 units.*not finite \(coding.0\)"):
-        geometry.run(nan, **FAST)
+
+
+def test_a_stimulus_that_is_shown_twice_is_averaged(small) -> None:  # type: ignore[no-untyped-def]
+    twice = small.isel(presentation=[0, *range(small.sizes["presentation"])])
+    found, once = (geometry.run(one, **FAST) for one in (twice, small))
+    np.testing.assert_allclose(found["congruence"], once["congruence"], atol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+@pytest.mark.parametrize("lacking", [[0], [3, 7, 19], [1, 2, 4, 5, 6]])
+def test_units_that_lack_a_stimulus_are_left_out_and_counted(small, missing, lacking) -> None:  # type: ignore[no-untyped-def]
+    holes = small.copy(deep=True)
+    for k, unit in enumerate(lacking):
+        holes[k, unit] = missing
+    kept = np.delete(np.arange(20), lacking)
+    found, expected = (geometry.run(one, **FAST) for one in (holes, small.isel(neuroid=kept)))
+    xr.testing.assert_allclose(found, expected)
+    assert found.attrs["n_set_aside"] == len(lacking)
+    assert found.attrs["n_units"] == 20 - len(lacking)
+    said = found.attrs["set_aside_units"]
+    assert said.startswith(f"coding: {len(lacking)} of 20 units lack a stimulus (coding.")
+    title = geometry.figure({"a": found}).layout.title.text
+    assert f"{len(lacking)} units left out: they lack a stimulus" in title
+    assert expected.attrs["set_aside_units"] == "none"
+    assert "left out" not in geometry.figure({"a": expected}).layout.title.text
+    aside = geometry.compare(holes, small).attrs["set_aside_units"]
+    assert aside == said
+
+
+def test_a_site_whose_units_all_lack_a_stimulus_is_named(small) -> None:  # type: ignore[no-untyped-def]
+    values = np.where(np.arange(105)[:, None] == np.arange(20), np.nan, small.to_numpy())
+    with pytest.raises(
+        NeuroferError, match=r"each of the 20 units of site 'coding' \(coding.*not finite"
+    ):
+        geometry.run(small.copy(data=values), **FAST)
 
 
 def test_the_jackknife_of_a_mean_and_of_a_variance_are_the_textbooks() -> None:
