@@ -25,15 +25,8 @@ def test_jupytext_reads_the_header(path: Path):
 
 
 def test_no_two_notebooks_write_the_same_file():
-    written = [
-        {
-            name
-            for name in re.findall(
-                r"\.(?:to_csv|to_netcdf|save)\(\s*f?\"([^\"]+)", path.read_text()
-            )
-        }
-        for path in NOTEBOOKS
-    ]
+    call = re.compile(r"\.(?:to_csv|to_netcdf|save)\(\s*f?\"([^\"]+)")
+    written = [set(call.findall(path.read_text())) for path in NOTEBOOKS]
     assert sum(map(len, written)) == len(set().union(*written)) > 1
 
 
