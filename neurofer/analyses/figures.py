@@ -94,10 +94,9 @@ def draw_view(
     Raises:
         NeuroferError: there is nothing to draw, or no such view.
     """
-    results = check_results(results)
     if view not in views:
         raise unknown_choice("view", view, views, where)
-    return views[view](results)
+    return views[view](check_results(results))
 
 
 def colour_of(name: str, known: Mapping[str, str], position: int = 0) -> str:
