@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,13 @@ from neurofer.analyses.decoding.folds import (
     make_folds,
 )
 from neurofer.analyses.decoding.nested import RIDGE, grid, nested_answers
-from neurofer.analyses.decoding.summary import numbered, probe_interval, target_values
+from neurofer.analyses.decoding.summary import (
+    cells_in_percent,
+    numbered,
+    percent_row,
+    probe_interval,
+    target_values,
+)
 from neurofer.analyses.gram import gram_matrix
 from neurofer.analyses.inputs import ALL, Responses, read_responses
 from neurofer.analyses.provenance import with_provenance
@@ -187,17 +193,11 @@ def _summarise(
         interval = probe_interval(
             mean, responses.column("head"), responses.identity, responses.series, folds
         )
-        spread = one.mean(axis=1).std(ddof=1) if len(one) > 1 else 0.0
-        cells.append((mean.mean(), interval.low, interval.high, spread, interval.method))
-    value, low, high, spread, method = zip(*cells, strict=True)
-    percent = {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "spread": spread}
+        cells.append((mean.mean(), interval.low, interval.high, len(mean), interval.method))
     dims = ("site", "images")
-    data: dict[str, Any] = {
-        name: (dims, 100 * np.array(column)[None], {"units": "%"})
-        for name, column in percent.items()
-    }
-    data["interval"] = (dims, np.array(method)[None])
-    data["n"] = (dims, np.full((1, len(levels)), len(responses.stimuli)))
+    data = cells_in_percent("accuracy", dims, [cells])
+    spread = [one.mean(axis=1).std(ddof=1) if len(one) > 1 else 0.0 for one in correct]
+    data["spread"] = (dims, 100 * np.array(spread)[None], {"units": "%"})
     trained = [float(level or per_value) for level in levels]
     data["trained_with"] = (dims, np.array(trained)[None])
     names = [ALL if level is None else str(level) for level in levels]
@@ -209,13 +209,12 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     rows = []
     for images in result["images"].to_numpy().tolist():
         cell = result.sel(images=images).isel(site=0)
-        keys = {"accuracy": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
         rows.append(
             {
                 "images": images,
                 "trained_with": round(float(cell["trained_with"]), 1),
                 "n": int(cell["n"]),
-                **{key: round(float(cell[name]), 1) for key, name in keys.items()},
+                **percent_row(cell),
                 "spread": round(float(cell["spread"]), 1),
                 "interval": str(cell["interval"].item()),
             }

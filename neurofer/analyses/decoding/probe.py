@@ -32,6 +32,7 @@ from neurofer.analyses.decoding.summary import (
     confusions,
     exchange_note,
     numbered,
+    percent_row,
     permuted_chance,
     summarise,
     target_values,
@@ -283,10 +284,6 @@ def table(result: xr.Dataset) -> pd.DataFrame:
 
 def _row(cell: xr.Dataset, dim: str, name: str) -> dict[str, Any]:
     count, method = ("n", "interval") if dim == "view" else (f"{name}_n", f"{name}_interval")
-    percent = {
-        key: round(float(cell[name + suffix]), 1)
-        for key, suffix in (("accuracy", ""), ("low", "_low"), ("high", "_high"))
-    }
     overall = dim == "view" and cell["view"].item() == ALL
     chance = cell.attrs["chance"]
     if overall and "chance" in cell and np.isfinite(cell["chance"]):
@@ -295,7 +292,7 @@ def _row(cell: xr.Dataset, dim: str, name: str) -> dict[str, Any]:
         "site": str(cell["site"].item()),
         "of": str(cell[dim].item()),
         "n": int(cell[count]),
-        **percent,
+        **percent_row(cell, name),
         "interval": str(cell[method].item()),
         "chance": round(float(chance), 1),
     }

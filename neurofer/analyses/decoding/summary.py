@@ -227,13 +227,34 @@ def accuracies(
         value = float(correct[rows].mean())
         cells.append((value, interval.low, interval.high, int(rows.sum()), interval.method))
     name = VARIABLES[dim]
-    count, method = ("n", "interval") if dim == "view" else (f"{name}_n", f"{name}_interval")
-    values, low, high, n, made = zip(*cells, strict=True)
-    percent = {name: values, f"{name}_low": low, f"{name}_high": high}
+    return cells_in_percent(name, (dim,), cells, beside="" if dim == "view" else f"{name}_")
+
+
+def cells_in_percent(
+    name: str, dims: tuple[str, ...], cells: Any, *, beside: str = ""
+) -> dict[str, Any]:
+    """Return the variables of a table of proportions: in percent, with intervals and numbers.
+
+    Args:
+        name: of the proportion.
+        dims: of the table.
+        cells: of the shape of `dims`, each (proportion, low, high, n, how the interval was made).
+        beside: what stands before the names of the last two, "n" and "interval".
+    """
+    table = np.array(cells, dtype=object)
+    percent = 100 * table[..., :3].astype(float)
     found: dict[str, Any] = {
-        key: (dim, 100 * np.array(column), {"units": "%"}) for key, column in percent.items()
+        name + end: (dims, percent[..., k], {"units": "%"})
+        for k, end in enumerate(("", "_low", "_high"))
     }
-    return {**found, count: (dim, np.array(n)), method: (dim, np.array(made))}
+    found[f"{beside}n"] = (dims, table[..., 3].astype(np.int64))
+    return {**found, f"{beside}interval": (dims, table[..., 4].astype(str))}
+
+
+def percent_row(cell: xr.Dataset, name: str = "accuracy") -> dict[str, float]:
+    """Return accuracy, low and high of a cell, to one decimal, as tables have them."""
+    ends = {"accuracy": "", "low": "_low", "high": "_high"}
+    return {column: round(float(cell[name + end]), 1) for column, end in ends.items()}
 
 
 def permuted_chance(accuracy: np.ndarray, exchanged: float) -> dict[str, Any]:

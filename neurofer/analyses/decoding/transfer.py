@@ -22,6 +22,7 @@ from neurofer.analyses.decoding.decoders import (
     fit_and_answer,
     largest_unit,
 )
+from neurofer.analyses.decoding.summary import cells_in_percent, percent_row
 from neurofer.analyses.figures import draw_view
 from neurofer.analyses.inputs import (
     ALL,
@@ -180,20 +181,15 @@ def summarise(
     columns = _answer_names(responses, answers)
     heads = [*sorted_heads(responses.column("head")), ALL]
     data: dict[str, Any] = {}
-    for name, count, dim, groups in (
-        ("accuracy", "n", "strength", by_strength),
-        ("accuracy_by_expression", "accuracy_by_expression_n", "expression", by_expression),
+    for name, beside, dim, groups in (
+        ("accuracy", "", "strength", by_strength),
+        ("accuracy_by_expression", "accuracy_by_expression_", "expression", by_expression),
     ):
         cells = [
             [_cell(responses, answers, head, rows, n_bootstrap, seed) for rows in groups.values()]
             for head in heads
         ]
-        percent = 100 * np.array([[cell[:3] for cell in row] for row in cells])
-        for k, suffix in enumerate(("", "_low", "_high")):
-            data[name + suffix] = (("head", dim), percent[..., k], {"units": "%"})
-        data[count] = (("head", dim), np.array([[cell[3] for cell in row] for row in cells]))
-        methods = np.array([[cell[4] for cell in row] for row in cells])
-        data["interval" if dim == "strength" else f"{name}_interval"] = (("head", dim), methods)
+        data |= cells_in_percent(name, ("head", dim), cells, beside=beside)
     tested = answers != UNTESTED
     counts = confusion_matrix(shown[tested], answers[tested], expressions, columns)
     data["confusion"] = (("expression", "answer"), counts)
@@ -332,14 +328,9 @@ def _notes(responses: Responses, answers: np.ndarray, possible: np.ndarray) -> d
 
 
 def _row(cell: xr.Dataset) -> dict[str, Any]:
-    accuracy = {
-        name: round(float(cell[name]), 1) for name in ("accuracy", "accuracy_low", "accuracy_high")
-    }
     return {
         "n": int(cell["n"]),
-        "accuracy": accuracy["accuracy"],
-        "low": accuracy["accuracy_low"],
-        "high": accuracy["accuracy_high"],
+        **percent_row(cell),
         "interval": str(cell["interval"].item()),
     }
 

@@ -139,8 +139,7 @@ def run(
     if inputs == "strength" and expression not in (PREFERRED, *shown):
         raise unknown_choice("expression", expression, [PREFERRED, *shown])
     own = own_baseline(responses, baseline)
-    fitted = _by_strength if inputs == "strength" else _by_expression
-    result = fitted(responses, strength, shown, expression, own, settings)
+    result = _fitted(responses, strength, shown, expression, own, settings)
     result = completed(
         result.assign_coords(unit=("neuroid", responses.unit)),
         responses.identity,
@@ -151,7 +150,7 @@ def run(
     if n_noise:
         noise = noise_like(responses, likelihood, n_noise, settings.seed)
         quiet = replace(settings, n_bootstrap=0)
-        found = fitted(noise, strength, shown, expression, own, quiet)["family"].to_numpy()
+        found = _fitted(noise, strength, shown, expression, own, quiet)["family"].to_numpy()
         result.attrs["noise_called_tuned"] = float(is_tuned(found).mean())
     options: dict[str, Any] = {"inputs": inputs, "expression": expression}
     options |= {"models": list(settings.models), "likelihood": likelihood, "criterion": criterion}
@@ -223,7 +222,7 @@ def noise_like(responses: Responses, likelihood: str, n: int, seed: int) -> Resp
     )
 
 
-def _by_strength(
+def _fitted(
     responses: Responses,
     strength: np.ndarray,
     shown: list[str],
@@ -231,31 +230,19 @@ def _by_strength(
     baseline: np.ndarray | None,
     settings: Settings,
 ) -> xr.Dataset:
-    """Fit each unit along the strength of its own expression, from the neutral."""
+    """Fit units on vectors of expressions, or along the strength of their own, from the neutral."""
     name = responses.column("expression")
+    if settings.features:
+        x = np.stack([strength * (name == one) for one in shown], axis=1)
+        own = np.full(responses.activity.shape[1], "")
+        result = _described(responses, {"": np.ones(len(x), bool)}, x, own, baseline, settings)
+        return result.assign_attrs(features=list(shown), **untold(x, settings))
     own = np.full(responses.activity.shape[1], expression)
     if expression == PREFERRED:
         own = preferred(responses, strength, shown)
     rows = {one: (name == one) | (strength == 0) for one in shown}
     result = _described(responses, rows, strength, own, baseline, settings)
     return result.assign_coords(expression=("neuroid", own.astype(str)))
-
-
-def _by_expression(
-    responses: Responses,
-    strength: np.ndarray,
-    shown: list[str],
-    expression: str,
-    baseline: np.ndarray | None,
-    settings: Settings,
-) -> xr.Dataset:
-    """Fit each unit on vectors that have the strength of each expression."""
-    name = responses.column("expression")
-    x = np.stack([strength * (name == one) for one in shown], axis=1)
-    own = np.full(responses.activity.shape[1], "")
-    result = _described(responses, {"": np.ones(len(x), bool)}, x, own, baseline, settings)
-    result.attrs["features"] = list(shown)
-    return result.assign_attrs(untold(x, settings))
 
 
 def untold(x: np.ndarray, settings: Settings) -> dict[str, Any]:

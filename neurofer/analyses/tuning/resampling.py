@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,16 +129,14 @@ def cross_validate(
     model: str,
     *,
     likelihood: str = "gaussian",
-    n_folds: int = 5,
-    seed: int = 0,
-    baseline: np.ndarray | None = None,
     trials: np.ndarray | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """Return (units,) the part of the flat model's error that a model explains out of sample.
 
     1 - E(model) / E(flat), both with identities left out; E is the sum of squares or, for counts,
     the Poisson deviance. 0 for "flat" by definition, negative where a model predicts worse; NaN
-    where a unit or a fold cannot be fitted. Arguments as `held_out`.
+    where a unit or a fold cannot be fitted.
 
     Args:
         x: as for `held_out`, here and below.
@@ -145,15 +144,11 @@ def cross_validate(
         identity: (n,) what is left out.
         model: its name.
         likelihood: "gaussian" or "poisson".
-        n_folds: parts of the identities.
-        seed: of the dealing.
-        baseline: (n,) names of what has a baseline of its own.
         trials: that a response is the mean of.
+        options: what else `held_out` takes.
     """
-    options = {"n_folds": n_folds, "seed": seed, "likelihood": likelihood}
-    options |= {"baseline": baseline, "trials": trials}
-    own = held_out(x, responses, identity, model, **options)  # type: ignore[arg-type]
-    flat = held_out(x, responses, identity, "flat", **options)  # type: ignore[arg-type]
+    options |= {"likelihood": likelihood, "trials": trials}
+    own, flat = (held_out(x, responses, identity, m, **options) for m in (model, "flat"))
     responses = np.asarray(responses, float).reshape(flat.shape)
     weight = weight_of(responses, check_trials(trials, responses))
     error, base = (_error(responses, one, likelihood, weight) for one in (own, flat))
