@@ -28,19 +28,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory torchvision
 	touch $(STAMP)
 
-# Brain-Score brings torchvision, whose build must be torch's: that of PyPI is for CUDA. One that
-# cannot be imported is replaced or taken away, so that libraries which can do without it find none.
+# Brain-Score brings torchvision, whose build must be torch's: beside torch's build for CPUs that of
+# the registry, which is for CUDA, cannot be imported. It is taken away then, so that libraries which
+# can do without it find none.
 .PHONY: torchvision
 torchvision:
 	@$(BIN)/python -c "import torchvision" 2>/dev/null || { \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
-			--retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu \
-			torchvision==0.28.0 2>/dev/null; \
-		$(BIN)/python -c "import torchvision" 2>/dev/null; \
-	} || { \
 		$(BIN)/python -m pip uninstall --quiet --yes torchvision; \
 		echo "torchvision is not of the same build as torch and was taken away; neurofer does not use it."; \
-		echo "Brain-Score's own torch models do: install both from one index of https://pytorch.org."; \
+		echo "Brain-Score's own torch models do: install torch and torchvision of one build for them."; \
 	}
 
 # Plotly's SVG export needs a Chromium; it comes from the system's package manager where that may be used.
