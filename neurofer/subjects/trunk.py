@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
 from neurofer.errors import unknown_choice
-from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names
+from neurofer.subjects.hooks import activity
+from neurofer.subjects.networks.vgg import vgg_encoder
+from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names, rectified
+from neurofer.subjects.networks.weightless import weightless
 from neurofer.subjects.preprocess import preprocess
 from neurofer.subjects.weight_files.sources import (
     SOURCES,
@@ -71,17 +73,20 @@ class Trunk(torch.nn.Module):
         self.layers = tuple(
             layer for layer in layer_names(architecture) if f"{layer}.weight" in weights
         )
-        for layer in self.layers:
-            # Convolutions with channels last are the faster ones on CPUs (oneDNN), see the tests.
-            weight = weights[f"{layer}.weight"].contiguous(memory_format=torch.channels_last)
-            self.register_buffer(f"{layer}_weight", weight)
-            self.register_buffer(f"{layer}_bias", weights[f"{layer}.bias"].contiguous())
+        with weightless():
+            whole = vgg_encoder(width=len(weights["conv1_1.bias"]) / 64, architecture=architecture)
+        names = [name for name, _ in whole.named_children()]
+        self.encoder = whole[: 1 + names.index(rectified(self.layers[-1]))]
+        self.encoder.load_state_dict(weights, assign=True)
+        # Convolutions with channels last are the faster ones on CPUs (oneDNN), see the tests.
+        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder.requires_grad_(False)
         self.identifier = parameters_hash({key: value.numpy() for key, value in weights.items()})
 
     def channels(self, layer: str) -> int:
         """Return the number of channels of a layer."""
         self._check((layer,))
-        return int(self.get_buffer(f"{layer}_bias").shape[0])
+        return len(self.encoder.get_parameter(f"{layer}.bias"))
 
     def forward(
         self, images: torch.Tensor, layers: Sequence[str] = (DEFAULT_LAYER,)
@@ -102,20 +107,11 @@ class Trunk(torch.nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Return what `forward` does, through which gradients can flow back to the images."""
         self._check(layers)
-        activity = preprocess(images, self.preprocessing)
-        activity = activity.contiguous(memory_format=torch.channels_last)
-        found: dict[str, torch.Tensor] = {}
-        for layer in self.layers:
-            if layer[4:] != "1_1" and layer.endswith("_1"):
-                activity = functional.max_pool2d(activity, 2)
-            weight = self.get_buffer(f"{layer}_weight")
-            bias = self.get_buffer(f"{layer}_bias")
-            activity = functional.relu(functional.conv2d(activity, weight, bias, padding=1))
-            if layer in layers:
-                found[layer] = activity
-            if len(found) == len(set(layers)):
-                break
-        return found
+        layers = list(dict.fromkeys(layers))
+        seen = preprocess(images, self.preprocessing)
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        found = activity(self.encoder, seen, [rectified(layer) for layer in layers])
+        return dict(zip(layers, found.values(), strict=True))
 
     def _check(self, layers: Sequence[str]) -> None:
         for layer in layers:

@@ -15,8 +15,8 @@ from neurofer.stimuli.stimulus_set import StimulusSet
 from neurofer.subjects.facts import OWN_LICENCE, Facts
 from neurofer.subjects.features import FeatureSubject
 from neurofer.subjects.hooks import activity
-from neurofer.subjects.networks.encoders import vgg_encoder
-from neurofer.subjects.networks.vgg_layers import layer_names
+from neurofer.subjects.networks.vgg import vgg_encoder
+from neurofer.subjects.networks.vgg_layers import layer_names, rectified
 from neurofer.subjects.networks.weightless import parameter_count, shapes_of, weightless
 from neurofer.subjects.preprocess import image_tensor, in_words, resize
 from neurofer.subjects.registry import register
@@ -68,8 +68,8 @@ class ConvolutionalSubject(FeatureSubject):
         """Return the shapes of its sites, without its weights."""
         size = cls.defaults["size"]
         with weightless():
-            rectified = [f"relu{name[4:]}" for name in LAYERS]
-            found = activity(vgg_encoder(), torch.zeros(1, 3, size, size), rectified)
+            modules = [rectified(layer) for layer in LAYERS]
+            found = activity(vgg_encoder(), torch.zeros(1, 3, size, size), modules)
         maps = dict(zip(LAYERS, found.values(), strict=True))
         return shapes_of({**maps, "pooled": pool(maps[cls.defaults["layer"]])})
 

@@ -126,7 +126,7 @@ def test_features_move_with_the_image(weights):
 def test_the_pretrained_trunk_prefers_edges_to_noise():
     """Trained kernels of the first layer are smooth: neighbours in a kernel correlate."""
     trunk = load_trunk("vgg16-bsds")
-    kernel = trunk.get_buffer("conv1_1_weight").numpy()
+    kernel = trunk.encoder.get_parameter("conv1_1.weight").numpy()
     flat = np.stack([kernel[..., 1, 0].ravel(), kernel[..., 1, 1].ravel()])
     random = untrained_weights(seed=0, blocks=1)["conv1_1.weight"].numpy()
     flat_random = np.stack([random[..., 1, 0].ravel(), random[..., 1, 1].ravel()])

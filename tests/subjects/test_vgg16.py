@@ -34,11 +34,11 @@ def test_layers_are_torchs_own_convolutions(untrained, images):
     x = torch.from_numpy(np.stack(images)[..., ::-1].astype(np.float64)).permute(0, 3, 1, 2)
     x = x - torch.tensor([103.939, 116.779, 123.68], dtype=torch.float64).view(1, 3, 1, 1)
     for layer in ("conv1_1", "conv1_2"):
-        weight = trunk.get_buffer(f"{layer}_weight").double()
+        weight = trunk.encoder.get_parameter(f"{layer}.weight").double()
         convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).double()
         convolution.weight.data, convolution.bias.data = (
             weight,
-            trunk.get_buffer(f"{layer}_bias").double(),
+            trunk.encoder.get_parameter(f"{layer}.bias").double(),
         )
         x = convolution(x).relu()
     found = untrained.features(images, ["conv1_2"])["conv1_2"]

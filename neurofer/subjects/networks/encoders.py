@@ -6,8 +6,6 @@ three schemes, each with and without CIAO: twelve variants a data set.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -16,7 +14,7 @@ from torch import nn
 from neurofer.errors import unknown_choice
 from neurofer.subjects.networks import prior_knowledge
 from neurofer.subjects.networks.ciao import ShuntingInhibition, attach, last_convolution
-from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names
+from neurofer.subjects.networks.vgg import vgg_encoder
 
 ENCODERS = ("vgg", "pk")
 SCHEMES = ("full", "last-convolution", "decision")
@@ -30,35 +28,6 @@ class Variant(NamedTuple):
     encoder: str
     scheme: str
     ciao: bool
-
-    @property
-    def name(self) -> str:
-        """Such as "vgg-decision-ciao"."""
-        return "-".join([self.encoder, self.scheme, *(["ciao"] if self.ciao else [])])
-
-
-VARIANTS = tuple(Variant(*parts) for parts in product(ENCODERS, SCHEMES, (False, True)))
-
-
-def vgg_encoder(*, width: float = 1.0, architecture: str = "vgg16") -> nn.Sequential:
-    """Make VGG16's convolutions: images (n, 3, 96, 96) to (n, 512, 3, 3), 14,714,688 parameters.
-
-    Simonyan and Zisserman 2015, configuration D ("vgg19": E), to the last pool.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    inputs = 3
-    for name in layer_names(architecture):
-        block, number = int(name[4]), int(name[6])
-        outputs = max(1, round(width * min(64 * 2 ** (block - 1), 512)))
-        convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-        nn.init.kaiming_normal_(convolution.weight)
-        nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-        layers[name] = convolution
-        layers[f"relu{name[4:]}"] = nn.ReLU()
-        if number == BLOCKS[architecture][block - 1]:
-            layers[f"pool{block}"] = nn.MaxPool2d(2)
-        inputs = outputs
-    return nn.Sequential(layers)
 
 
 def pk_encoder(*, width: float = 1.0) -> nn.Sequential:
@@ -113,8 +82,3 @@ class DecisionNet(nn.Module):
         """Return the outputs, (n, outputs)."""
         outputs: torch.Tensor = self.decide(self.encoder(images))
         return outputs
-
-
-def trainable(net: nn.Module) -> int:
-    """Return how many parameters of a network learn."""
-    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

@@ -1,15 +1,38 @@
-"""VGG19 with its classifier, to be trained: Simonyan and Zisserman 2015, configuration E."""
+"""VGG networks: Simonyan and Zisserman 2015, configurations D (16 layers) and E (19)."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 import torch
 from torch import nn
 
 from neurofer.errors import NeuroferError
-from neurofer.subjects.networks.encoders import vgg_encoder
+from neurofer.subjects.networks.vgg_layers import BLOCKS, layer_names, rectified
 
 SMALLEST = 96
 SHRINK = 32  # the five pools together
+
+
+def vgg_encoder(*, width: float = 1.0, architecture: str = "vgg16") -> nn.Sequential:
+    """Make VGG16's convolutions: images (n, 3, 96, 96) to (n, 512, 3, 3), 14,714,688 parameters.
+
+    Simonyan and Zisserman 2015, configuration D ("vgg19": E), to the last pool.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    inputs = 3
+    for name in layer_names(architecture):
+        block, number = int(name[4]), int(name[6])
+        outputs = max(1, round(width * min(64 * 2 ** (block - 1), 512)))
+        convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        nn.init.kaiming_normal_(convolution.weight)
+        nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+        layers[name] = convolution
+        layers[rectified(name)] = nn.ReLU()
+        if number == BLOCKS[architecture][block - 1]:
+            layers[f"pool{block}"] = nn.MaxPool2d(2)
+        inputs = outputs
+    return nn.Sequential(layers)
 
 
 class Vgg19(nn.Module):

@@ -21,3 +21,8 @@ def layer_names(architecture: str) -> tuple[str, ...]:
         for block, count in enumerate(BLOCKS[architecture], start=1)
         for index in range(1, count + 1)
     )
+
+
+def rectified(layer: str) -> str:
+    """Return the module of a network that is a convolution after its ReLU, "relu1_1"."""
+    return f"relu{layer[4:]}"

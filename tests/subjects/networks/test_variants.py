@@ -15,9 +15,10 @@ from neurofer.stimuli import StimulusSet
 from neurofer.subjects import load_subject
 from neurofer.subjects.networks.architectures import make_network
 from neurofer.subjects.networks.ciao import ShuntingInhibition
-from neurofer.subjects.networks.encoders import VARIANTS, Variant
+from neurofer.subjects.networks.encoders import Variant
 from neurofer.subjects.trained import TrainedSubject
 from neurofer.subjects.weight_files.tensors import save_tensors
+from tests.subjects.networks.test_encoders import VARIANTS, name_of
 from tests.training.test_images import made
 
 WIDTH = 0.0625
@@ -50,12 +51,12 @@ def file_of(variant: Variant, folder: Path) -> Path:
     net = make_network(variant.encoder, 3, **options)
     network = {"name": variant.encoder, "options": options, "size": 96}
     about = {"network": network, "outputs": ["neutral", "happy", "sad"]}
-    path = folder / f"{variant.name}.safetensors"
+    path = folder / f"{name_of(variant)}.safetensors"
     save_tensors(path, net.state_dict(), about)
     return path
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 def test_each_variant_is_a_subject(variant: Variant, stimuli: StimulusSet) -> None:
     subject = subject_of(variant)
     recording = check_recording(record(subject, stimuli, sites=["encoder", "decide"]))
@@ -66,7 +67,7 @@ def test_each_variant_is_a_subject(variant: Variant, stimuli: StimulusSet) -> No
     assert subject.net.variant == variant
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 def test_a_weight_file_brings_its_variant(
     variant: Variant, stimuli: StimulusSet, tmp_path: Path
 ) -> None:
