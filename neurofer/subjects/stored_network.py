@@ -17,7 +17,7 @@ from neurofer.files import checked_name
 from neurofer.subjects.networks.architectures import ARCHITECTURES, make_network
 from neurofer.subjects.networks.weightless import weightless
 from neurofer.subjects.preprocess import Preprocessing
-from neurofer.subjects.weight_files.tensors import load_tensors
+from neurofer.subjects.weight_files.tensors import load_tensors, mismatches, shapes
 
 SIZES = (8, 1024)
 """Least and greatest side of what a network may see, in pixels."""
@@ -40,13 +40,7 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             own = make_network(name, outputs, **options).state_dict()
     except (NeuroferError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise NeuroferError(f"{path} states {name!r} with options={options}: {error}") from error
-    wrong = [f"{key} is missing" for key in own if key not in tensors]
-    wrong += [f"{key} is unknown" for key in tensors if key not in own]
-    wrong += [
-        f"{key} has shape {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own
-        if key in tensors and tensors[key].shape != own[key].shape
-    ]
+    wrong = mismatches(shapes(tensors), shapes(own))
     if wrong:
         raise NeuroferError(f"{path} does not fit {name}: {'; '.join(wrong)}")
     net = make_network(name, outputs, **options)

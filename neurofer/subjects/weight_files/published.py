@@ -263,17 +263,21 @@ def convert(network: str, path: Path) -> tuple[Layout, dict[str, torch.Tensor]]:
     """Return the layout of a published checkpoint and its weights under our names."""
     import torch
 
-    from neurofer.subjects.networks.architectures import make_network
+    from neurofer.subjects.weight_files.tensors import mismatches
 
     kind, arrays = read_arrays(path)
-    arrays = {k: v for k, v in arrays.items() if not k.endswith("num_batches_tracked")}
+    arrays = {k: v for k, v in arrays.items() if not _counts(k)}
     layout = _recognise(network, path, kind, arrays)
-    with torch.device("meta"):  # for names and shapes alone
-        net = make_network(network, len(NETWORKS[network].outputs), **layout.options)
-    own = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    counts = [name for name in own if name.endswith("num_batches_tracked")]
-    expected = {layout.theirs(name): name for name in own if name not in counts}
-    wrong = _mismatches(layout, arrays, expected, own)
+    own = _own_shapes(network, layout)
+    expected = {layout.theirs(name): name for name in own if not _counts(name)}
+    wrong = mismatches(
+        {name: array.shape for name, array in arrays.items()},
+        {name: layout.shape(ours, own[ours]) for name, ours in expected.items()},
+    ) + [
+        f"{name} holds values that are not finite"
+        for name in expected
+        if name in arrays and not np.isfinite(arrays[name]).all()
+    ]
     if wrong:
         raise NeuroferError(
             f"{path} does not fit {network} in the layout {layout.name!r}: {'; '.join(wrong)}"
@@ -283,27 +287,22 @@ def convert(network: str, path: Path) -> tuple[Layout, dict[str, torch.Tensor]]:
         for name, ours in expected.items()
     }
     # Older files do not count batches, and in recording the count is of no use.
-    return layout, tensors | {name: torch.tensor(0) for name in counts}
+    return layout, tensors | {name: torch.tensor(0) for name in own if _counts(name)}
 
 
-def _mismatches(
-    layout: Layout,
-    arrays: Mapping[str, np.ndarray],
-    expected: Mapping[str, str],
-    own: Mapping[str, tuple[int, ...]],
-) -> list[str]:
-    """Return everything that is wrong with arrays, in the words and axes of their layout."""
-    wrong = [f"{name} is missing" for name in expected if name not in arrays]
-    wrong += [f"{name} is unknown" for name in arrays if name not in expected]
-    for name, ours in expected.items():
-        if name not in arrays:
-            continue
-        shape = layout.shape(ours, own[ours])
-        if arrays[name].shape != shape:
-            wrong.append(f"{name} has shape {arrays[name].shape}, not {shape}")
-        elif not np.isfinite(arrays[name]).all():
-            wrong.append(f"{name} holds values that are not finite")
-    return wrong
+def _counts(name: str) -> bool:
+    return name.endswith("num_batches_tracked")
+
+
+def _own_shapes(network: str, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a network in the options of a layout."""
+    from neurofer.subjects.networks.architectures import make_network
+    from neurofer.subjects.networks.weightless import weightless
+    from neurofer.subjects.weight_files.tensors import shapes
+
+    with weightless():
+        net = make_network(network, len(NETWORKS[network].outputs), **layout.options)
+    return shapes(net.state_dict())
 
 
 def _recognise(network: str, path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
@@ -327,11 +326,5 @@ def _recognise(network: str, path: Path, kind: str, arrays: Mapping[str, np.ndar
 
 def _share(network: str, layout: Layout, arrays: Mapping[str, np.ndarray]) -> float:
     """Return which share of a network's parameters a file has under a layout's names."""
-    import torch
-
-    from neurofer.subjects.networks.architectures import make_network
-
-    with torch.device("meta"):
-        own = make_network(network, 1, **layout.options).state_dict()
-    names = [layout.theirs(name) for name in own if not name.endswith("num_batches_tracked")]
+    names = [layout.theirs(name) for name in _own_shapes(network, layout) if not _counts(name)]
     return sum(name in arrays for name in names) / len(names)

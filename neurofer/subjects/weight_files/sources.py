@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurofer.errors import NeuroferError, unknown_choice
-from neurofer.files import cache_folder, content_hash, note_read, sha256_file, write_whole
+from neurofer.files import cache_folder, content_hash, sha256_file
 from neurofer.leftovers import PARTIAL, clean, mark
 from neurofer.subjects.networks.vgg_layers import BLOCKS
 from neurofer.subjects.preprocess import in_words
@@ -233,19 +233,16 @@ def load_weights(name: str) -> dict[str, torch.Tensor]:
         NeuroferError: the name is unknown, the file is missing (the message holds the command that
             fetches it), or its content is not what it was when it was converted.
     """
-    from safetensors import SafetensorError, safe_open
+    from neurofer.subjects.weight_files.tensors import read_file
 
     source, path = weight_source(name), weights_path(name)
     if not path.is_file():
         raise NeuroferError(f"the weights {name!r} are not at {path}; run: {source.command}")
-    note_read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            written = (file.metadata() or {}).get("parameters_sha256", "nothing")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+        tensors, header = read_file(path)
+    except NeuroferError as error:
         raise NeuroferError(f"{path} is unreadable ({error}); run: {source.command}") from error
-    expected = source.parameters_sha256 or written
+    expected = source.parameters_sha256 or header.get("parameters_sha256", "nothing")
     found = parameters_hash({key: tensor.numpy() for key, tensor in tensors.items()})
     if found != expected:
         raise NeuroferError(
@@ -331,10 +328,10 @@ def parameters_hash(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
-    from safetensors.numpy import save_file
+    import torch
 
-    # safetensors writes the memory as it lies, whatever the strides.
-    arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
+    from neurofer.subjects.weight_files.tensors import write_file
+
     digest = parameters_hash(arrays)
     if source.parameters_sha256 not in (None, digest):
         raise NeuroferError(
@@ -350,6 +347,7 @@ def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
         "parameters_sha256": digest,
     }
     path = weights_path(source.name)
-    with write_whole(path) as partial:
-        save_file(arrays, partial, metadata=metadata)
+    # Copies: safetensors writes the memory as it lies, whatever the strides.
+    copies = {key: torch.from_numpy(np.array(values, order="C")) for key, values in arrays.items()}
+    write_file(path, copies, metadata)
     return path

@@ -39,16 +39,43 @@ def save_tensors(
     stored = on_host(tensors)
     text = json.dumps(dict(about), sort_keys=True, allow_nan=False)
     digest = tensors_hash(stored, text)
+    # One key, because safetensors writes several in random order and the bytes would differ.
+    write_file(path, stored, {KEY: json.dumps({"about": text, "sha256": digest})})
+    return digest
+
+
+def write_file(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]
+) -> None:
+    """Write tensors with any header as safetensors, whole or not at all.
+
+    Args:
+        path: where the file is to be.
+        tensors: on the host, contiguous.
+        header: of the file.
+
+    Raises:
+        NeuroferError: the disk is full.
+    """
     with write_whole(path) as partial:
-        # One key, because safetensors writes several in random order and the bytes would differ.
-        header = json.dumps({"about": text, "sha256": digest})
         try:
-            save_file(stored, str(partial), metadata={KEY: header})
+            save_file(dict(tensors), str(partial), metadata=dict(header))
         except SafetensorError as error:  # which hides the number of the system's error
             raise NeuroferError(
                 f"{path} cannot be written: {error}; make room, or choose another place"
             ) from error
-    return digest
+
+
+def read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors and the header of a safetensors file; nothing is checked.
+
+    Raises:
+        NeuroferError: there is no such file, or it is not safetensors.
+    """
+    note_read(path)
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
 
 
 def on_host(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -78,10 +105,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             not have the hash that it carries.
     """
     path = Path(path)
-    note_read(path)
-    with _opened(path) as file:
-        header = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors, header = read_file(path)
     text, expected = _stated(path, header)
     found = tensors_hash(tensors, text)
     if found != expected:
@@ -139,6 +163,24 @@ def _mapping(path: Path, text: str) -> dict[str, Any]:
             "mapping of names to values"
         )
     return found
+
+
+def mismatches(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Return what is wrong with the names and shapes of tensors, in words."""
+    wrong = [f"{name} is missing" for name in expected if name not in found]
+    wrong += [f"{name} is unknown" for name in found if name not in expected]
+    return wrong + [
+        f"{name} has shape {found[name]}, not {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+
+
+def shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor by its name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def tensors_hash(tensors: Mapping[str, torch.Tensor], about: str = "") -> str:
