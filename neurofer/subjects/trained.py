@@ -58,6 +58,7 @@ class TrainedSubject(ExplainedSubject, FeatureSubject):
     """
 
     architecture: ClassVar[str]
+    shipped: ClassVar[str] = UNTRAINED  # the weights that it has by default
     hashed_otherwise = ("weights", "seed", "size")
     defaults: ClassVar[Mapping[str, Any]] = {
         **FeatureSubject.defaults,
@@ -79,6 +80,11 @@ class TrainedSubject(ExplainedSubject, FeatureSubject):
         "embedding": Annotated[int, at_least(1)],
     }
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the default weights be those that are shipped."""
+        super().__init_subclass__(**options)
+        cls.defaults = {**cls.defaults, "weights": cls.shipped}
+
     def __init__(self, training: StimulusSet | None = None, **options: Any) -> None:
         super().__init__(training, **options)
         stated = ARCHITECTURES[self.architecture]
@@ -95,7 +101,7 @@ class TrainedSubject(ExplainedSubject, FeatureSubject):
     def facts(cls) -> Facts:
         """Return what is known of it with its default weights, without reading them."""
         net, size, about = cls._weightless()
-        stated, weights = ARCHITECTURES[cls.architecture], cls.defaults["weights"]
+        stated, weights = ARCHITECTURES[cls.architecture], cls.shipped
         return Facts(
             size=size,
             gray=stated.gray,
@@ -120,7 +126,7 @@ class TrainedSubject(ExplainedSubject, FeatureSubject):
     @classmethod
     def _weightless(cls) -> tuple[nn.Module, int, dict[str, Any]]:
         """Return the default network without numbers, its input's size, what its file says."""
-        stated, weights = ARCHITECTURES[cls.architecture], cls.defaults["weights"]
+        stated, weights = ARCHITECTURES[cls.architecture], cls.shipped
         about = {} if weights == UNTRAINED else read_about(weight_file(weights))
         network = about.get("network", {})
         outputs = 1 if stated.tower else len(about.get("outputs", range(_OUTPUTS)))
@@ -240,10 +246,7 @@ class CornetS(TrainedSubject):
     """CORnet-S (Kubilius et al. 2019); its areas carry Brain-Score's regions and times."""
 
     architecture = "cornet-s"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **TrainedSubject.defaults,
-        "weights": "cornet-s-compact",
-    }
+    shipped = "cornet-s-compact"
     times: ClassVar[Mapping[str, Timing]] = {
         "V1": (50, 100, 1),
         "V2": (70, 100, 2),
@@ -257,10 +260,7 @@ class ResNet50(TrainedSubject):
     """ResNet-50 (He et al. 2016), trained on identity; on which diet, a weight file says."""
 
     architecture = "resnet-50"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **TrainedSubject.defaults,
-        "weights": "resnet-50-identity-compact",
-    }
+    shipped = "resnet-50-identity-compact"
 
 
 @register("resnet-18")
@@ -310,10 +310,7 @@ class CiaoVgg(CiaoSubject):
     """VGG16's convolutions with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "vgg"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **CiaoSubject.defaults,
-        "weights": "ciao-vgg-decision-ciao-compact",
-    }
+    shipped = "ciao-vgg-decision-ciao-compact"
 
 
 @register("ciao-pk")
@@ -321,10 +318,7 @@ class CiaoPk(CiaoSubject):
     """The Prior-Knowledge encoder with a decision layer; with CIAO by the option `ciao`."""
 
     architecture = "pk"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **CiaoSubject.defaults,
-        "weights": "ciao-pk-decision-ciao-compact",
-    }
+    shipped = "ciao-pk-decision-ciao-compact"
 
 
 @register("face-channel")
@@ -343,8 +337,5 @@ class Siamese(TrainedSubject):
     """
 
     architecture = "siamese"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **TrainedSubject.defaults,
-        "weights": "siamese-compact",
-        "embedding": 4096,
-    }
+    shipped = "siamese-compact"
+    defaults: ClassVar[Mapping[str, Any]] = {**TrainedSubject.defaults, "embedding": 4096}

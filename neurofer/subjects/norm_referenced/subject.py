@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -209,18 +209,12 @@ class MdNre(Subject):
             if self.options[option] not in (*self.trunk.layers, *([None] * (option != "layer"))):
                 raise unknown_choice(option, self.options[option], self.trunk.layers)
         fr, fer = self._dissected(self.trunk)
+        named = [field.name for field in fields(StageOptions)]
         templates = TemplateStage(
             self._known(),
             self.trunk,
             StageOptions(
-                layer=self.options["layer"],
-                refine_layer=self.options["refine_layer"],
-                align=self.options["align"],
-                vertical_prior=self.options["vertical_prior"],
-                localiser=self.options["localiser"],
-                zoom=self.options["zoom"],
-                min_confidence=self.options["min_confidence"],
-                field=self.options["field"],
+                **{name: self.options[name] for name in named if name in self.options},
                 by_identity=self.options["reference"] == "identity",
                 expressive_templates=self.options["templates"] == "expressions",
                 fr_channels=fr,
