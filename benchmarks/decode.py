@@ -20,7 +20,7 @@ LONG_AGO = 1.6e9  # files of a data set were not written just now
 
 
 def benchmarks() -> list[dict[str, Any]]:
-    """Return `stimuli.decode`: images a second of a stimulus set, and of Pillow alone."""
+    """Return `stimuli.decode`: images per second of a stimulus set, and of Pillow alone."""
     from neurofer.stimuli import StimulusSet
     from neurofer.stimuli.images import DECODE_THREADS
     from neurofer.workers import cores

@@ -23,7 +23,7 @@ def benchmarks() -> list[dict[str, Any]]:
 
 
 def pytorchwrapper(images: int = IMAGES, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Return `record.pytorchwrapper`: images a second of `record`, and of Brain-Score's wrapper.
+    """Return `record.pytorchwrapper`: images per second of `record`, and of Brain-Score's wrapper.
 
     The same network, PNGs, pixels, batches and layers, 24,576 units in two of them; assemblies
     with the columns of the stimuli on both sides. What the wrapper would cache is computed anew.
@@ -75,7 +75,7 @@ def pytorchwrapper(images: int = IMAGES, rounds: int = ROUNDS) -> dict[str, Any]
 
 
 def bf16(images: int = BATCH, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Return `record.bf16`: images a second of ResNet-50 in bfloat16, and in float32.
+    """Return `record.bf16`: images per second of ResNet-50 in bfloat16, and in float32.
 
     The goal is of processors with AMX; others have slower instructions for the type, or none.
     """
@@ -104,7 +104,7 @@ def _processor_flags() -> set[str]:
 
 
 def _early_exit() -> dict[str, Any]:
-    """Return `record.early_exit`: images a second of CORnet-S asked for V1, and for its end."""
+    """Return `record.early_exit`: images per second of CORnet-S asked for V1, and for its end."""
     from neurofer.recording import record
     from neurofer.stimuli import load_stimuli
     from neurofer.subjects import load_subject
@@ -123,7 +123,7 @@ def _early_exit() -> dict[str, Any]:
 
 
 def _loop() -> dict[str, Any]:
-    """Return `record.loop`: images a second of `record`, and of the loop one would write."""
+    """Return `record.loop`: images per second of `record`, and of the loop one would write."""
     import torch
 
     from neurofer.recording import record

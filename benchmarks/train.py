@@ -22,11 +22,11 @@ from torch.nn import functional
 GPU_TABLE = Path(__file__).parent / "gpu.json"
 GOAL = 0.9
 EVERY, ROUNDS = 10, 3
-H200_GOAL = 3000  # images a second of ResNet-50 at 224 pixels
+H200_GOAL = 3000  # images per second of ResNet-50 at 224 pixels
 
 
 def benchmarks() -> list[dict[str, Any]]:
-    """Measure images a second of both sides in turns; the loop augments, averages and logs."""
+    """Measure images per second of both sides in turns; the loop augments, averages and logs."""
     loop = compare("train.loop", "resnet-18", width=0.5, size=64, batch=32, steps=40)
     if not torch.cuda.is_available():
         row = {"id": "train.gpu", "ours": None, "peer": None, "ratio": None, "goal": GOAL}
@@ -61,7 +61,7 @@ def compare(
         name: of the row.
         network: of `neurofer.subjects.networks.architectures`.
         size: of the images, in pixels.
-        batch: images a step.
+        batch: images per step.
         steps: of each turn; `EVERY` of them are timed together.
         width: of the network.
         device: "cpu" or "cuda".
@@ -111,7 +111,7 @@ def _noise(count: int, size: int) -> Any:
 
 
 def _loop(recipe: dict[str, Any], stimuli: Any, device: str) -> float:
-    """Return the images a second that the log gives, without the first lines' warm-up."""
+    """Return the images per second that the log gives, without the first lines' warm-up."""
     from neurofer.training import images, make_recipe
     from neurofer.training.train import train
 

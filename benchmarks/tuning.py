@@ -27,7 +27,7 @@ MODELS = (
 
 
 def benchmarks() -> list[dict[str, Any]]:
-    """Return `tuning.fits`: fits a second of ten models, and how many times scipy's."""
+    """Return `tuning.fits`: fits per second of ten models, and how many times scipy's."""
     from neurofer.analyses.tuning import fit
     from neurofer.analyses.tuning.models import MODELS as KNOWN
 

@@ -145,11 +145,11 @@ def stimuli_from_brainscore(stimuli: Any) -> StimulusSet:
     that is not ours) is an error, not guessed at.
 
     Raises:
-        NeuroferError: it is no StimulusSet, or an image cannot be read.
+        NeuroferError: it is not a StimulusSet, or an image cannot be read.
     """
     if not isinstance(stimuli, pd.DataFrame) or not hasattr(stimuli, "get_stimulus"):
         raise NeuroferError(
-            f"{type(stimuli).__name__} is no stimulus set; pass a neurofer StimulusSet or a "
+            f"{type(stimuli).__name__} is not a stimulus set; pass a neurofer StimulusSet or a "
             "Brain-Score StimulusSet"
         )
     table = pd.DataFrame(stimuli).reset_index(drop=True)

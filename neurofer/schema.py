@@ -146,7 +146,7 @@ def validated(model: type[Model], content: Any, where: str) -> Model:
         where: names the file.
 
     Raises:
-        NeuroferError: one sentence a mistake, each with its place, the key and what is allowed.
+        NeuroferError: one sentence per mistake, each with its place, the key and what is allowed.
     """
     try:
         return model.model_validate(content)
@@ -155,7 +155,7 @@ def validated(model: type[Model], content: Any, where: str) -> Model:
 
 
 def validation_message(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return what is wrong, in one sentence a mistake: the place, the key, what is allowed."""
+    """Return what is wrong, in one sentence per mistake: the place, the key, what is allowed."""
     sentences = (_one_message(problem, model) for problem in error.errors(include_url=False))
     return "; ".join(dict.fromkeys(sentences))
 

@@ -139,7 +139,7 @@ def test_stimuli_there_and_back(stimuli: StimulusSet, tmp_path: Path) -> None:
     assert theirs["stimulus_id"].tolist() == stimuli.table["stimulus_id"].tolist()
     ours = stimuli_from_brainscore(theirs)
     pd.testing.assert_frame_equal(ours.table, stimuli.table)
-    with pytest.raises(NeuroferError, match="DataFrame is no stimulus set"):
+    with pytest.raises(NeuroferError, match="DataFrame is not a stimulus set"):
         stimuli_from_brainscore(stimuli.table)
 
 

@@ -24,7 +24,7 @@ COLUMNS = ("stimulus_id", "head", "identity", "expression", "strength")
 MEAN, KEEP = "mean", "keep"  # of the trials of a stimulus
 # What a result says of a unit: one vocabulary for all analyses that measure unit by unit.
 OK = "ok"
-# Activity that is no number at some presentation: the unit is set aside whole.
+# Activity that is not a number at some presentation: the unit is set aside whole.
 NOT_FINITE = "not finite"
 IS_CONSTANT = "constant"
 FEW_LEVELS = "too few levels"
@@ -320,7 +320,7 @@ def _check_agreement(stimuli: pd.DataFrame) -> None:
 
 
 def _averaged(responses: Responses) -> Responses:
-    """Return one row a stimulus: the mean over its trials, NaN where a unit has none."""
+    """Return one row per stimulus: the mean over its trials, NaN where a unit has none."""
     ids = responses.column("stimulus_id").astype(str)
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
     activity, weights = responses.activity, _counts(responses)

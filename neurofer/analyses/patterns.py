@@ -18,7 +18,7 @@ class _Grouped:
     """What stands in the place of an array, of groups of presentations.
 
     Attributes:
-        activity: (n, units), one row a presentation.
+        activity: (n, units), one row per presentation.
         rows: (members,) rows of the first group's presentations, of the second's, and so on.
         sizes: (groups,) numbers of members, each at least 1.
     """

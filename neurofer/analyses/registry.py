@@ -19,7 +19,7 @@ take any of them:
   at least one has. Where nothing could be estimated all are NaN, and an attribute says why.
 - Where nothing is drawn at random, `deterministic=True` in `Analysis`; `seed` is then left out of
   `run` or changes nothing. Without intervals, `intervals=False`.
-- `table(result)` returns one row a finding, with columns that are identifiers and a RangeIndex.
+- `table(result)` returns one row per finding, with columns that are identifiers and a RangeIndex.
 - `figure(results)` returns a plotly Figure of one or several subjects' results, 900 px wide, of
   fonts of 12 px and more. Its title says "n = ", what error bars are ("95 %"; "no error bars"
   where there are none), and the stimuli with what they are, "(rendered)". Without results it raises

@@ -46,7 +46,7 @@ def split_half(
     equally, however many trials they have; those with one trial do not count.
 
     Args:
-        activity: (n, units), one row a trial, NaN where a unit was not recorded.
+        activity: (n, units), one row per trial, NaN where a unit was not recorded.
         stimulus: (n,) label of what was shown in each trial.
         n_splits: random halves to average over.
         seed: of the halves.
@@ -77,7 +77,7 @@ def half_means(
     fewer than two trials.
 
     Args:
-        activity: (n, units), one row a trial, NaN where a unit was not recorded.
+        activity: (n, units), one row per trial, NaN where a unit was not recorded.
         stimulus: (n,) label of what was shown in each trial.
         n_splits: random halves to yield.
         seed: of the halves.
@@ -105,7 +105,7 @@ def random_halves(
     -1 stands where a unit was not recorded or has fewer than two trials of the stimulus.
 
     Args:
-        activity: (n, units), one row a trial, NaN where a unit was not recorded.
+        activity: (n, units), one row per trial, NaN where a unit was not recorded.
         stimulus: (n,) label of what was shown in each trial.
         n_splits: random halves to yield.
         seed: of the halves.

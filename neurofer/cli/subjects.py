@@ -101,7 +101,7 @@ def _row(name: str, facts: Facts) -> dict[str, str]:
 
 
 def _aligned(rows: list[dict[str, str]]) -> list[str]:
-    """Return a line a row under the names of the columns; numbers end where their column does."""
+    """Return one line per row under the names of the columns; numbers are flush right."""
     table = [dict(zip(_COLUMNS, _COLUMNS, strict=True)), *rows]
     widths = {column: max(len(row[column]) for row in table) for column in _COLUMNS}
     return [

@@ -20,7 +20,7 @@ COLUMNS = ["name", "what", "measured", "low", "high", "goal", "", "n"]
 def validate(
     names: Annotated[list[str] | None, typer.Argument(help="Analyses; default: all.")] = None,
     n: Annotated[
-        int | None, typer.Option("--n", help="Simulations a row; default: each analysis' own.")
+        int | None, typer.Option("--n", help="Simulations per row; default: each analysis' own.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulations.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the table here: .csv or .md.")] = None,

@@ -228,5 +228,5 @@ def _counts(
 
 
 def _plain(values: pd.Series) -> bool:
-    """Return whether a column holds one string or number a trial."""
+    """Return whether a column holds one string or number per trial."""
     return all(isinstance(item, (str, int, float, np.generic)) for item in values)

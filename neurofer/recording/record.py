@@ -35,7 +35,7 @@ def record(
     batch_size: Annotated[int, at_least(1)] = 16,
     progress: bool | None = None,
 ) -> xr.DataArray:
-    """Record a subject: one forward pass an image, for all sites at once.
+    """Record a subject: one forward pass per image, for all sites at once.
 
     Args:
         subject: anything with sites and `respond`, see `Recordable`.
@@ -53,7 +53,7 @@ def record(
 
     Raises:
         NeuroferError: something else than a subject or a stimulus set is given, a site is unknown
-            or named twice, an image cannot be read, or a response does not have one row an image.
+            or named twice, an image cannot be read, or a response does not have one row per image.
 
     >>> import pandas as pd
     >>> from neurofer.stimuli import StimulusSet
@@ -186,7 +186,7 @@ def _checked(
         found = getattr(response, "shape", type(response).__name__)
         raise NeuroferError(
             f"the response at site {name!r} is {found} for {n} images; it must be (n, units) or "
-            "(n, channels, height, width), one row an image"
+            "(n, channels, height, width), one row per image"
         )
     expected = shapes.setdefault(name, response.shape[1:])
     if response.shape[1:] != expected:

@@ -106,7 +106,9 @@ def part_shares(
         )
     if not np.isfinite(maps).all() or (maps < 0).any():
         raise NeuroferError("maps must be finite and nowhere negative")
-    group_of = np.full(max(PARTS.values()) + 1, len(groups))  # parts of no group count in the sum
+    group_of = np.full(
+        max(PARTS.values()) + 1, len(groups)
+    )  # parts outside all groups count in the sum
     for number, members in enumerate(groups.values()):
         group_of[[PARTS[part] for part in members]] = number
     shares, areas = np.empty((2, len(maps), len(groups)))

@@ -66,7 +66,7 @@ def record_steps(
         of the steps without their number, "IT.output".
 
     Raises:
-        NeuroferError: there is not one site a step, their shapes differ, or as `record`.
+        NeuroferError: there is not one site per step, their shapes differ, or as `record`.
     """
     if len(sites) != timing[2]:
         raise NeuroferError(

@@ -70,7 +70,7 @@ def save_recording(recording: xr.DataArray, path: str | os.PathLike[str]) -> Pat
     """Write a recording as netCDF, whole or not at all, and return the path.
 
     Raises:
-        NeuroferError: it is no recording, or no netCDF library is installed.
+        NeuroferError: it is not a recording, or no netCDF library is installed.
     """
     check_recording(recording)
     path = expanded(path)
@@ -105,7 +105,7 @@ def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
     """
     loaded = open_netcdf(path)
     if "activity" not in loaded:
-        raise NeuroferError(f"{path} holds no variable 'activity': it is no recording")
+        raise NeuroferError(f"{path} holds no variable 'activity': it is not a recording")
     array = loaded["activity"]
     strings = {
         name: (coord.dims, np.asarray([str(item) for item in coord.values], dtype=np.str_))

@@ -97,7 +97,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A numbered table; `rows` hold one cell a column."""
+    """A numbered table; `rows` hold one cell per column."""
 
     name: str
     title: str

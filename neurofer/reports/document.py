@@ -267,7 +267,7 @@ def _provenance(outcome: StudyOutcome, command: str, date: str) -> tuple[Block, 
 FILES = (
     (
         "summary.json",
-        "one row a claim: published, measured, interval, n, whether it holds, the file",
+        "one row per claim: published, measured, interval, n, whether it holds, the file",
     ),
     ("results/*.csv", "every result as a long table: variable, coordinates, value, low, high, n"),
     ("results/*.nc", "every result as netCDF, with its provenance; `xarray.open_dataset` reads it"),

@@ -263,7 +263,7 @@ def _options(made: SubjectDescription, label: str, like: SubjectDescription) -> 
 
 
 def _analyses(outcome: StudyOutcome) -> Table:
-    """Return a row an analysis, or one for each set of options where its subjects differ."""
+    """Return one row per analysis, or one for each set of options where its subjects differ."""
     from neurofer.analyses import ANALYSES
 
     columns = (

@@ -37,7 +37,7 @@ def check_folder(folder: Path) -> Path:
     for place in (folder, folder.with_name(folder.name + INCOMPLETE)):
         if place.is_dir() and any(place.iterdir()) and not (place / PROVENANCE).is_file():
             raise NeuroferError(
-                f"{place} exists and is no report of a study; nothing is written into it: "
+                f"{place} exists and is not a report of a study; nothing is written into it: "
                 "choose a new folder with --out"
             )
     return folder
@@ -122,7 +122,7 @@ def remove_incomplete(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield what is no folder below a folder, links as they are."""
+    """Yield what is not a folder below a folder, links as they are."""
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_dir():
             yield path
@@ -158,7 +158,7 @@ def _is_written(path: Path, name: str, wrote: Mapping[str, str] | None, new: Pat
 
 
 def _link(path: Path, target: Path) -> None:
-    """Give a file a second name, so that it is never missing; a copy where links are not had."""
+    """Give a file a second name, so that it is never missing; without links, a copy."""
     try:
         os.link(path, target, follow_symlinks=False)
     except OSError:

@@ -18,7 +18,7 @@ def claim_table(spec: TableSpec, outcome: StudyOutcome) -> Table:
 
 
 def _list(spec: TableSpec, outcome: StudyOutcome) -> Table:
-    """Return one row a claim: published, measured, interval, n, data, criterion, verdict."""
+    """Return one row per claim: published, measured, interval, n, data, criterion, verdict."""
     rows = [outcome.claims[claim.id] for claim in outcome.study.claims_like(spec.claims)]
     marks = _marks(rows)
     any_published = any(row.published is not None for row in rows)

@@ -184,7 +184,7 @@ def coding_units(
     noise: float = 0.0,
     seed: int = 0,
 ) -> xr.DataArray:
-    """Record units that code a column of the stimuli: one random pattern a value, site "coding".
+    """Record units that code a column of the stimuli: one random pattern per value, site "coding".
 
     Args:
         faces: what is shown.

@@ -1,4 +1,4 @@
-"""Cards: what is to be said about a stimulus set, and how its images are come by."""
+"""Cards: what there is to say about a stimulus set, and how to get its images."""
 
 from __future__ import annotations
 

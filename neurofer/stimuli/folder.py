@@ -37,7 +37,7 @@ def read_stimuli(folder: str | os.PathLike[str]) -> StimulusSet:
     """
     folder = Path(folder)
     if not (folder / "table.csv").is_file():
-        raise NeuroferError(f"{folder} is no stimulus set: it has no table.csv")
+        raise NeuroferError(f"{folder} is not a stimulus set: it has no table.csv")
     note = _read_note(folder / "set.json")
     try:
         return _read_made_by_hand(folder) if note is None else _read_saved(folder, note)

@@ -148,7 +148,7 @@ def add_landmarks(stimuli: StimulusSet, path: str | os.PathLike[str]) -> Stimulu
     may tell as well.
 
     Raises:
-        NeuroferError: the file is no table of landmarks, or tells of no stimulus of the set.
+        NeuroferError: the file is not a table of landmarks, or names no stimulus of the set.
     """
     known, found = landmark_table(Path(path))
     rows = {one: i for i, one in enumerate(known)}
@@ -175,8 +175,8 @@ def landmark_table(path: Path) -> tuple[list[str], np.ndarray]:
     """Return the stimuli of a file of landmarks, and (n, 13, 2) float64, NaN where a cell is empty.
 
     Raises:
-        NeuroferError: the file is no table, lacks a column, names a stimulus twice, or holds what
-            is not a number.
+        NeuroferError: the file is not a table, lacks a column, names a stimulus twice, or holds
+            something that is not a number.
     """
     columns = landmark_columns()
     frame = read_columns(path, ["stimulus_id", *columns])

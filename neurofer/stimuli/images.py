@@ -135,7 +135,7 @@ def read_image(
         mode: "RGB" gives (H, W, 3) uint8, "L" gives (H, W) uint8 (labels of parts).
 
     Raises:
-        NeuroferError: the file is missing, is no image, is truncated or too large.
+        NeuroferError: the file is missing, is not an image, is truncated or too large.
     """
     of = f" of stimulus {stimulus_id!r}" if stimulus_id else ""
     try:
@@ -166,7 +166,7 @@ def open_picture(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Image.I
     """Open a picture of one of `FORMATS` whose size is within `MAX_PIXELS`; nothing is decoded yet.
 
     Raises:
-        NeuroferError: more than `MAX_PIXELS` pixels, or the path is no regular file.
+        NeuroferError: more than `MAX_PIXELS` pixels, or the path is not a regular file.
         Exception: whatever Pillow raises for a file that it cannot read.
     """
     if isinstance(source, (str, os.PathLike)) and (kind := irregular(os.stat(source).st_mode)):

@@ -18,7 +18,7 @@ def read_pairs(path: str | os.PathLike[str]) -> pd.DataFrame:
     "name1 n1 name2 n2" (two), fold by fold.
 
     Returns:
-        One row a pair: `first` and `second` (stimulus_id of LFW, "Name_0001"), `same` (truth
+        One row per pair: `first` and `second` (stimulus_id of LFW, "Name_0001"), `same` (truth
         value), `fold` (from 0 on).
 
     Raises:
@@ -40,7 +40,7 @@ def read_pairs(path: str | os.PathLike[str]) -> pd.DataFrame:
         rows = [_pair(line, i // (2 * each)) for i, line in enumerate(lines[1:])]
     except (ValueError, IndexError) as error:
         raise NeuroferError(
-            f"{path} is no file of pairs: {error}; copy it again from its source"
+            f"{path} is not a file of pairs: {error}; copy it again from its source"
         ) from error
     return pd.DataFrame(rows, columns=["first", "second", "same", "fold"])
 

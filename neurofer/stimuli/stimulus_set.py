@@ -1,4 +1,4 @@
-"""StimulusSet: a table, one row a stimulus, and its images."""
+"""StimulusSet: a table, one row per stimulus, and its images."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class StimulusSet:
 
         Args:
             name: of the set.
-            table: one row an image; columns that it lacks are filled (`table.make_table`).
+            table: one row per image; columns that it lacks are filled (`table.make_table`).
             images: (H, W, 3) uint8 each; sizes may differ.
             landmarks: (n, 13, 2), see the class.
             parts: (H, W) uint8 each, labels of `neurofer.faces.PARTS`.
@@ -136,7 +136,7 @@ class StimulusSet:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table, one row a stimulus (a copy: a set does not change)."""
+        """The table, one row per stimulus (a copy: a set does not change)."""
         return self._table.copy()
 
     @cached_property
@@ -165,7 +165,7 @@ class StimulusSet:
         say that it is the one that was hashed.
 
         Raises:
-            NeuroferError: the file is missing, unreadable, truncated or not the one of the table.
+            NeuroferError: the file is missing, unreadable, truncated or not the table's.
         """
         picture = self._images[self._position(i)]
         if isinstance(picture, np.ndarray):

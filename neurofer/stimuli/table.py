@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def make_table(table: pd.DataFrame, hashes: Iterable[str]) -> pd.DataFrame:
-    """Return a stimulus table in canonical form: COLUMNS first, one kind a column, checked.
+    """Return a stimulus table in canonical form: COLUMNS first, one kind per column, checked.
 
     What `table` lacks is filled: `stimulus_id` by the row number, `strength` by 0 for neutral and
     1 for every other expression, `split` by "test", other strings by "" (not stated).
@@ -182,7 +182,7 @@ def check_expressions(names: Iterable[str]) -> None:
         if any(steers(letter) for letter in name):
             raise NeuroferError(f"expression={name!r} holds what cannot be printed; take it out")
         if not any(letter.isalpha() for letter in name):
-            raise NeuroferError(f"expression={name!r} is no word; name what the face shows")
+            raise NeuroferError(f"expression={name!r} is not a word; name what the face shows")
         like = _SYNONYMS.get(plain) or next(iter(get_close_matches(plain, EXPRESSIONS, 1, 0.7)), "")
         if like:
             doubtful.append(f"{name!r} (did you mean {like!r}?)")

@@ -34,7 +34,7 @@ def verification_pairs(stimuli: StimulusSet, seed: int = 0) -> pd.DataFrame:
         seed: of the draw.
 
     Returns:
-        One row a pair: `list`, `fold` (from 0 on), `first` and `second` (stimulus_id), `same`
+        One row per pair: `list`, `fold` (from 0 on), `first` and `second` (stimulus_id), `same`
         (truth value).
 
     Raises:

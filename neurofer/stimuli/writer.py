@@ -56,7 +56,7 @@ def save_stimuli(
         folder: a new or empty one, or one that holds a set.
         name: of the set.
         identifier: of the set, compared when it is read.
-        table: canonical, one row a stimulus.
+        table: canonical, one row per stimulus.
         image: position -> (H, W, 3) uint8; called in threads.
         parts: position -> (H, W) uint8, None where there are none; called in threads.
         landmarks: (n, 13, 2); None where there are none.

@@ -31,7 +31,7 @@ class Criterion:
 def parse_criterion(text: str, where: str = "") -> Criterion | None:
     """Read a criterion: "at least 95" or ">= 95", "below CLAIM", "clearly below CLAIM".
 
-    "clearly" demands that the two 95 % intervals do not overlap. An empty text is no criterion.
+    "clearly" demands that the two 95 % intervals do not overlap. An empty text is not a criterion.
 
     >>> str(parse_criterion(">= 95"))
     'at least 95'
@@ -43,8 +43,8 @@ def parse_criterion(text: str, where: str = "") -> Criterion | None:
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise NeuroferError(
-            f"holds={text!r} {f'of {where} ' if where else ''}is no criterion; write for example "
-            "'at least 95', 'at most 0.8', 'below CLAIM' or 'clearly below CLAIM'"
+            f"holds={text!r} {f'of {where} ' if where else ''}is not a criterion; write for "
+            "example 'at least 95', 'at most 0.8', 'below CLAIM' or 'clearly below CLAIM'"
         )
     relation: Any = _SIGNS.get(match[1], match[1])
     try:

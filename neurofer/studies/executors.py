@@ -36,7 +36,7 @@ class Executor(Protocol):
         cache: Path | None,
         stimuli: Mapping[str, StimulusSet],
     ) -> Iterator[CellOutcome]:
-        """Yield one outcome a cell, in any order; `stimuli` are those that were loaded already."""
+        """Yield one outcome per cell, in any order; `stimuli` are those loaded already."""
 
 
 def serial(

@@ -73,7 +73,7 @@ def read_number(dataset: xr.Dataset, value: str, select: Mapping[str, Any]) -> N
 
 
 def tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return a result as a long table: variable, one column a dimension, value, low, high, n."""
+    """Return a result as a long table: variable, one column per dimension, value, low, high, n."""
     parts = []
     names = {str(name) for name in dataset.data_vars}
     for name in sorted(names):
@@ -170,7 +170,7 @@ def read_result(path: Path, *, named: bool = False) -> xr.Dataset:
 
 
 def finite(value: float | None) -> float | None:
-    """Return the value, or None where it is no number: JSON has no NaN."""
+    """Return the value, or None where it is not a number: JSON has no NaN."""
     return None if value is None or not math.isfinite(value) else value
 
 

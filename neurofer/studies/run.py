@@ -74,7 +74,7 @@ class StudyOutcome:
     analysed: int = 0
 
     def summary(self) -> list[dict[str, Any]]:
-        """Return one row a claim, as `summary.json` holds them."""
+        """Return one row per claim, as `summary.json` holds them."""
         names = ("id", "published", "measured", "low", "high", "n", "unit", "data", "holds",
                  "criterion", "verdict", "label", "source", "file", "value", "select")  # fmt: skip
         rows = [asdict(row) for row in self.claims.values()]

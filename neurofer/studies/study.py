@@ -122,7 +122,7 @@ class ClaimSpec(StudyPart):
 
 
 class RowSpec(StudyPart):
-    """A row of a table with several columns: one claim a column."""
+    """A row of a table with several columns: one claim per column."""
 
     label: str
     claims: Names

@@ -122,7 +122,7 @@ def last_layer(net: nn.Module, seen: torch.Tensor) -> str:
             handle.remove()
     places = [k for k, (name, _, _) in enumerate(order) if isinstance(modules[name], nn.Conv2d)]
     last = places[-1] if places else len(order)
-    # A shortcut may hand on what was there before the convolution: that is no output of it.
+    # A shortcut may hand on what was there before the convolution: that is not one of its outputs.
     before = {id(output) for _, _, output in order[:last]}
     for name, call, output in order[last + 1 :]:
         fits = output.shape[2:].numel() > 1 and bool((output >= 0).all())

@@ -16,7 +16,7 @@ GRID = 6
 _STEP = re.compile(r"(.+)-t(\d+)$")
 
 
-class _Enough(Exception):  # noqa: N818 -- it is no error
+class _Enough(Exception):  # noqa: N818 -- it is not an error
     """Raised when the last of the activity that was asked for has been computed."""
 
 

@@ -79,7 +79,7 @@ def fit_nearest_mean(
     """Fit class means; the outputs are negative Euclidean distances to them.
 
     Args:
-        features: (n, d), not standardised: with one image a class it would change the metric.
+        features: (n, d), not standardised: with one image per class it would change the metric.
         labels: the class of each image.
         classes: the order of the outputs.
     """

@@ -54,7 +54,7 @@ def _checked(path: Path, about: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     name = stated.get("name")
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise NeuroferError(
-            f"{path} does not say which network it holds; it is no weight file of "
+            f"{path} does not say which network it holds; it is not a weight file of "
             f"{', '.join(ARCHITECTURES)}"
         )
     low, high = SIZES

@@ -91,7 +91,7 @@ def _some_images(
         rows = random.permutation(rows)
         out[rows[: round(share * len(rows))]] = True
     if not out.any() or not np.isin(people, people[~out]).all():
-        raise NeuroferError(f"{what} has too few images an identity to hold some out")
+        raise NeuroferError(f"{what} has too few images per identity to hold some out")
     return out
 
 

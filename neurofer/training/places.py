@@ -1,4 +1,4 @@
-"""Where a training writes: files that are there, one training a file, disks that fail."""
+"""Where a training writes: files that are there, one training per file, disks that fail."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _locked(out: Path) -> Iterator[None]:
             ) from error
         if _is_at(file, path):
             break
-        file.close()  # whoever held it before removed the file: what was locked is no name of it
+        file.close()  # whoever held the lock before removed the file: this one has no name now
     try:
         yield
     finally:

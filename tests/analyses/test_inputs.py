@@ -164,7 +164,7 @@ def test_neurons_of_two_sessions_are_counted_one_by_one():
     assert (found["n_missing"], found["missing"]) == (1, "1 stimuli: s1")
     with pytest.raises(NeuroferError, match=r"1 of 3 units .* not finite \(2\).*\(s1\)"):
         read_responses(recording, None)
-    recording.values[0, 1] = np.inf  # a number that is no number is not passed over
+    recording.values[0, 1] = np.inf  # a number that is not a number is not passed over
     with pytest.raises(NeuroferError, match="2 of 3 units"):
         read_responses(recording, None)
 

@@ -133,7 +133,7 @@ STATED_CONSTANT = {"linearity": "constant", "tuning": "constant"}
 
 
 def _undefined(result):
-    """How many values of each variable are no number."""
+    """How many values of each variable are not a number."""
     return {
         str(name): int(np.isnan(values.to_numpy()).sum())
         for name, values in result.data_vars.items()

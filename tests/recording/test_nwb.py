@@ -85,7 +85,7 @@ def test_trials_in_milliseconds_are_refused(tmp_path):
 
 
 def test_a_task_that_fills_little_of_the_session_is_read(tmp_path):
-    """Ten minutes of spikes around twenty seconds of trials are no mistake, and are said."""
+    """Ten minutes of spikes around twenty seconds of trials are not mistakes, and are said."""
     rest = np.arange(30, 600, 0.05)
     spikes = [np.concatenate([_spikes(k), rest]) for k in range(2)] + [rest]
     found = read_neurons(_session(tmp_path / "s.nwb", spikes), STIMULI, measure="count")

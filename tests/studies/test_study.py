@@ -60,7 +60,7 @@ MISTAKES = {
     ),
     "missing key": (changed("title: A toy study\n", ""), ["the top level lacks the key 'title'"]),
     "wrong kind": (changed("published: 100", "published: all"), ["claims[0].published='all'"]),
-    "published is no number": (changed("published: 100", "published: .nan"), [".nan is not a"]),
+    "published is not a number": (changed("published: 100", "published: .nan"), [".nan is not a"]),
     "seed below 0": (changed("title: A toy study", "title: A\nseed: -1"), ["seed=-1: must be at"]),
     "key given twice": (changed("  bad: {", "  good: {"), ["line 9", "'good'", "twice"]),
     "no YAML": (STUDY + "\n  - [", ["not valid YAML"]),

@@ -48,7 +48,7 @@ def test_images_are_held_out_of_every_identity() -> None:
     out = held_out(stimuli, data, seed=0)
     people = (stimuli.table["head"] + stimuli.table["identity"]).to_numpy()
     assert {int(out[people == one].sum()) for one in people} == {1}
-    with pytest.raises(NeuroferError, match="too few images an identity"):
+    with pytest.raises(NeuroferError, match="too few images per identity"):
         held_out(made(images=4).take(range(0, 40, 4)), data, seed=0)
 
 

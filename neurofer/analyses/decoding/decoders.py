@@ -1,4 +1,4 @@
-"""Decoders: from the activity of a population to a label, one answer a presentation.
+"""Decoders: from the activity of a population to a label, one answer per presentation.
 
 The fitted ones are linear and see features standardised on the training part; a feature that is
 constant there is dropped. More features than training presentations are first rotated into the

@@ -152,7 +152,7 @@ def correct_by_draw(
 def _drawn(
     fold: Fold, labels: np.ndarray, groups: Mapping[str, np.ndarray], images: int, seed: list[int]
 ) -> Fold:
-    """Return the fold with that many training images a value, the first of a random order."""
+    """Return the fold with that many training images per value, the first of a random order."""
     order = np.random.default_rng(seed).permutation(fold.training)
     place = np.empty(len(order), dtype=np.int64)
     for value in np.unique(labels[order]):
@@ -223,7 +223,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
 
 
 def figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return accuracy over the number of training images of a value, one line a subject."""
+    """Return accuracy over the number of training images of a value, one line per subject."""
     from neurofer.analyses.decoding.probe_figures import efficiency_figure
 
     return efficiency_figure(results)

@@ -94,7 +94,7 @@ def error_consistency(
 def consistency_table(
     results: Mapping[str, xr.Dataset], *, n_bootstrap: Resamples = 2000, seed: Seed = 0
 ) -> pd.DataFrame:
-    """Return one row a pair of subjects and sites: observed, expected, kappa, low, high, n, note.
+    """Return one row per pair of subjects and sites: observed, expected, kappa, low, high, n, note.
 
     Args:
         results: subject -> result of "probe" on the same stimuli.

@@ -11,7 +11,8 @@ from neurofer.analyses.statistics import deal
 from neurofer.errors import NeuroferError, unknown_choice
 
 IDENTITY, IMAGE = "identity", "image"
-DEALT = (IDENTITY, IMAGE)  # into as many folds as are asked for; of other columns one value a fold
+# Into as many folds as are asked for; of other columns each fold holds one value.
+DEALT = (IDENTITY, IMAGE)
 INNER_FOLDS = 3
 
 

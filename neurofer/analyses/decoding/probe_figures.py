@@ -1,4 +1,4 @@
-"""Figures of the probe: bars a subject, curves by layer, confusion matrices, data efficiency."""
+"""Figures of the probe: bars per subject, curves by layer, confusion matrices, data efficiency."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def accuracy_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def layer_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return accuracy over the sites of each subject, one line a subject.
+    """Return accuracy over the sites of each subject, one line per subject.
 
     A subject with one site (pixels) is a dashed line across; the grey band holds 95 % of the
     permutations, where there are any. Subjects whose sites differ are aligned by position.
@@ -149,7 +149,7 @@ def confusion_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def efficiency_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return accuracy over the number of training images, one line a subject and site."""
+    """Return accuracy over the number of training images, one line per subject and site."""
     from plotly.graph_objects import Figure
 
     results, figure = check_results(results), Figure()

@@ -162,7 +162,7 @@ def cross_identity_answers(
 def summarise(
     responses: Responses, answers: np.ndarray, *, n_bootstrap: int = 2000, seed: int = 0
 ) -> xr.Dataset:
-    """Return accuracies, their intervals and the confusion matrix of (n,) answers; "" is no answer.
+    """Return accuracies, their intervals and the confusion matrix of (n,) answers.
 
     The variables are those of `run`.
 

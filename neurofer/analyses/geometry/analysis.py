@@ -185,7 +185,7 @@ def compare(first: xr.DataArray, second: xr.DataArray) -> xr.Dataset:
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a site and measure: value, low, high, chance, ceiling, what it is of, n."""
+    """Return one row per site and measure: value, low, high, chance, ceiling, what it is of, n."""
     rows = []
     for site in result["site"].to_numpy().tolist():
         cell = result.sel(site=site)

@@ -50,7 +50,7 @@ _LEGEND = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "
 
 
 def layers_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return congruence, alignment and dimension over sites, a line a subject, chance dotted."""
+    """Return congruence, alignment and dimension over sites, a line per subject, chance dotted."""
     shown = [name for name in _CURVES if any(name in one for one in results.values())]
     sites = list(dict.fromkeys(str(s) for one in results.values() for s in one["site"].to_numpy()))
     shared = all(one["site"].to_numpy().tolist() == sites for one in results.values())
@@ -149,7 +149,7 @@ def heads_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def cka_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return debiased linear CKA of every site with every other, a panel a subject."""
+    """Return debiased linear CKA of every site with every other, a panel per subject."""
     panels = [
         (name, [str(s) for s in one["site"].to_numpy()], one["cka_debiased"].to_numpy())
         for name, one in results.items()

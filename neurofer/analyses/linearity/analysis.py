@@ -81,7 +81,7 @@ def run(
             "naka-rushton" adds how much less AICc that function has than the line.
         mixed: "population" fits mean activity ~ strength x head with identity as random effect
             (`mixed.mixed_model`), "units" also fits each unit's activity, trial by trial
-            where there are any (0.3 s a unit, 0.1 s without random slopes), "none" nothing.
+            where there are any (0.3 s per unit, 0.1 s without random slopes), "none" nothing.
         random_slopes: let identities differ in slope as well in the mixed models. Without, what
             differs between people is taken for common tuning.
         tested_over: "identities" tests what would hold of other people, "presentations" what holds

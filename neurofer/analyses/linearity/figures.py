@@ -38,7 +38,7 @@ SHIFT = 0.008  # of strength, between expressions that have error bars
 
 
 def readout_figure(results: Mapping[str, xr.Dataset], *, normalise: bool = False) -> Figure:
-    """Return, a row a subject and a column a head, the matching unit's activity over strength.
+    """Return the matching unit's activity over strength, one row per subject, one column per head.
 
     The dashed chord of each expression joins its neutral to its full strength: perfect linearity.
     Subjects recorded at a site without labels have no matching unit: they are named and, where no

@@ -54,8 +54,8 @@ def population(
 
     A unit is tested on the series of the expression that it is labelled with or, without a label,
     that of its greatest slope, up or down. As that choice is made on the data that are tested, the
-    slope is corrected for it. (Choosing on other people than are tested, and pooling, is no way
-    out: the folds depend on each other, and 7 to 25 % of flat units are then called tuned.)
+    slope is corrected for it. (Choosing on other people than are tested, and pooling, does not
+    help: the folds depend on each other, and 7 to 25 % of flat units are then called tuned.)
     `singles` are the presentations one by one, for the mixed models of units.
 
     Args:
@@ -175,7 +175,7 @@ def _fractions(result: xr.Dataset, alpha: float) -> xr.Dataset:
     data |= {"shape_fraction_low": low, "shape_fraction_high": high}
     data["shape_corrected_n"] = np.array([(strict == one).sum() for one in VERDICTS])
     data["shape_corrected_fraction"] = data["shape_corrected_n"] / len(verdict)
-    # A sigmoid's curvatures cancel: it is no line, though neither test of curvature says so.
+    # A sigmoid's curvatures cancel: it is not a line, though neither test of curvature says so.
     other = (verdict == "linear") & (result["lack_of_fit_p"].to_numpy() < alpha)
     said = {"n_linear_lacking_fit": int(other.sum())}
     sign = result["sign"].to_numpy()
@@ -190,7 +190,7 @@ def _fractions(result: xr.Dataset, alpha: float) -> xr.Dataset:
 def mean_response(series: list[Series], own: np.ndarray) -> pd.DataFrame:
     """Return head, identity, strength and the mean activity of the units that are tested there.
 
-    One row a head, identity and strength: a neutral face that begins several series is one.
+    One row per head, identity and strength: a neutral face that begins several series is one.
     """
     rows = [
         (one.head, f"{one.head}/{one.identity}", strength, activity)
@@ -290,7 +290,7 @@ def mixed_table(result: xr.Dataset) -> pd.DataFrame:
 
 
 def unit_table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a unit: status, verdicts, slope, every test with its correction.
+    """Return one row per unit: status, verdicts, slope, every test with its correction.
 
     Of `mixed="units"` also the slope of the mixed model, mixed_slope, with p and status.
     """

@@ -159,7 +159,7 @@ def run(
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return one row a model: model, similarity, low, high, n (conditions), scope, interval.
+    """Return one row per model: model, similarity, low, high, n (conditions), scope, interval.
 
     `scope` is "all stimuli" or "within identities"; the noise ceiling is the last row's of its
     scope, as low and high.

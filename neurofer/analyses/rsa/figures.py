@@ -43,7 +43,7 @@ COMPARISONS = {
 
 
 def similarity_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return, a row a subject, its RDM and its similarity to the models.
+    """Return, one row per subject, its RDM and its similarity to the models.
 
     The bars on the left of a panel are over all stimuli. The shaded noise ceiling bounds only the
     bar inside it: a model of one identity's expressions.

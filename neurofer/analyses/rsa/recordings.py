@@ -203,7 +203,7 @@ def compare_weighted(
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return one row a model of an evaluation: similarity, low, high, p, corrected p, n."""
+    """Return one row per model of an evaluation: similarity, low, high, p, corrected p, n."""
     rows: list[dict[str, Any]] = []
     for name in result["model"].to_numpy().tolist():
         cell = result.sel(model=name)

@@ -41,7 +41,7 @@ CORRECTIONS = {
 
 
 def evaluation_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return, a panel a result, the similarity of models with every subject's and their tests.
+    """Return, one panel per result, the similarity of models with every subject's and their tests.
 
     A star is a similarity above zero and a bracket a difference, both at a corrected p below
     0.05; the grey band is the noise ceiling.
@@ -72,7 +72,7 @@ def evaluation_figure(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def map_figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return, a row a result and a column a model, similarity by site and time."""
+    """Return, one row per result and a column per model, similarity by site and time."""
     results = check_results(results)
     models = list(dict.fromkeys(str(m) for one in results.values() for m in one["model"].values))
     titles = [

@@ -171,7 +171,7 @@ def difference(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return a row a head, answer and part: n, share and area in percent, density, interval."""
+    """Return one row per head, answer and part: n, share and area in percent, density, interval."""
     rows = []
     for head in result["head"].to_numpy().tolist():
         for answers in result["answers"].to_numpy().tolist():
@@ -204,7 +204,7 @@ def figure(
 
     Args:
         results: by subject.
-        view: "parts", a row a part and a marker a subject; "answers", a panel a subject with
+        view: "parts", a row per part and a marker per subject; "answers", a panel per subject with
             correct and wrong answers apart; "differences", of pairs of subjects; "maps", the faces
             with the maps over them, of results that hold maps.
         minus: of "differences": subject -> the one whose density is taken off.

@@ -49,7 +49,7 @@ def draw(results: Mapping[str, xr.Dataset], view: str) -> Figure:
 
 
 def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return one row a part of the face, one marker a subject, and a line at a density of 1."""
+    """Return one row per part of the face, one marker per subject, and a line at a density of 1."""
     cells = {name: result.sel(head=ALL, answers=ALL) for name, result in results.items()}
     figure = _rows(cells, _AXIS, 1.0)
     figure.update_xaxes(rangemode="tozero")
@@ -57,7 +57,7 @@ def _parts(results: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def _differences(pairs: Mapping[str, xr.Dataset]) -> Figure:
-    """Return one row a part, one marker a pair of subjects, and a line at no difference."""
+    """Return one row per part, one marker per pair of subjects, and a line at no difference."""
     cells = {name: result.sel(head=ALL) for name, result in pairs.items()}
     figure = _rows(cells, "Difference of density, over the same images", 0.0)
     return _styled(figure, pairs, "Difference of saliency between subjects", len(pairs))
@@ -80,7 +80,7 @@ def _rows(cells: Mapping[str, xr.Dataset], axis: str, line: float) -> Figure:
 
 
 def _answers(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return a panel a subject: a row a part, correct and wrong answers beside all."""
+    """Return one panel per subject: a row per part, correct and wrong answers beside all."""
     counts = {
         name: ", ".join(
             f"{answers} {int((one['n'] - one['n_empty']).sel(head=ALL, answers=answers))}"
@@ -204,7 +204,7 @@ def maps_figure(
     explains: str = "the answer",
     titles: Sequence[str] = (),
 ) -> Figure:
-    """Return maps over the faces that they explain: a row a subject, a column an image.
+    """Return maps over the faces that they explain: a row per subject, a column per image.
 
     Args:
         images: (n, H, W, 3) uint8.

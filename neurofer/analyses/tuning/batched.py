@@ -54,7 +54,7 @@ def weighted_mean(values: torch.Tensor, w: torch.Tensor, axis: int = 0) -> torch
 def in_chunks(
     function: Callable[..., tuple[torch.Tensor, ...]], size: int, *arrays: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """Call a function, which holds `size` numbers a fit, on parts of the batch, and join.
+    """Call a function, which holds `size` numbers per fit, on parts of the batch, and join.
 
     Args:
         function: takes parts of the arrays.

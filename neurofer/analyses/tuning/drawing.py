@@ -96,7 +96,7 @@ def units(result: xr.Dataset) -> pd.DataFrame:
 
 
 def figure(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Return a row a subject: units by the family of their tuning, and the best units' curves.
+    """Return one row per subject: units by the family of their tuning, and the best units' curves.
 
     Of one subject also units by model, which many strengths are needed to tell apart.
     """

@@ -43,8 +43,8 @@ class Fit:
         values: (units, parameters); NaN where `status` is not "ok". Of several baselines "a" is
             the mean over presentations.
         status: (units,) "ok", "not finite" (infinite, or nothing recorded), "negative" or "not
-            counts" (of counts: a mean times its trials is no whole number), "constant" ("flat" has
-            its value, all else is NaN), "too few levels" (fewer distinct x than parameters).
+            counts" (of counts: a mean times its trials is not a whole number), "constant" ("flat"
+            has its value, all else is NaN), "too few levels" (fewer distinct x than parameters).
         rss: (units,) residual sum of squares.
         log_likelihood: (units,) at the maximum.
         r2: (units,) 1 - RSS / TSS, both about the baselines.

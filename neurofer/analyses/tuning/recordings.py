@@ -67,7 +67,7 @@ def run(
             chance finds so).
         models: names; by default all that take the inputs.
         likelihood: "gaussian", or "poisson" for counts. Of means, the number of trials that the
-            recording says is the exposure; what then is no whole count is "not counts".
+            recording says is the exposure; units whose counts are then not whole are "not counts".
         criterion: "bic" to say which units are tuned; "aicc", "aic" or "cv" (error at identities
             left out) to predict. Of pure noise at five strengths of fifteen identities and one
             expression they call 4, 23, 26 and 42 % tuned (docs/recovery.md).
@@ -162,7 +162,7 @@ def own_baseline(responses: Responses, baseline: str | Sequence[str]) -> np.ndar
     """Return (n,) names of whose baseline a presentation has; None where all share one.
 
     Raises:
-        NeuroferError: it is no column of the stimuli.
+        NeuroferError: it is not a column of the stimuli.
     """
     names = [baseline] if isinstance(baseline, str) else list(baseline)
     if names == [COMMON]:

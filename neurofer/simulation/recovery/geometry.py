@@ -141,7 +141,7 @@ def _partly_aligned(n: int, generator: np.random.Generator) -> Iterator[Recovere
         for name, (value, low, high) in _measured(made.draw(generator), weights).items():
             errors.setdefault(name, []).append(value - truth[name])
             covered.setdefault(name, []).append(low <= truth[name] <= high)
-    people = f"{IDENTITIES} identities a head"
+    people = f"{IDENTITIES} identities per head"
     for name in errors:
         row, goal = f"geometry.{ROWS[name]}", UNBIASED.get(name)
         if goal:

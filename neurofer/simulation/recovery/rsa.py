@@ -23,7 +23,7 @@ CATEGORIES, FEW_FEATURES = 4, 2
 RESAMPLES = 200
 LEVEL, GOAL = 0.05, (0.04, 0.06)
 KINDS = {"both": "stimuli and subjects", "stimuli": "stimuli", "subjects": "subjects"}
-# Stimuli that are no eight Gaussian features.
+# Stimuli that are not eight Gaussian features.
 NULLS = {
     "categories": f"stimuli are of {CATEGORIES} categories, the model of {CATEGORIES} others",
     "two_features": f"stimuli and model are of {FEW_FEATURES} Gaussian features each",

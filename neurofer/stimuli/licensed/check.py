@@ -104,7 +104,7 @@ def check_stimuli(
 
 
 def _counts(copy: Copy, index: Index) -> Iterator[Count]:
-    """Count what the card counts; a bad image counts, for it is there."""
+    """Count what the card counts; a bad image counts too, as it is there."""
     expected, table = copy.card.expected, index.table
     yield Count("images", expected.images, len(table))
     for name, number in expected.distinct.items():

@@ -24,7 +24,7 @@ from neurofer.stimuli.licensed.remembered import remember, remembered
 from neurofer.stimuli.table import make_table
 
 NOTE = "neurofer-simulated.json"
-"""The file that says of a folder that its images are no photographs."""
+"""The file that says of a folder that its images are not photographs."""
 
 _NOTE_KEYS = ("set", "source", "card", "identifier")
 
@@ -193,7 +193,7 @@ def read_note(path: Path) -> tuple[str, str, str]:
 
 
 def stands_in(folder: str | os.PathLike[str]) -> str:
-    """Return what is said of a folder whose images are no photographs, "" of any other."""
+    """Return what is said of a folder whose images are not photographs, "" of any other."""
     note = Path(folder) / NOTE
     if not note.is_file():
         return ""

@@ -64,7 +64,7 @@ NOTHING = Decoded("", 0, 0, 0, "unreadable file", "it was not decoded yet")
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a folder states before an image is decoded, one entry an image.
+    """What a folder states before an image is decoded, one entry per image.
 
     Attributes:
         files: the folder's files.
@@ -266,7 +266,7 @@ def make_index(
 
 
 def _keep(path: Path, index: Index) -> None:
-    """Write an index; where it cannot be, say so and go on, for it can be made again."""
+    """Write an index; where that fails, say so and go on, as it can be made again."""
     try:
         write_index(path, index)
     except OSError as error:

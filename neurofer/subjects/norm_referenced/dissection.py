@@ -83,7 +83,7 @@ def intersection_over_union(
         large = functional.interpolate(
             torch.from_numpy(maps[None]), size=size, mode="bilinear", align_corners=False
         )
-        # Where a channel is silent nearly everywhere its threshold is 0, and silence is no mask.
+        # Where a channel is silent nearly everywhere its threshold is 0, and silence is not a mask.
         on = ((large >= thresholds) & (large > 0))[0].flatten(1).to(torch.float32)
         inside = torch.from_numpy(mask.reshape(mask.shape[0], -1).astype(np.float32))
         common += (on @ inside.T).numpy()

@@ -23,7 +23,7 @@ _REPLACED = ("normalisation", "rectification", "neutral_threshold")
 class MdNreGradient(MdNre):
     """MD-NRE with references and a neutral radius that are learned, see `gradient`.
 
-    It learns from all training stimuli, not from one image an expression. A head that shows no
+    It learns from all training stimuli, not from one image per expression. A head that shows no
     expression in training is not trained on; its reference is its mean neutral, moved as the
     trained ones are. Landmarks are found as by `md-nre`, whose options it has but for those of
     the readout.

@@ -69,7 +69,7 @@ def face_frame(
         reference: (n, 3, 2) or (3, 2), the same landmarks of the neutral training image.
         align: "xy" (two scales), "iso" (one, the mean of both), "none" (shift only).
         vertical_prior: 0 to 1, how far the vertical scale is drawn towards 1. Identities differ
-            in how low the nose sits, which is no scale of the face.
+            in how low the nose sits, which is not a scale of the face.
 
     Raises:
         NeuroferError: unknown alignment.

@@ -39,7 +39,7 @@ def template_score(head: str, **options: Any) -> Callable[[StimulusSet, np.ndarr
 
     Args:
         head: the avatar whose training images are answered; "any" for all.
-        options: all of `OPTIONS`, as `md-nre` has them. Others are of no account.
+        options: all of `OPTIONS`, as `md-nre` has them. Others are ignored.
     """
     chosen = {name: options[name] for name in OPTIONS}
     readout = {name: chosen[name] for name in ("normalisation", "rectification")}

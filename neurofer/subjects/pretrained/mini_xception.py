@@ -2,7 +2,7 @@
 
 Arriaga, Valdenegro-Toro & Plöger (2017), "Real-time convolutional neural networks for emotion and
 gender classification": depthwise separable convolutions beside shortcuts, as in Xception (Chollet
-2017), and a last convolution with one map a class, whose mean is the answer.
+2017), and a last convolution with one map per class, whose mean is the answer.
 """
 
 from __future__ import annotations

@@ -288,7 +288,7 @@ class _Number:
     """What a pickle says of a single number, such as the best score so far."""
 
     def __init__(self, *_: Any) -> None:
-        """Keep nothing: it is no weight."""
+        """Keep nothing: it is not a weight."""
 
 
 def _numpy_scalars() -> list[Any]:

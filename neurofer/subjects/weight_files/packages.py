@@ -66,7 +66,7 @@ def unpack(archive: Path, members: Sequence[str], folder: Path) -> list[Path]:
     except KeyError as error:
         raise NeuroferError(f"{archive.name} lacks the file {member}") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise NeuroferError(f"{archive.name} is no readable package: {error}") from error
+        raise NeuroferError(f"{archive.name} is not a readable package: {error}") from error
     return written
 
 

@@ -35,7 +35,7 @@ def read_tensors(files: Sequence[Path]) -> Arrays:
         return _split(listed, binary.read_bytes())
     except (ValueError, KeyError, TypeError) as error:
         raise NeuroferError(
-            f"{manifest.name} and {binary.name} are no TensorFlow.js weights: {error}"
+            f"{manifest.name} and {binary.name} are not TensorFlow.js weights: {error}"
         ) from error
 
 

@@ -14,7 +14,7 @@ _BYTES = HASH_DIGITS // 2
 
 
 def pack_images(hashes: Iterable[str]) -> str:
-    """Return image hashes as a text for the description of a weight file, 11 letters an image.
+    """Return image hashes as a text for the description of a weight file, 11 letters per image.
 
     Args:
         hashes: `image_sha256`, whole or their first `HASH_DIGITS` digits.

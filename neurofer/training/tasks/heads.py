@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from neurofer.faces import Identity, Rendering
 
 FIRST_SEED, LAST_SEED = 1000, 99_999
-SHARD = 8  # identities a file
+SHARD = 8  # identities per file
 ARRAYS = ("inputs", "landmarks", "position")  # of a file
 # The renderer has a version of its own; the others write files and check them.
 _WRITES = (

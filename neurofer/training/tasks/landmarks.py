@@ -68,7 +68,7 @@ class TaskRecipe(Recipe):
 class Task:
     """Training and held-out images of a landmark recipe, and what the loop does with them."""
 
-    division = None  # heads rendered for the purpose, of no stimulus set
+    division = None  # heads rendered for the purpose, not from a stimulus set
 
     def __init__(self, recipe: TaskRecipe, world: World, *, quiet: bool = False) -> None:
         self.recipe, self.world = recipe, world

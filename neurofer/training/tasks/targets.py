@@ -28,7 +28,7 @@ class Target(Strict):
 
     @abstractmethod
     def values(self, table: pd.DataFrame, names: tuple[str, ...]) -> torch.Tensor:
-        """Return the targets of stimuli, one row a stimulus.
+        """Return the targets of stimuli, one row per stimulus.
 
         Raises:
             NeuroferError: a label is not among the names, or a column is missing.
@@ -67,7 +67,7 @@ class Target(Strict):
         return outputs, values
 
     def classes(self, values: torch.Tensor) -> torch.Tensor:
-        """Return a whole number a stimulus, equal where a contrastive loss takes them as alike."""
+        """Return a whole number per stimulus, equal where a contrastive loss sees them as alike."""
         return values.long()
 
 

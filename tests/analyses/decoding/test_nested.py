@@ -109,7 +109,7 @@ def test_permutations_keep_what_is_not_asked(seed):
 
 
 def test_values_change_places_with_those_of_as_many_images():
-    """One neutral image a person and three of each of two expressions: neutral stays neutral."""
+    """One neutral image per person and three of each of two expressions: neutral stays neutral."""
     people = np.repeat(["a", "b", "c"], 7)
     labels = np.tile([0, 1, 1, 1, 2, 2, 2], 3)
     found, how = permuted(labels, people, people, 50, 0)

@@ -402,7 +402,7 @@ def test_a_recording_is_copied_once(distance, monkeypatch):
     options = {"models": ["expression"], "n_bootstrap": 5, "distance": distance}
     if distance == "crossnobis":
         options |= {"average": ["head", "identity", "expression"], "folds": "day"}
-    rsa.run(recording.isel(neuroid=slice(50)), **options)  # what is imported is no copy
+    rsa.run(recording.isel(neuroid=slice(50)), **options)  # what is imported is not a copy
     tracemalloc.start()
     rsa.run(recording, **options)
     peak = tracemalloc.get_traced_memory()[1]

@@ -73,7 +73,7 @@ def test_predictions_are_the_equations(name):
 
 @pytest.mark.parametrize("name", [n for n, one in MODELS.items() if one.nonlinear])
 def test_derivatives_are_those_of_autograd(name):
-    """At points that are no kinks."""
+    """At points that are not kinks."""
     model, x = MODELS[name], torch.from_numpy(stimuli(name) + 0.013)
     grid = model.grid(x)
     theta = grid.reshape(len(grid), -1)[:, ::23] + 0.017

@@ -68,7 +68,7 @@ def test_dimples_folds_and_shadows_do_not_count() -> None:
     assert where(mouth=mouth | box(24, 40, 2, 2)) == where(mouth=mouth)
     shadow = box(20, 38, 40, 8) // 2
     assert where(mouth=np.maximum(mouth, shadow)) == where(mouth=mouth)
-    # all of it half as opaque is no shadow
+    # all of it half as opaque is not a shadow
     assert where(mouth=mouth // 2) == where(mouth=mouth)
 
 

@@ -171,7 +171,7 @@ def test_normalised_keras_files_are_refused(tmp_path, arrays):
 
 
 def test_the_classifier_is_left_out(tmp_path, arrays):
-    """As Keras and torchvision ship their networks, the whole of which is no encoder."""
+    """As Keras and torchvision ship their networks, the whole of which is not an encoder."""
     import h5py
     import safetensors.torch
 
@@ -463,7 +463,7 @@ def test_a_package_without_its_file_is_named(tmp_path, suffix):
     with pytest.raises(NeuroferError, match=f"package{suffix} lacks the file a/b.bin"):
         packages.unpack(package, ["a/b.bin"], tmp_path)
     package.write_bytes(b"no archive")
-    with pytest.raises(NeuroferError, match=f"package{suffix} is no readable package"):
+    with pytest.raises(NeuroferError, match=f"package{suffix} is not a readable package"):
         packages.unpack(package, ["a/b.bin"], tmp_path)
 
 

@@ -178,7 +178,7 @@ class _Cell:
         similarities: (subjects, models).
         vectors: (subjects, pairs) to be pooled.
         comparison: one of `COMPARISONS`, not of `GRAM`.
-        present: (n, n) pairs that are no copies.
+        present: (n, n) pairs that are not copies.
     """
 
     similarities: np.ndarray

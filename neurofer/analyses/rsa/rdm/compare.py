@@ -48,8 +48,8 @@ def compare(
         other_names: (b,) for messages.
 
     Raises:
-        NeuroferError: the comparison is unknown, the vectors differ in length or are no RDM's
-            (whitened), or one is constant or not finite.
+        NeuroferError: the comparison is unknown, the vectors differ in length or (whitened) are not
+            those of an RDM, or one is constant or not finite.
     """
     if comparison not in COMPARISONS:
         raise unknown_choice("comparison", comparison, COMPARISONS)
@@ -95,7 +95,7 @@ def influences(vectors: np.ndarray, others: np.ndarray, comparison: str) -> np.n
 
     They are the derivatives by the weight of a pair, a b - r (a^2 + b^2) / 2 for the centred and
     normalised dissimilarities a and b whose product is the similarity r, and sum to 0. Not for
-    taus, which are no products.
+    taus, which are not products.
 
     Args:
         vectors: (a, pairs).

@@ -25,7 +25,7 @@ DISTANCES = {
     "crossnobis": "cross-validated squared Mahalanobis distance over the number of units",
     "poisson": "symmetrised Kullback-Leibler divergence of Poisson rates",
 }
-# Of one pattern a condition; the others need presentations.
+# Of one pattern per condition; the others need presentations.
 OF_PATTERNS = ("correlation", "centred-correlation", "euclidean", "poisson")
 OF_CORRELATION = ("correlation", "centred-correlation")
 # rsatoolbox's gamma prior of the rates.
@@ -43,7 +43,7 @@ def dissimilarities(
     """Return the (n, n) dissimilarities of (n, units) patterns.
 
     Args:
-        patterns: (n, units), one row a condition; an array or `Means`.
+        patterns: (n, units), one row per condition; an array or `Means`.
         distance: one of `DISTANCES` but "crossnobis", which `crossnobis` computes from trials.
         names: (n,) of the conditions, for messages.
         noise: of the units, for "mahalanobis", which needs it.
@@ -96,7 +96,7 @@ def crossnobis(
     of equal patterns is zero on average. Walther et al. 2016, NeuroImage 137:188.
 
     Args:
-        activity: (n, units), one row a presentation.
+        activity: (n, units), one row per presentation.
         condition: (n,) index of the condition, from 0.
         fold: (n,) label of an independent part of the recording, such as a session or a repeat.
         noise: of the units; None: all alike and independent.

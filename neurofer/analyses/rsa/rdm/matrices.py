@@ -45,6 +45,6 @@ def n_conditions(pairs: int) -> int:
     n = round((1 + np.sqrt(1 + 8 * pairs)) / 2)
     if n * (n - 1) // 2 != pairs or pairs == 0:
         raise NeuroferError(
-            f"{pairs} dissimilarities are those of no RDM: n conditions have n (n - 1) / 2"
+            f"{pairs} dissimilarities do not make an RDM: n conditions have n (n - 1) / 2"
         )
     return n

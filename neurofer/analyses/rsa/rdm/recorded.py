@@ -24,7 +24,7 @@ from neurofer.analyses.rsa.rdm.trials import (
 )
 from neurofer.errors import NeuroferError, unknown_choice
 
-# Distances of presentations, that one pattern a condition does not have.
+# Distances of presentations, that one pattern per condition does not have.
 OF_TRIALS = ("mahalanobis", "crossnobis")
 MOST_NAMED = 5
 
@@ -34,7 +34,7 @@ class Recorded:
     """The RDM of one site of a recording, and what it was made of.
 
     Attributes:
-        responses: a row a stimulus; of single trials, their means.
+        responses: a row per stimulus; of single trials, their means.
         conditions: table of the conditions.
         rdm: (conditions, conditions).
         noise: of the units, where the distance takes it.
@@ -57,7 +57,7 @@ def read_rdm(
     average: Sequence[str] | None,
     folds: str | None,
 ) -> Recorded:
-    """Return the RDM of a recording, of single trials or one presentation a stimulus.
+    """Return the RDM of a recording, of single trials or one presentation per stimulus.
 
     Of single trials, plain distances are those of their means. "mahalanobis" and "crossnobis" take
     the noise from the trials of a stimulus, and "crossnobis" is over trials, those of one value of

@@ -160,6 +160,6 @@ def _frames(root: str, rate: float, name: str) -> list[tuple[str, int]] | Proble
     finally:
         clip.release()
     if not speed > 0 or count < 1:
-        return Problem(name, "no image", "it is no clip that OpenCV reads")
+        return Problem(name, "no image", "it is not a clip that OpenCV can read")
     wanted = {round(k * speed / rate): k for k in reversed(range(int(count * rate / speed) + 1))}
     return [(f"{k / rate:.3f}", frame) for frame, k in sorted(wanted.items()) if frame < count]

@@ -82,7 +82,7 @@ class Column(Strict):
 
 
 class Lookup(Strict):
-    """A list of further values, one row a key; where its file is lacking they are empty.
+    """A list of further values, one row per key; where its file is lacking they are empty.
 
     Attributes:
         files: names of the CSV file, one of which may exist.

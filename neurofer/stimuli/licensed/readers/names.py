@@ -44,7 +44,7 @@ class Folder(Base):
     Attributes:
         pattern: of the whole name below the set's folder, with named groups; capitals do not
             matter.
-        ignore: of names of images that are no part of the set.
+        ignore: of names of images that are not part of the set.
         upper: write the values of the groups in capitals, whatever the file names have.
     """
 
@@ -59,7 +59,7 @@ class Folder(Base):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
         return pattern
 
     def read(self, files: Walk, progress: bool | None = None) -> Rows:

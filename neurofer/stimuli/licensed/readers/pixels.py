@@ -26,7 +26,7 @@ class Pixels(Base):
         pixels: its column of pixels, numbers from 0 to 255 with blanks between, row by row.
         beside: CSV files with as many rows; their columns join those of the table.
         agree: columns of the table and of the files beside it that must be equal.
-        present: rows in which one of these columns is empty are no part of the set.
+        present: rows in which one of these columns is empty are not part of the set.
     """
 
     reader: Literal["pixels"]
@@ -115,7 +115,7 @@ class PixelRow(NamedTuple):
         if side * side != len(values) or not len(values):
             raise NeuroferError(
                 f"the image of stimulus {stimulus_id!r} is truncated: {self} has {len(values)} "
-                "pixels, which are no square"
+                "pixels, which do not make a square"
             )
         if values.min() < 0 or values.max() > 255:
             raise NeuroferError(
@@ -135,8 +135,8 @@ class PixelRow(NamedTuple):
 
 def _numbers(text: str) -> np.ndarray:
     """Return numbers that are written with blanks between; raise a ValueError for other things."""
-    # Five times as fast as a list of words, but it stops silently at what is no number.
+    # Five times as fast as a list of words, but it stops silently at what is not a number.
     values = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(values) != len(text.split()):
-        raise ValueError(f"the value after {len(values)} others is no number")
+        raise ValueError(f"the value after {len(values)} others is not a number")
     return values

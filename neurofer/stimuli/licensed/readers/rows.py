@@ -1,4 +1,4 @@
-"""What every reader returns: one row an image, with the raw values that the folder states."""
+"""What every reader returns: one row per image, with the raw values that the folder states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Rows:
     Attributes:
         files: name of each image's file.
         items: which part of the file it is (a byte offset, a frame); `WHOLE` for all of it.
-        values: field -> one string an image. Every reader gives "file" and "stem".
+        values: field -> one string per image. Every reader gives "file" and "stem".
         problems: what was set aside.
     """
 

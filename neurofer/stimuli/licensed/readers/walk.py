@@ -33,8 +33,8 @@ class Walk:
         names: of the files, sorted.
         sizes: bytes, int64.
         times: of the last change, ns, int64.
-        problems: links that lead out of the folder, what is no regular file (named pipes), and what
-            cannot be listed.
+        problems: links that lead out of the folder, what is not a regular file (named pipes), and
+            what cannot be listed.
     """
 
     root: Path
@@ -67,7 +67,7 @@ def walk(folder: Path, only: Sequence[str] = ()) -> Walk:
         NeuroferError: there is no such folder.
     """
     if not folder.is_dir():
-        raise NeuroferError(f"{folder} is no folder; name the folder of the data set")
+        raise NeuroferError(f"{folder} is not a folder; name the folder of the data set")
     root = Path(os.path.realpath(folder))
     problems: list[Problem] = []
     found: list[tuple[str, int, int]] = []

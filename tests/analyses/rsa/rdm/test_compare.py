@@ -152,7 +152,7 @@ def test_the_conditions_of_a_vector_are_counted():
             "'b', number 2 of 2 RDMs, is constant",
         ),
         (lambda: compare(VECTORS * np.nan, OTHERS, "corr"), "not finite"),
-        (lambda: compare(VECTORS[:, :65], OTHERS[:, :65], "corr_cov"), "those of no RDM"),
+        (lambda: compare(VECTORS[:, :65], OTHERS[:, :65], "corr_cov"), "do not make an RDM"),
         (lambda: compare(VECTORS[:, :1], OTHERS[:, :1], "corr"), "too few to be compared"),
     ],
 )
