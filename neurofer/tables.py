@@ -59,7 +59,7 @@ def read_table(path: str | os.PathLike[str], needed: Iterable[str] = ()) -> pd.D
 
     Returns:
         The table. attrs: `separator`, `decimal` ("," where numbers are written like 5,13) and, if
-        rows were skipped, `lines` (of the file, one a row).
+        rows were skipped, `lines` (of the file, one per row).
 
     Raises:
         NeuroferError: the file is missing, is not text, is too large, has no rows, has a column
@@ -135,7 +135,7 @@ def nameless(name: object) -> bool:
 
 
 def numbers(column: pd.Series, table: pd.DataFrame | None = None) -> np.ndarray:
-    """Return a column as (rows,) float64, NaN where it is empty or holds no finite number.
+    """Return a column as (rows,) float64, NaN where it is empty or does not hold a finite number.
 
     Args:
         column: of strings, of numbers or of both.

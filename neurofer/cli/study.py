@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder; default: reports/<name of the study>.")
 ]
-Executor = Annotated[str, typer.Option(help="processes: one a core; or serial.")]
+Executor = Annotated[str, typer.Option(help="processes: one per core; or serial.")]
 Fetch = Annotated[
     bool | None,
     typer.Option(

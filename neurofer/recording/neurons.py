@@ -166,7 +166,7 @@ def _read(
         table = mat_frame(path) if kind == ".mat" else read_table(path)
         return table_trials(table, renamed, neurons, same_name, path.name)
     raise NeuroferError(
-        f"{path.name} is none of {', '.join(KINDS)}; save a spreadsheet as CSV, a matrix of "
+        f"{path.name} is not one of {', '.join(KINDS)}; save a spreadsheet as CSV, a matrix of "
         "another program as a table with one row per presentation"
     )
 

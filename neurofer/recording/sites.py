@@ -31,7 +31,7 @@ class Batch:
 
     Attributes:
         images: (H, W, 3) uint8 each; sizes may differ.
-        table: the rows of the stimulus table, one an image.
+        table: the rows of the stimulus table, one per image.
         landmarks: (n, 13, 2) ground truth in pixel-centre coordinates; None for photographs.
         parts: (H, W) labels of `neurofer.faces.PARTS` each, None where they are unknown.
     """

@@ -71,7 +71,7 @@ def record_steps(
     if len(sites) != timing[2]:
         raise NeuroferError(
             f"{', '.join(sites)} are {len(sites)} sites for the {timing[2]} steps of the timing "
-            f"{timing}; name one a step"
+            f"{timing}; name one per step"
         )
     bins = step_bins(timing) if time_bins is None else time_bins
     edges = time_coords(bins)

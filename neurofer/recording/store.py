@@ -146,7 +146,7 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
         raise
     except Exception as error:  # the netCDF libraries raise OSError, RuntimeError, ValueError, ...
         raise NeuroferError(
-            f"the recording {path} cannot be read ({error}); it is truncated or no netCDF file: "
+            f"the recording {path} cannot be read ({error}); it is truncated or not a netCDF file: "
             "record again"
         ) from error
 

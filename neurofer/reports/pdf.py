@@ -41,7 +41,7 @@ def write_pdf(document: Document, path: Path) -> None:
         try:
             typst.compile(folder / TEMPLATE.name, output=path, root=folder)
         except typst.TypstError as error:
-            raise NeuroferError(f"the PDF of the report could not be set: {error}") from error
+            raise NeuroferError(f"the PDF of the report could not be made: {error}") from error
 
 
 def document_data(document: Document, folder: Path) -> dict[str, Any]:

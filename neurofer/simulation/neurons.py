@@ -73,7 +73,7 @@ def simulated_faces(
     Args:
         heads: names of the heads.
         n_identities: of each head.
-        expressions: shown; "neutral" is shown once an identity, at strength 0.
+        expressions: shown; "neutral" is shown once per identity, at strength 0.
         strengths: of every other expression.
         head_spread: length of the vector from the centre of the space to a head.
         identity_spread: length of the vector from a head to an identity.

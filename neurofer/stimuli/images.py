@@ -156,7 +156,7 @@ def read_image(
         raise NeuroferError(f"the image{of} is refused: {path}: {error}") from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, ... for bad files
         raise NeuroferError(
-            f"the image{of} cannot be read: {path} ({error}); it is truncated or no image: "
+            f"the image{of} cannot be read: {path} ({error}); it is truncated or not an image: "
             "copy it again from its source or drop the stimulus"
         ) from error
 

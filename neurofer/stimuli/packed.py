@@ -46,7 +46,7 @@ def _array(content: bytes) -> np.ndarray:
 
 
 def packed(lines: Sequence[str]) -> np.ndarray:
-    """Return strings as bytes: numpy's own strings take four bytes a character and pad."""
+    """Return strings as bytes: numpy's own strings take four bytes per character and pad."""
     if not lines:
         return np.zeros(0, dtype=np.uint8)
     joined = "\0".join(lines).encode("utf-8", "surrogateescape") + b"\0"

@@ -44,7 +44,7 @@ def make_table(table: pd.DataFrame, hashes: Iterable[str]) -> pd.DataFrame:
 
     What `table` lacks is filled: `stimulus_id` by the row number, `strength` by 0 for neutral and
     1 for every other expression, `split` by "test", other strings by "" (not stated).
-    `image_sha256` always comes from `hashes`, one a row. Blanks around text are taken off.
+    `image_sha256` always comes from `hashes`, one per row. Blanks around text are taken off.
 
     Raises:
         NeuroferError: the table is empty, a stimulus_id occurs twice, a source or split is

@@ -91,7 +91,7 @@ def saliency_maps(
     Args:
         subject: a convolutional one with a network.
         stimuli: images of one size.
-        classes: which output, by its number or name, of all images or one an image; by default
+        classes: which output, by its number or name, of all images or one per image; by default
             the largest of each image.
         layer: a module of the network whose activity is not negative; default: the last
             convolution, after its nonlinearity.
@@ -182,7 +182,7 @@ def _numbers(subject: ExplainedSubject, classes: Classes, count: int) -> torch.T
         return None
     given = [classes] * count if isinstance(classes, int | str) else list(classes)
     if len(given) != count:
-        raise NeuroferError(f"{len(given)} classes for {count} images; give one an image")
+        raise NeuroferError(f"{len(given)} classes for {count} images; give one per image")
     names = subject.output_names()
     for one in given:
         if isinstance(one, str) and one not in names:

@@ -69,7 +69,9 @@ def _checked(path: Path, about: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     try:
         Preprocessing.stated(_part(path, stated, "preprocessing"))
     except (TypeError, ValueError) as error:
-        raise NeuroferError(f"{path} states a preprocessing that cannot be: {error}") from error
+        raise NeuroferError(
+            f"{path} states a preprocessing that is not possible: {error}"
+        ) from error
     return name, _part(path, stated, "options")
 
 

@@ -76,8 +76,8 @@ def _some_people(
         chosen += some[: round(share * len(some))]
     if not chosen:
         raise NeuroferError(
-            f"{what} has {len(names)} identities, of which a part of {share} is none of any head; "
-            "choose a larger part"
+            f"{what} has {len(names)} identities; a part of {share} rounds to none of any "
+            "head: choose a larger part"
         )
     return np.isin(people, chosen)
 

@@ -212,7 +212,7 @@ def test_what_cannot_be_split_is_refused(
 
 
 def test_leaving_many_people_out_holds_each_image_a_few_times() -> None:
-    """Not once a fold: 5,000 people of ten images each would be 2 GB."""
+    """Not once per fold: 5,000 people of ten images each would be 2 GB."""
     stimuli = grid(identity=[f"{k:03d}" for k in range(120)], expression=["neutral", "happy"])
     folds = split(stimuli, "leave-one-subject-out")
     held = [value for one in folds for value in vars(one).values() if isinstance(value, np.ndarray)]

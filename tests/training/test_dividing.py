@@ -131,7 +131,7 @@ def test_folds_that_cannot_be(data: dict[str, Any], said: str) -> None:
 def test_too_few_people_are_named() -> None:
     with pytest.raises(NeuroferError, match="folds=30, but made has 20 identities"):
         divided(made(identities=20), folds=30)
-    with pytest.raises(NeuroferError, match=r"a part of 0\.04 is none of any head"):
+    with pytest.raises(NeuroferError, match=r"a part of 0\.04 rounds to none of any head"):
         divided(made(identities=20), validate=False, share=0.04)
 
 

@@ -270,7 +270,7 @@ def _medians(
     """Return the medians by head, their intervals and counts."""
     matching = _matching(series, unit)
     labelled = matching.any()
-    # One value a matching unit, or one a series: its median over all units.
+    # One value per matching unit, or one per series: its median over all units.
     row = np.nonzero(matching)[0] if labelled else np.arange(len(series))
     head = np.array([one.head for one in series])[row]
     identity = np.array([f"{one.head}/{one.identity}" for one in series])[row]

@@ -137,5 +137,5 @@ def _note(results: Mapping[str, xr.Dataset]) -> str:
 
 
 def _option(results: Mapping[str, xr.Dataset], name: str) -> list[Any]:
-    """Return an option of the analysis, one a subject."""
+    """Return an option of the analysis, one per subject."""
     return [json.loads(one.attrs["options"])[name] for one in results.values()]

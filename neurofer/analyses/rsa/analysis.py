@@ -267,7 +267,7 @@ def _similarity(
 
 
 def _equal_models(vectors: Mapping[str, np.ndarray]) -> str:
-    """Name models that are the same on these stimuli: heads and identities, if one a head."""
+    """Name models that are the same on these stimuli: heads and identities, if one per head."""
     names = list(vectors)
     return ", ".join(
         f"{a} = {b}"

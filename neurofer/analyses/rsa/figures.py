@@ -304,7 +304,7 @@ def _add_map(
 
 
 def _add_keys(figure: Figure, columns: Mapping[str, np.ndarray]) -> None:
-    """Add one key a colour and one a symbol, instead of one a combination."""
+    """Add one key per colour and one per symbol, instead of one per combination."""
     for k, expression in enumerate(sorted_expressions(columns["expression"])):
         colour = colour_of(expression, EXPRESSION_COLOURS, k)
         marker = {"color": colour, "symbol": "circle", "size": 10}

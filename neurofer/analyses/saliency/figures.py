@@ -222,7 +222,7 @@ def maps_figure(
     for name, one in maps.items():
         if one.shape != images.shape[:3]:
             raise NeuroferError(
-                f"maps of {name!r} have shape {one.shape}, images {images.shape[:3]}; give one an "
+                f"maps of {name!r} have shape {one.shape}, images {images.shape[:3]}; give one per "
                 "image at its size"
             )
     if not maps or not len(images):

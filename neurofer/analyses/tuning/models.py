@@ -35,8 +35,8 @@ class Model:
     Attributes:
         name: as the user writes it.
         equation: in words.
-        linear: names of b; "w" stands for one a dimension.
-        nonlinear: names of theta; "w" and "c" stand for one a dimension.
+        linear: names of b; "w" stands for one per dimension.
+        nonlinear: names of theta; "w" and "c" stand for one per dimension.
         columns: (x, theta) -> phi and its derivative by theta.
         box: x -> (p, 2) bounds of theta.
         grid: x -> (p, blocks, block) starting points; a block shares its first coordinates.

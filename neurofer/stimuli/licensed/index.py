@@ -313,7 +313,7 @@ def diagnose(path: str, error: NeuroferError) -> tuple[str, str]:
     if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno):
         return "unreadable file", detail
     if isinstance(cause, UnidentifiedImageError):
-        return "no image", f"it is none of {', '.join(FORMATS)}"
+        return "no image", f"it is not one of {', '.join(FORMATS)}"
     if "truncated" in detail.lower():
         return "truncated image", detail
     refused = isinstance(error.__cause__, (NeuroferError, Image.DecompressionBombError))

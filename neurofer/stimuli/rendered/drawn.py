@@ -120,7 +120,7 @@ def load(
 ) -> StimulusSet:
     """Return a drawn set; images that the cache lacks are drawn first.
 
-    Parameters are `seeds`, one a person of each style (default 1 to 5), and `size` in pixels.
+    Parameters are `seeds`, one per person of each style (default 1 to 5), and `size` in pixels.
 
     Args:
         name: of the set.

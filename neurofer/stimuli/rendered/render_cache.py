@@ -97,7 +97,7 @@ def ensure_rendered(
     """Return the cached images of all specifications, rendering those that are lacking.
 
     Args:
-        specs: one an image.
+        specs: one per image.
         folder: the cache.
         text: said by the progress bar.
         progress: see `progress_of`.

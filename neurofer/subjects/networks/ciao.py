@@ -117,7 +117,7 @@ def contrastive_loss(
 
     Raises:
         NeuroferError: an unknown kind of negatives, a temperature that is not positive, or labels
-            that are not one an image.
+            that are not one per image.
     """
     if negatives not in NEGATIVES:
         raise unknown_choice("negatives", negatives, NEGATIVES)
@@ -127,7 +127,7 @@ def contrastive_loss(
     if labels.shape != features.shape[:1]:
         raise NeuroferError(
             f"labels have shape {tuple(labels.shape)} for features {tuple(features.shape)}; "
-            "give one integer an image"
+            "give one integer per image"
         )
     if normalise:
         features = functional.normalize(features, dim=1)

@@ -342,7 +342,7 @@ def _columns(table: pd.DataFrame, names: tuple[str, ...]) -> torch.Tensor:
         if len(bad):
             stimulus, value = table["stimulus_id"].iloc[bad[0]], table[name].iloc[bad[0]]
             raise NeuroferError(
-                f"{name} of stimulus {stimulus!r} is {value}, no finite number ({len(bad)} stimuli "
-                "have none); drop them"
+                f"{name} of stimulus {stimulus!r} is {value}, not a finite number "
+                f"({len(bad)} stimuli have none); drop them"
             )
     return torch.from_numpy(table[list(names)].to_numpy(dtype=np.float32))

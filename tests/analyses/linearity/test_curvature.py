@@ -518,7 +518,7 @@ def test_a_recording_has_its_units_tested(exponent, verdict):
     if exponent == 1:
         assert terms["strength"] == pytest.approx(1, abs=0.1)
     assert terms["strength x monkey"] == pytest.approx(0, abs=0.1)
-    assert result.attrs["mixed_n"] == 2 * 5 * 5  # a neutral face is one, not one an expression
+    assert result.attrs["mixed_n"] == 2 * 5 * 5  # a neutral face is one, not one per expression
 
 
 def test_naka_rushton_is_beside_where_it_is_asked_for():

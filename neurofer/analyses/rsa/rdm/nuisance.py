@@ -75,6 +75,6 @@ def residuals(
         who = f"number {first + 1} of {len(vectors)} RDMs" if names is None else repr(names[first])
         raise NeuroferError(
             f"{who} is a linear function of the nuisance, so that nothing of it is left to "
-            "compare: leave it out, or that of the nuisance which is the same"
+            "compare: leave it out, or the part of the nuisance that equals it"
         )
     return left

@@ -84,7 +84,7 @@ def trial_noise(
     bad = np.flatnonzero(~(variance > 0))
     if len(bad):
         raise NeuroferError(
-            f"{len(bad)} units do not vary between trials of a stimulus, or have no two of one "
+            f"{len(bad)} units do not vary between trials of a stimulus, or have no stimulus twice "
             f"({named(bad, names)}): leave those units out"
         )
     nothing = np.zeros((1, len(variance)))

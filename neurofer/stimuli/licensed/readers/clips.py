@@ -89,8 +89,8 @@ class Clips(Base):
             labels = [[value.strip() for value in line] for line in csv.reader(file) if line]
         if len(labels) != len(names) or any(len(line) != len(self.columns) for line in labels):
             raise NeuroferError(
-                f"{path} must have {len(names)} lines of {len(self.columns)} values, one a name of "
-                f"{part.names[0]}; it has {len(labels)}; copy both again from their source"
+                f"{path} must have {len(names)} lines of {len(self.columns)} values, one for each "
+                f"name of {part.names[0]}; it has {len(labels)}; copy both again from their source"
             )
         found = []
         for name, line in zip(names, labels, strict=True):

@@ -134,7 +134,7 @@ def look_up(lookup: Lookup, table: list[dict[str, str]], rows: Rows) -> None:
 def make_columns(
     columns: dict[str, Column], rows: Rows
 ) -> tuple[dict[str, Any], np.ndarray, list[Problem]]:
-    """Return the columns, which rows are sound (bool, one a row), and the problems of the others.
+    """Return the columns, which rows are sound (bool, one per row), and the problems of the others.
 
     A row is set aside whose value no map knows or no number is, or whose stimulus_id came before.
     """
