@@ -88,7 +88,13 @@ def separator_of(text: str) -> tuple[str, str]:
 
 
 def rows_of(text: str, separator: str, path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return the header, the rows that have content, and the line at which each ends."""
+    """Return the header, the rows that have content, and the line at which each ends.
+
+    Args:
+        text: of the file.
+        separator: between cells.
+        path: of the file, for messages.
+    """
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
     )
@@ -123,7 +129,14 @@ def names_of(header: list[str], path: Path) -> list[str]:
 
 
 def check_lengths(n: int, rows: list[list[str]], lines: list[int], path: Path) -> None:
-    """Refuse rows of another length than the header; empty cells at the end may be too many."""
+    """Refuse rows of another length than the header; empty cells at the end may be too many.
+
+    Args:
+        n: columns of the header.
+        rows: cells of each row.
+        lines: at which each row ends.
+        path: of the file, for messages.
+    """
     wrong = [
         (where, row) for where, row in zip(lines, rows, strict=True) if len(row) < n or any(row[n:])
     ]

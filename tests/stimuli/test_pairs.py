@@ -32,8 +32,8 @@ def test_what_is_written_is_the_file_that_was_read(tmp_path: Path, text: str) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no file of pairs"),
-        ("ten\n", "no file of pairs"),
+        ("", "not a file of pairs"),
+        ("ten\n", "not a file of pairs"),
         ("2\nBo\t1\t2\nBo\t1\tCy\t3\n", "2 pairs, and the first line states 4"),
         ("1\nBo\t1\nBo\t1\tCy\t3\n", "a line of 2 words: 'Bo 1'"),
         ("1\nBo\tx\t2\nBo\t1\tCy\t3\n", "invalid literal"),

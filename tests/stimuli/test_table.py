@@ -51,7 +51,7 @@ def test_columns_have_one_of_four_kinds(values: object, kind: str, expected: lis
         ({"expression": ["Angry"]}, "did you mean 'angry'"),
         ({"expression": ["NEUTRAL"]}, "did you mean 'neutral'"),
         ({"expression": ["thr\x1beat"]}, "cannot be printed"),
-        ({"expression": ["+"]}, "no word"),
+        ({"expression": ["+"]}, "not a word"),
         ({"Expression": ["happy"]}, "write 'expression'"),
         ({"Stimulus_ID ": ["a"]}, "write 'stimulus_id'"),
         ({"source": ["renderd"]}, "did you mean 'rendered'"),

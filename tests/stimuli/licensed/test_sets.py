@@ -477,7 +477,7 @@ def test_the_same_name_in_two_folders_is_one_stimulus(tmp_path: Path) -> None:
         ("kind: licensed", "kind: licenced", "did you mean 'licensed'"),
         ("source: photograph", "source: rendered", "source"),
         ("reader: folder", "reader: foldr", "layouts"),
-        ("pattern: '(?:", "pattern: '(?:(", "no regular expression"),
+        ("pattern: '(?:", "pattern: '(?:(", "not a regular expression"),
         ('"{sex}{number}"', '"{sex.__class__}"', "is not the name of a field"),
         ("  stimulus_id:", "  id:", "stimulus_id is missing"),
         (
