@@ -7,21 +7,14 @@ import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
 from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, calc_rdm, compare
-from rsatoolbox.rdm.rdms import get_categorical_rdm
 
 from neurofer.analyses import gram
 from neurofer.analyses.rsa import analysis as rsa
-from neurofer.analyses.rsa.figures import scaling
-from neurofer.analyses.rsa.inference.clusters import WeightedSimilarity, bootstrap_similarities
 from neurofer.analyses.rsa.rdm.compare import noise_ceiling, similarities
 from neurofer.analyses.rsa.rdm.distances import dissimilarities
-from neurofer.analyses.rsa.rdm.matrices import model_dissimilarities, upper
-from neurofer.analyses.statistics import standard_error_interval
 from neurofer.errors import NeuroferError
 from neurofer.simulation import (
     coding_units,
@@ -62,14 +55,6 @@ def test_equal_patterns_are_exactly_equal(distance):
     assert (rdm[2, [0, 1, 3]] > 0).all()
 
 
-def test_categorical_models_are_those_of_rsatoolbox():
-    labels = np.array(["a", "b", "a", "c", "b"])
-    expected = get_categorical_rdm(labels).get_matrices()[0]
-    assert (model_dissimilarities(labels) == expected).all()
-    numbers = model_dissimilarities(np.array([0.0, 0.25, 1.0]))
-    np.testing.assert_allclose(numbers, [[0, 0.25, 1], [0.25, 0, 0.75], [1, 0.75, 0]])
-
-
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_similarities_are_those_of_rsatoolbox_and_scipy(comparison):
     generator = np.random.default_rng(1)
@@ -81,22 +66,6 @@ def test_similarities_are_those_of_rsatoolbox_and_scipy(comparison):
     if comparison in reference:
         value = [reference[comparison](vector, model).statistic for model in models]
         np.testing.assert_allclose(found, value, atol=1e-12)
-
-
-@settings(max_examples=60)
-@given(st.integers(0, 10_000), st.sampled_from(COMPARISONS), st.sampled_from([1, 9]))
-def test_weights_are_repetitions(seed, comparison, digits):
-    generator = np.random.default_rng(seed)
-    vector = generator.normal(size=40).round(digits)  # with ties and without
-    models = [generator.integers(0, 2, 40), generator.choice([0, 0.5, 3], 40)]
-    models = np.stack([*models, generator.normal(size=40).round(1)])
-    weights = generator.integers(0, 4, 40)
-    found = WeightedSimilarity(vector, models, comparison)(weights)
-    repeated = np.repeat(vector, weights), np.repeat(models, weights, axis=1)
-    if np.ptp(repeated[0]) == 0 or (np.ptp(repeated[1], axis=1) == 0).any():
-        assert found is None
-    else:
-        np.testing.assert_allclose(found, similarities(*repeated, comparison), atol=1e-10)
 
 
 @pytest.mark.parametrize("comparison", ["spearman", "cosine", "corr", "tau-a"])
@@ -121,92 +90,6 @@ def test_the_noise_ceiling_by_hand():
         [scipy.stats.spearmanr(r, o).statistic for r, o in zip(raters, others, strict=True)]
     )
     assert noise_ceiling(raters, "spearman") == pytest.approx((low, high))
-
-
-def test_resampled_clusters_are_not_compared_with_their_copies():
-    """Against explicit copies: each pair within a copy, none between copies of a cluster."""
-    generator = np.random.default_rng(4)
-    clusters = np.repeat(["a", "b", "c", "d", "e"], 4)
-    rdm = dissimilarities(generator.normal(size=(20, 8)))
-    model = model_dissimilarities(clusters)[None]
-    found = bootstrap_similarities(
-        upper(rdm),
-        upper(model[0])[None],
-        clusters,
-        np.zeros(20),
-        "spearman",
-        n_bootstrap=30,
-        seed=1,
-    )
-    from neurofer.analyses.statistics import resample
-
-    expected = []
-    for draw in resample(np.zeros(5), 30, seed=1):
-        index = np.concatenate([np.flatnonzero(clusters == "abcde"[k]) for k in draw])
-        copy = np.repeat(np.arange(5), 4)
-        row, column = np.triu_indices(20, 1)
-        same_cluster = clusters[index[row]] == clusters[index[column]]
-        keep = ~(same_cluster & (copy[row] != copy[column]))
-        row, column = index[row[keep]], index[column[keep]]
-        if np.ptp(model[0, row, column]) > 0:
-            pairs = rdm[row, column], model[:, row, column]
-            expected.append(similarities(*pairs, "spearman"))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-
-
-def test_intervals_of_similarity_cover_the_truth():
-    """Patterns of an expression, a head and a random identity, drawn again and again."""
-    generator = np.random.default_rng(5)
-    head, ex = np.repeat(np.arange(3), 35), np.tile(np.arange(7), 15)
-    identity = np.repeat(np.arange(15), 7)
-    codes = generator.normal(size=(7, 20)), 0.5 * generator.normal(size=(3, 20))
-    names = [column.astype(str) for column in (ex, head, identity)]
-    models = np.stack([upper(model_dissimilarities(name)) for name in names])
-    found, intervals = [], []
-    for k in range(60):
-        x = codes[0][ex] + codes[1][head] + 0.5 * generator.normal(size=(15, 20))[identity]
-        rdm = dissimilarities(x + 0.5 * generator.normal(size=x.shape))
-        found.append(similarities(upper(rdm), models, "spearman"))
-        replicates = bootstrap_similarities(
-            upper(rdm), models, names[2], head, "spearman", n_bootstrap=60, seed=k
-        )
-        strata = np.repeat(np.arange(3), 5)
-        intervals.append(
-            [
-                standard_error_interval(estimate, column, strata)
-                for estimate, column in zip(found[-1], replicates.T, strict=True)
-            ]
-        )
-    truth, intervals = np.mean(found, axis=0), np.array(intervals)
-    covered = ((intervals[..., 0] <= truth) & (truth <= intervals[..., 1])).mean()
-    assert 0.88 <= covered <= 1.0
-
-
-def test_scaling_recovers_a_plane():
-    points = np.random.default_rng(6).normal(size=(15, 2)) * [3, 1]
-    distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
-    places, stress = scaling(distance)
-    again = np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=2))
-    np.testing.assert_allclose(again, distance, atol=1e-6)
-    assert stress == pytest.approx(0, abs=1e-6)
-
-
-def test_scaling_is_no_worse_than_random_starts_and_always_the_same():
-    from sklearn.manifold import smacof
-
-    rdm = dissimilarities(np.random.default_rng(7).normal(size=(20, 6)), "euclidean")
-    places, stress = scaling(rdm)
-    np.testing.assert_array_equal(scaling(rdm)[0], places)
-    other, _ = smacof(rdm, n_components=2, n_init=4, random_state=0, normalized_stress=False)
-    found = np.sqrt(((other[:, None] - other[None]) ** 2).sum(axis=2))
-    assert stress < 1.1 * np.sqrt(((found - rdm) ** 2).sum() / (found**2).sum())
-
-
-def test_a_line_has_a_map_of_two_dimensions():
-    line = np.arange(5.0)
-    places, _ = scaling(np.abs(line[:, None] - line))
-    assert places.shape == (5, 2)
-    np.testing.assert_allclose(np.ptp(places, axis=0), [4, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("code", ["expression", "head", "identity"])
