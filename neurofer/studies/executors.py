@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from neurofer.closure import package_hash
 from neurofer.errors import unknown_choice
+from neurofer.labels import printable
 from neurofer.studies.bench import Bench
 from neurofer.studies.cell import Cell, CellOutcome, Failure
 from neurofer.studies.study import Study
@@ -168,10 +170,22 @@ def _lost(cell: Cell) -> CellOutcome:
     return CellOutcome(cell, failures=[Failure(str(cell), words)])
 
 
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning as the command line says it, without the line of code it comes from."""
+    return f"neurofer: {printable(str(message))}\n"
+
+
 def _start_worker(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is no more."""
+    """Leave Ctrl-C to the parent, warn in plain lines, and end when the parent is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    warnings.formatwarning = _one_line
     _die_with_parent()
 
     def watch() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from neurofer.studies import executors
+
 # A parent with two workers that sleep; it prints their ids.
 PARENT = """
 import os, sys, time
@@ -56,3 +58,8 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     finally:
         for worker in filter(lives, workers):
             os.kill(worker, signal.SIGKILL)
+
+
+def test_workers_warn_in_plain_lines():
+    said = executors._one_line(UserWarning("x.nc is \x1b[31mdamaged"), UserWarning, "store.py", 171)
+    assert said == "neurofer: x.nc is \\x1b[31mdamaged\n"
