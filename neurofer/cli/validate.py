@@ -48,7 +48,7 @@ def validate(
         _write(out, found, n, seed)
     missed = [row.name for row in rows if row.status == recovery.OUT]
     judged = sum(row.goal is not None for row in rows)
-    say(f"{len(rows)} truths, {judged} with a goal, {len(missed)} out of theirs")
+    say(f"{len(rows)} truths, {judged} with a goal, {len(missed)} missed")
     if missed:
         raise typer.Exit(1)
 

@@ -46,7 +46,7 @@ def load_stimuli(
     """Return a stimulus set: a rendered one is drawn, a licensed one read from the user's copy.
 
     Args:
-        name: one of `list_stimuli()`, or the file of a card of one's own ("faces.yaml").
+        name: one of `list_stimuli()`, or the file of a card of your own ("faces.yaml").
         cache: folder of rendered images, and of indexes of copies; default: in the user's cache.
         progress: None shows a bar on terminals if it takes over two seconds, True always,
             False never.
@@ -62,7 +62,7 @@ def load_stimuli(
         NeuroferError: the name or a parameter is unknown or has a wrong value, or there is no copy
             of a licensed set.
 
-    One's own pictures, here one, with a card that says what their names mean:
+    Your own pictures, here one, with a card that says what their names mean:
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory

@@ -44,7 +44,7 @@ class ImageData(Strict):
     Attributes:
         stimuli: the name of a set.
         parameters: of the set.
-        folder: instead of a set, a folder of one's own pictures (`read_pictures`); in a file, below
+        folder: instead of a set, a folder of your own pictures (`read_pictures`); in a file, below
             that of the recipe.
         select: column -> value or values.
         people: how many identities, those with the most images; default: all.

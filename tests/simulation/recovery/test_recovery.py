@@ -58,7 +58,7 @@ def test_there_are_modules_and_a_wrong_name_lists_them():
 def test_status_1_says_that_a_goal_is_missed(one_analysis):
     good = CliRunner().invoke(app, ["validate"])
     assert good.exit_code == 0
-    assert "2 truths, 2 with a goal, 0 out of theirs" in good.output
+    assert "2 truths, 2 with a goal, 0 missed" in good.output
     assert CliRunner().invoke(app, ["validate", "--seed", "3"]).exit_code == 1
 
 
