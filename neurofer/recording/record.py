@@ -191,7 +191,7 @@ def _checked(
     expected = shapes.setdefault(name, response.shape[1:])
     if response.shape[1:] != expected:
         raise NeuroferError(
-            f"the response at site {name!r} has shape {response.shape[1:]} an image here and "
+            f"the response at site {name!r} has shape {response.shape[1:]} per image here and "
             f"{expected} before; resize the images to one size"
         )
     return response

@@ -157,7 +157,7 @@ def _stimuli_words(name: str, spec: StimuliSpec, shown: StimuliDescription) -> s
     sizes = {len(names) for names in shown.identities.values()}
     each = len(sizes) == 1 and len(shown.identities) > 1 and all(shown.identities)
     people = (
-        f"{counted(sizes.pop(), 'identity', 'identities')} a head"
+        f"{counted(sizes.pop(), 'identity', 'identities')} per head"
         if each
         else identities_words(shown.identities)
     )

@@ -24,7 +24,7 @@ def faces() -> Faces:
 
 @pytest.fixture(scope="session")
 def one_identity() -> Faces:
-    """One identity a head, as in BFS-L."""
+    """One identity per head, as in BFS-L."""
     return simulated_faces(n_identities=1)
 
 

@@ -123,7 +123,7 @@ def _pupils(image: np.ndarray, parts: np.ndarray) -> Places:
 
 
 def identities() -> dict[str, Identity]:
-    """Return whom the committed places belong to: one identity a head, and the avatars."""
+    """Return whom the committed places belong to: one identity per head, and the avatars."""
     heads = {head: make_identity(1, head, spread=0.35) for head in HEADS}
     return {**heads, **{name: make_avatar(name) for name in AVATARS}}
 

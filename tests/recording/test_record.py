@@ -134,7 +134,7 @@ def test_wrong_requests_cost_no_forward_pass(
         (lambda n, k: {"means": np.zeros((n, 4), np.float32)}, "3 labels but .* 4 units"),
         (
             lambda n, k: {"means": np.zeros((n, 3 + k), np.float32)},
-            r"\(4,\) an image here and \(3,\)",
+            r"\(4,\) per image here and \(3,\)",
         ),
     ],
 )

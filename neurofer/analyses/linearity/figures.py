@@ -183,7 +183,7 @@ def _note(results: Mapping[str, xr.Dataset], left_out: Sequence[str]) -> str:
     who = f"{next(iter(results))}; " if len(results) == 1 else ""
     note = note_of(
         results,
-        f"{who}means of n = {n} {'identity' if n == '1' else 'identities'} a head; {bars}",
+        f"{who}means of n = {n} {'identity' if n == '1' else 'identities'} per head; {bars}",
         f"in brackets: 95 % interval of the median, {' or '.join(sorted(methods))}",
     )
     if left_out:
