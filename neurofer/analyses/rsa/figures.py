@@ -17,6 +17,7 @@ from neurofer.analyses.figures import (
     PALE,
     SEQUENTIAL,
     SMALL,
+    Ends,
     check_results,
     colour_of,
     error_bars,
@@ -214,19 +215,9 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
         (models, "similarity", BAR, 0),
         (within, "similarity_within", WITHIN_BAR, len(models)),
     ):
-        if not names:
-            continue
-        ends = with_ends(result, variable)
-        figure.add_bar(
-            x=np.arange(len(names)) + start,
-            y=ends[0],
-            error_y=error_bars(*ends),
-            marker={"color": colour},
-            customdata=names,
-            hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
-            row=row,
-            col=2,
-        )
+        if names:
+            ends = with_ends(result, variable)
+            add_bars(figure, names, ends, {"row": row, "col": 2}, colour=colour, start=start)
     for kind, start, end in (
         ("repeats_ceiling", 0, len(models)),
         ("noise_ceiling", len(models), len(labels)),
@@ -255,6 +246,36 @@ def _add_models(figure: Figure, result: xr.Dataset, row: int) -> None:
         col=2,
     )
     figure.update_yaxes(title_text=comparison_name(result.attrs["comparison"]), row=row, col=2)
+
+
+def add_bars(
+    figure: Figure,
+    names: list[str],
+    ends: Ends,
+    at: Mapping[str, int],
+    *,
+    colour: str = BAR,
+    start: int = 0,
+) -> None:
+    """Add a bar a model: its similarity with the interval.
+
+    Args:
+        figure: with panels.
+        names: of the models, for the text under the pointer.
+        ends: (models,) values, low and high.
+        at: row and column of the panel.
+        colour: of the bars.
+        start: place of the first.
+    """
+    figure.add_bar(
+        x=np.arange(len(names)) + start,
+        y=ends[0],
+        error_y=error_bars(*ends),
+        marker={"color": colour},
+        customdata=names,
+        hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
+        **at,
+    )
 
 
 def _range(results: Mapping[str, xr.Dataset]) -> list[float]:

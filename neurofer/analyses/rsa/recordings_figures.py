@@ -16,14 +16,13 @@ from neurofer.analyses.figures import (
     SIZE,
     SMALL,
     check_results,
-    error_bars,
     grid,
     note_of,
     span,
     style,
     with_ends,
 )
-from neurofer.analyses.rsa.figures import BAR, comparison_name, left_out
+from neurofer.analyses.rsa.figures import add_bars, comparison_name, left_out
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -116,15 +115,7 @@ def _add_evaluation(figure: Figure, result: xr.Dataset, place: tuple[int, int]) 
     value, low, high = with_ends(result, "similarity")
     each = result["similarity_each"].to_numpy()
     positions = np.arange(len(models))
-    figure.add_bar(
-        x=positions,
-        y=value,
-        error_y=error_bars(value, low, high),
-        marker={"color": BAR},
-        customdata=models,
-        hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
-        **at,
-    )
+    add_bars(figure, models, (value, low, high), at)
     _add_subjects(figure, result, at)
     end = float(np.nanmax([value.max(), np.nanmax(high), each.max()]))
     if "noise_ceiling_low" in result:
