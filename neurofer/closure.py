@@ -264,6 +264,11 @@ def _theirs(module: str, file: Path, own: str) -> bool:
     top = module.split(".")[0]
     if top in (_ROOT, *sys.stdlib_module_names) and top != own:
         return False
-    libraries = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-    installed = any(file.is_relative_to(Path(folder).resolve()) for folder in libraries if folder)
-    return top == own or not installed
+    return top == own or not any(file.is_relative_to(folder) for folder in _libraries())
+
+
+@cache
+def _libraries() -> tuple[Path, ...]:
+    """Return the folders into which libraries are installed."""
+    folders = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+    return tuple(Path(folder).resolve() for folder in folders if folder)

@@ -256,10 +256,12 @@ def write_folder_whole(
                     os.replace(old / path.name, path)
                 old.rmdir()
                 raise
+            # First, lest a power cut brings the old folder back without what is removed from it.
+            _flush(path.parent)
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(partial, path)
-        _flush(path.parent)
+            _flush(path.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

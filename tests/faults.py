@@ -15,14 +15,19 @@ of the folder.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import io
 import os
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+
+from neurofer.subjects.weight_files import tensors
 
 FAULTS = ("kill", "EIO", "ENOSPC", "lost")
 
@@ -40,7 +45,10 @@ class Disk:
         self.dead = self.full = False
         self._real: dict[tuple[Any, str], Any] = {}
         self._dirty: dict[int, str] = {}  # inode -> last known path, content not flushed
-        self._renames: list[tuple[str, bytes | None]] = []  # name not flushed -> what it was before
+        # Names not flushed: from where, to where, and what was there before.
+        self._renames: list[tuple[str, str, bytes | None]] = []
+        self._open_files: list[Any] = []
+        self._counting = threading.Lock()  # pictures are written in threads
 
     # What is replaced
 
@@ -54,22 +62,23 @@ class Disk:
             (os, "mkdir", self._mkdir),
             (builtins, "open", self._open),
             (io, "open", self._open),
-            (xr.Dataset, "to_netcdf", None),
+            (os, "link", self._link),
+            (shutil, "_USE_CP_SENDFILE", False),  # copies are writes that are counted
+            # Libraries that write by themselves: a whole file is one operation.
+            (xr.Dataset, "to_netcdf", self._writing(xr.Dataset.to_netcdf)),
+            (tensors, "save_file", self._writing(tensors.save_file)),
         ):
             self._real[owner, name] = getattr(owner, name)
-            if new is not None:
-                setattr(owner, name, new)
-        disk, real = self, self._real[xr.Dataset, "to_netcdf"]
-
-        def to_netcdf(dataset: xr.Dataset, path: Any, **options: Any) -> Any:
-            return disk._write(str(path), lambda: real(dataset, path, **options))
-
-        xr.Dataset.to_netcdf = to_netcdf  # type: ignore[method-assign, assignment]
+            setattr(owner, name, new)
         return self
 
     def __exit__(self, *_: object) -> None:
         for (owner, name), real in self._real.items():
             setattr(owner, name, real)
+        if self.dead:
+            for file in self._open_files:  # and with it the locks on it
+                with contextlib.suppress(OSError):
+                    file.close()
         if self.fault == "lost" and self.dead:
             self._forget()
 
@@ -80,12 +89,23 @@ class Disk:
 
     def _happens(self, operation: str) -> bool:
         """Count an operation; return whether it fails. Raise where there is no more disk."""
-        if self.dead:
-            raise Killed
-        if self.full and not operation.startswith(("unlink", "rmdir", "rename")):
-            raise OSError(errno.ENOSPC, "no space left on device")
-        self.operations.append(operation)
-        return len(self.operations) == self.at
+        with self._counting:
+            if self.dead:
+                raise Killed
+            if self.full and not operation.startswith(("unlink", "rmdir", "rename")):
+                raise OSError(errno.ENOSPC, "no space left on device")
+            self.operations.append(operation)
+            return len(self.operations) == self.at
+
+    def _writing(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of (content, path, ...) that writes a whole file at once."""
+
+        def write(content: Any, path: Any, *args: Any, **options: Any) -> Any:
+            if not self._ours(path):
+                return real(content, path, *args, **options)
+            return self._write(str(path), lambda: real(content, path, *args, **options))
+
+        return write
 
     def _fail(self) -> None:
         if self.fault == "EIO":
@@ -96,7 +116,7 @@ class Disk:
         self.dead = True
         raise Killed
 
-    def _write(self, path: str, write: Callable[[], Any], real_open: Any = None) -> Any:
+    def _write(self, path: str, write: Callable[[], Any]) -> Any:
         """Write a whole file at once, or half of it."""
         fails = self._happens(f"write {Path(path).suffix}")
         done = write()
@@ -114,6 +134,7 @@ class Disk:
         opened = real(file, mode, *args, **options)
         if self._ours(file) and set(mode) & set("wax+"):
             self._dirty[os.fstat(opened.fileno()).st_ino] = str(file)
+            self._open_files.append(opened)
             return _Writer(self, opened, str(file))
         return opened
 
@@ -127,7 +148,7 @@ class Disk:
             self._fail()
         before = Path(target).read_bytes() if Path(target).is_file() else None
         real(source, target, **options)
-        self._renames.append((str(target), before))
+        self._renames.append((str(source), str(target), before))
         for inode, path in self._dirty.items():
             if path == str(source):
                 self._dirty[inode] = str(target)
@@ -139,6 +160,11 @@ class Disk:
 
     def _rmdir(self, path: Any, **options: Any) -> None:
         self._plainly("rmdir", path, options)
+
+    def _link(self, source: Any, target: Any, **options: Any) -> None:
+        if self._ours(target) and self._happens("link"):
+            self._fail()
+        self._real[os, "link"](source, target, **options)
 
     def _mkdir(self, path: Any, *args: Any, **options: Any) -> None:
         if self._ours(path) and self.dead:
@@ -160,20 +186,24 @@ class Disk:
             self._fail()
         # Nothing is flushed in truth: the machine goes on.
         if os.path.isdir(path):
-            self._renames = [one for one in self._renames if str(Path(one[0]).parent) != path]
+            self._renames = [
+                one
+                for one in self._renames
+                if path not in (str(Path(one[0]).parent), str(Path(one[1]).parent))
+            ]
         else:
             self._dirty.pop(os.fstat(descriptor).st_ino, None)
 
     def _forget(self) -> None:
         """Lose what was not flushed, as a power cut does."""
-        for target, before in reversed(self._renames):
-            if before is None:
-                Path(target).unlink(missing_ok=True)
-            elif Path(target).parent.is_dir():
-                Path(target).write_bytes(before)
         for path in self._dirty.values():
             if os.path.isfile(path):
                 os.truncate(path, 0)
+        for source, target, before in reversed(self._renames):
+            if os.path.lexists(target):
+                os.replace(target, source)
+            if before is not None and Path(target).parent.is_dir():
+                Path(target).write_bytes(before)
 
 
 class _Writer:

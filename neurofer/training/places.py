@@ -15,7 +15,7 @@ from typing import IO
 from neurofer.errors import NeuroferError
 from neurofer.training.checkpoint import previous
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO)
 _LEFT_AFTER = 600  # seconds: no file of ours takes as long to be written
 
 

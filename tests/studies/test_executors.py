@@ -63,3 +63,20 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
 def test_workers_warn_in_plain_lines():
     said = executors._one_line(UserWarning("x.nc is \x1b[31mdamaged"), UserWarning, "store.py", 171)
     assert said == "neurofer: x.nc is \\x1b[31mdamaged\n"
+
+
+GUARDED = """
+import ctypes, os
+from neurofer.studies import executors
+executors._start_worker(os.getppid())
+asked = ctypes.c_int()
+ctypes.CDLL(None).prctl(2, ctypes.byref(asked), 0, 0, 0)  # PR_GET_PDEATHSIG
+print(asked.value)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_worker_asks_the_system_to_end_it_with_its_parent() -> None:
+    """A thread alone does not end a worker that is in a long step of a library."""
+    said = subprocess.run([sys.executable, "-c", GUARDED], capture_output=True, text=True)
+    assert said.stdout.strip() == str(int(signal.SIGKILL)), said.stderr
