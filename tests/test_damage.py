@@ -62,8 +62,7 @@ class Kind:
         read: reads it; what it returns is compared.
         cached: it lies in a cache, where it is made again.
         told: how many of the changes are told at least. Some bits of a PNG say nothing of the
-            pixels, nor does the end of a line say anything of a table; converted weights state
-            their source and licence in words, which nothing reads.
+            pixels, nor does the end of a line say anything of a table.
     """
 
     write: Callable[[Path], Any]
@@ -275,10 +274,7 @@ KINDS: dict[str, Kind] = {
         lambda folder: load_tensors(folder / "w.safetensors"),
     ),
     "converted weights": Kind(
-        converted,
-        "weights/*.safetensors",
-        lambda folder: sources.load_weights("vgg16-keras"),
-        told=CHANGES - 4,
+        converted, "weights/*.safetensors", lambda folder: sources.load_weights("vgg16-keras")
     ),
     "checkpoint": Kind(checkpoint, "x.checkpoint.safetensors", resumed),
     "heads to train on": Kind(shards, "training/*/*.npz", shards, True),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -171,3 +172,21 @@ def test_the_home_may_be_written_as_a_tilde(
     made = record(subject, stimuli, sites=["map"])
     assert save_recording(made, "~/a.nc") == tmp_path / "a.nc"
     assert load_recording("~/a.nc").sizes == made.sizes
+
+
+def test_stimuli_of_one_name_and_other_content_have_another_key(
+    subject: FakeSubject, tmp_path: Path
+) -> None:
+    """An identifier ends in eight digits of the content's hash; the key holds all of them."""
+    folder = RecordingStore(tmp_path)
+    paths = {
+        folder.path(subject, SimpleNamespace(identifier="set-1", content=content), "means")  # type: ignore[arg-type]
+        for content in ("a", "b")
+    }
+    assert len(paths) == 2
+
+
+def test_other_versions_of_libraries_are_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = store.response_source(FakeSubject)
+    monkeypatch.setattr(store, "versions", lambda names: dict.fromkeys(names, "0.0"))
+    assert store.response_source(FakeSubject) != before

@@ -233,13 +233,15 @@ def load_weights(name: str) -> dict[str, torch.Tensor]:
         NeuroferError: the name is unknown, the file is missing (the message holds the command that
             fetches it), or its content is not what it was when it was converted.
     """
-    from neurofer.subjects.weight_files.tensors import read_file
+    from neurofer.subjects.weight_files.tensors import KEY, load_tensors, read_file
 
     source, path = weight_source(name), weights_path(name)
     if not path.is_file():
         raise NeuroferError(f"the weights {name!r} are not at {path}; run: {source.command}")
     try:
         tensors, header = read_file(path)
+        if KEY in header:  # files of earlier versions have a hash of the tensors alone
+            tensors, header = load_tensors(path)
     except NeuroferError as error:
         raise NeuroferError(f"{path} is unreadable ({error}); run: {source.command}") from error
     expected = source.parameters_sha256 or header.get("parameters_sha256", "nothing")
@@ -330,7 +332,7 @@ def parameters_hash(arrays: Mapping[str, np.ndarray]) -> str:
 def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
     import torch
 
-    from neurofer.subjects.weight_files.tensors import write_file
+    from neurofer.subjects.weight_files.tensors import save_tensors
 
     digest = parameters_hash(arrays)
     if source.parameters_sha256 not in (None, digest):
@@ -349,5 +351,5 @@ def _write(source: WeightSource, arrays: Mapping[str, np.ndarray]) -> Path:
     path = weights_path(source.name)
     # Copies: safetensors writes the memory as it lies, whatever the strides.
     copies = {key: torch.from_numpy(np.array(values, order="C")) for key, values in arrays.items()}
-    write_file(path, copies, metadata)
+    save_tensors(path, copies, metadata)
     return path

