@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -120,3 +123,36 @@ def test_a_study_survives_a_fault_at_every_operation(
         assert again.analysed == len(expected) - len(finished), f"{fault} at {at}"
         leftovers = [p for p in place.rglob(".partial-*") if p.is_file()]
         assert len(leftovers) <= 2, leftovers
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from neurofer.studies import compute_study
+from tests.studies import lab
+
+outcome = compute_study(sys.argv[1], cache=Path(sys.argv[2]))
+assert not outcome.failures, outcome.failures
+print(json.dumps({str(key): result["accuracy"].to_numpy().ravel().tolist()
+                  for key, result in outcome.results.items()}))
+"""
+
+
+def test_two_runs_of_a_study_at_once_give_the_same(tmp_path: Path) -> None:
+    """Each may do all the work; neither reads what the other has half written."""
+    lab.simulated_stimuli().save(tmp_path / "stimuli")
+    (tmp_path / "toy.yaml").write_text(lab.STUDY)
+    words = [sys.executable, "-W", "error::UserWarning", "-c", RUN]
+    runs = [
+        subprocess.Popen(
+            [*words, str(tmp_path / "toy.yaml"), str(tmp_path / "cache")],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert said[0] == said[1]
+    assert len(json.loads(said[0])) == 2
