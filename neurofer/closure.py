@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -49,6 +50,7 @@ _STAMPS: dict[str, tuple[int, int] | None] = {
     entry.path: (entry.stat().st_mtime_ns, entry.stat().st_size) for entry in _walk(str(PACKAGE))
 }
 _HASHES: dict[str, str] = {}
+_PARSING = Lock()
 
 
 def note_source(module: str) -> None:
@@ -170,7 +172,8 @@ def _path(module: str) -> Path | None:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes())
+    with _PARSING:  # Python 3.11 miscounts its recursion where two threads parse at once
+        return ast.parse(path.read_bytes())
 
 
 @cache

@@ -74,7 +74,9 @@ def run_in_processes(
             last lines that it wrote. The other processes are stopped.
     """
     waiting = deque(work)
-    crew = _Crew([sys.executable, "-m", module, *arguments], waiting, advance)
+    if not waiting:
+        return
+    crew = _Crew([sys.executable, "-m", module, *arguments], waiting, advance, _environment(module))
     count = min(cores() if workers is None else workers, len(waiting))
     with ThreadPoolExecutor(max(1, count)) as pool:
         serving = [pool.submit(crew.feed) for _ in range(count)]
@@ -90,9 +92,14 @@ class _Crew:
     """The processes that do a list of work."""
 
     def __init__(
-        self, command: list[str], waiting: deque[Any], advance: Callable[[], None]
+        self,
+        command: list[str],
+        waiting: deque[Any],
+        advance: Callable[[], None],
+        environment: dict[str, str],
     ) -> None:
         self._command, self._waiting, self._advance = command, waiting, advance
+        self._environment = environment
         self._lock, self._stopped = Lock(), Event()
         self._running: list[subprocess.Popen[str]] = []
 
@@ -123,7 +130,7 @@ class _Crew:
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env=_environment(self._command[2]),
+            env=self._environment,
         )
         with self._lock:
             self._running.append(process)

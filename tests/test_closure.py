@@ -3,6 +3,7 @@
 import importlib
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -70,6 +71,15 @@ def test_what_is_left_out_takes_with_it_what_only_it_imports(package):
     left = closure("neurofer.named", without=["neurofer.rooms.two"])
     assert left == ("neurofer.errors", "neurofer.named", "neurofer.rooms.one")
     assert closure("neurofer.uses_own", without=["neurofer.rooms"]) == ("neurofer.uses_own",)
+
+
+def test_several_threads_may_ask_at_once():
+    for cached in (closing._tree, closing._imports):
+        cached.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        asked = ["neurofer.training.tasks.heads", "neurofer.studies.bench"] * 2
+        found = list(pool.map(closure_hash, asked))
+    assert found[:2] == found[2:]
 
 
 def test_an_unknown_module_is_named(package):
