@@ -185,9 +185,10 @@ def _tell(report: Report, seconds: float) -> None:
 
     judged = [row for row in report.outcome.claims.values() if row.holds is not None]
     held = sum(bool(row.holds) for row in judged)
+    criteria = f", {held} of {len(judged)} criteria hold" if judged else ""
     say(
-        f"{report.folder / 'report.html'}: {len(report.outcome.results)} results, "
-        f"{held} of {len(judged)} criteria hold, {seconds:.0f} s"
+        f"{report.folder / 'report.html'}: {len(report.outcome.results)} results{criteria}, "
+        f"{seconds:.0f} s"
     )
     for row in judged:
         if not row.holds:

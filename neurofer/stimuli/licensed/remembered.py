@@ -42,6 +42,8 @@ def forget(name: str) -> str:
         NeuroferError: none is remembered; the message lists those that are.
     """
     folders = remembered()
+    if not folders:
+        raise NeuroferError(f"set={name!r}: no folder of any set is remembered")
     if name not in folders:
         raise unknown_choice("set with a folder", name, sorted(folders))
     folder = folders.pop(name)

@@ -273,7 +273,9 @@ def test_a_folder_is_remembered_and_forgotten(folder: Path) -> None:
     assert remembered() == {}
     with pytest.raises(NeuroferError, match="apply at"):
         load_stimuli("kdef")
-    assert isinstance(invoke("forget", "kdef").exception, NeuroferError)
+    failed = invoke("forget", "kdef").exception
+    assert isinstance(failed, NeuroferError)
+    assert str(failed) == "set='kdef': no folder of any set is remembered"
     assert at(folder, "AF01AFS").is_file()
 
 
