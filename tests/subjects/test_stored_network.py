@@ -43,7 +43,10 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ({"network": {**NETWORK, "options": {"width": 1e5}}}, "has shape"),
         ({"network": {**NETWORK, "options": {"width": 1e30}}}, "options={'width': 1e"),
         ({"network": {**NETWORK, "options": {"depth": 2}}}, "option='depth' is not in"),
-        ({"network": {**NETWORK, "preprocessing": {"mean": 3}}}, "preprocessing that cannot be"),
+        (
+            {"network": {**NETWORK, "preprocessing": {"mean": 3}}},
+            "preprocessing that is not possible",
+        ),
         ({"network": {**NETWORK, "preprocessing": "caffe"}}, "states preprocessing='caffe'"),
         ({"outputs": 3}, "states outputs=3"),
         ({"outputs": [1, 2, 3]}, r"states outputs=\[1, 2, 3\]"),
