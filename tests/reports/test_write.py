@@ -197,7 +197,7 @@ def test_a_folder_with_other_things_is_never_replaced(folder: Path) -> None:
     out = folder / "mine"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(NeuroferError, match=r"mine.*no report"):
+    with pytest.raises(NeuroferError, match=r"mine.*not a report"):
         run_study(folder / "toy.yaml", out)
     assert (out / "thesis.txt").read_text() == "years of work"
     assert lab.CALLS["shown"] == 0
