@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from neurofer.cli.screen import Quiet, say
+from neurofer.cli.screen import AsJson, Quiet, say, say_json
 from neurofer.errors import NeuroferError
 from neurofer.files import check_output
 
@@ -49,29 +49,44 @@ def forget(
 
 
 @app.command("list")
-def list_sets() -> None:
+def list_sets(as_json: AsJson = False) -> None:
     """List the stimulus sets that have a card."""
     from neurofer.stimuli import list_stimuli
     from neurofer.stimuli.cards import broken_cards
     from neurofer.stimuli.catalogue import stimuli_card
-    from neurofer.stimuli.licensed.copies import stands_in
     from neurofer.stimuli.licensed.remembered import remembered
 
     names, folders = list_stimuli(), remembered()
-    width = max(map(len, names), default=0)
+    rows = []
     for name in names:
         card = stimuli_card(name)
-        where = f"; your copy: {folders.get(name, 'none')}" if card.kind == "licensed" else ""
-        try:
-            if name in folders and (said := stands_in(folders[name])):
-                where += f" ({said})"
-        except NeuroferError as unreadable:
-            where += f" ({unreadable})"
-        say(f"{name:{width}}  {card.kind:9}  {card.sets()[name]}{where}")
+        row = {"name": name, "kind": card.kind, "about": card.sets()[name]}
+        if card.kind == "licensed":
+            row["copy"] = _copy(folders.get(name))
+        rows.append(row)
+    if as_json:
+        say_json(rows)
+    width = max(map(len, names), default=0)
+    for row in () if as_json else rows:
+        where = f"; your copy: {row['copy']}" if "copy" in row else ""
+        say(f"{row['name']:{width}}  {row['kind']:9}  {row['about']}{where}")
     for wrong in broken_cards().values():
         say(f"neurofer: {wrong}", err=True)
     if broken_cards():
         raise typer.Exit(2)
+
+
+def _copy(folder: str | None) -> str:
+    """Return where a user's copy lies, and whether it is what it is taken for."""
+    from neurofer.stimuli.licensed.copies import stands_in
+
+    if folder is None:
+        return "none"
+    try:
+        said = stands_in(folder)
+    except NeuroferError as unreadable:
+        said = str(unreadable)
+    return f"{folder} ({said})" if said else folder
 
 
 @app.command()

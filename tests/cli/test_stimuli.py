@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -33,6 +34,14 @@ def test_list_names_every_set_and_its_kind() -> None:
     assert [line.split()[:2] for line in lines] == [
         [name, stimuli_card(name).kind] for name in list_stimuli()
     ]
+
+
+def test_list_as_json_holds_the_same() -> None:
+    rows = json.loads(invoke("list", "--json").stdout)
+    assert [(row["name"], row["kind"]) for row in rows] == [
+        (name, stimuli_card(name).kind) for name in list_stimuli()
+    ]
+    assert all(("copy" in row) == (row["kind"] == "licensed") for row in rows)
 
 
 def test_render_writes_a_folder(tmp_path: Path) -> None:
