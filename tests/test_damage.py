@@ -31,7 +31,7 @@ from neurofer.recording import load_recording, record, save_recording
 from neurofer.recording.store import RecordingStore
 from neurofer.reports import figures, place
 from neurofer.reports.blocks import Figure
-from neurofer.sealed import cached
+from neurofer.sealed import LENGTH, cached
 from neurofer.stimuli import StimulusSet, load_stimuli, read_stimuli
 from neurofer.stimuli.layouts import write_layout
 from neurofer.stimuli.licensed import copies
@@ -329,7 +329,7 @@ def changes(content: bytes) -> list[tuple[str, bytes]]:
         flipped = bytearray(content)
         flipped[place_] ^= generator.randrange(1, 256)
         found.append((f"byte {place_} of {len(content)}", bytes(flipped)))
-    for kept in (1, len(content) // 3, len(content) - 60, len(content) - 1)[:CUTS]:
+    for kept in (1, len(content) // 3, len(content) - LENGTH, len(content) - 1):
         found.append((f"cut to {kept} of {len(content)}", content[:kept]))
     return [*found, ("emptied", b"")]
 
