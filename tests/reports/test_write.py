@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from neurofer import leftovers
 from neurofer.errors import NeuroferError
 from neurofer.reports import Report, place, run_study
 from neurofer.reports import figures as figures_module
+from neurofer.reports.blocks import Figure
 from neurofer.reports.figures import FigureError
 from neurofer.reports.numbers import interval, measured
 from neurofer.studies.run import compute_study, write_results
@@ -260,6 +262,14 @@ def test_figures_are_interactive_and_drawn_once(
     again = run_study(folder / "toy.yaml", folder / "out")
     assert again.complete
     assert (again.folder / "figures" / "by-head.svg").read_bytes() == svg
+
+
+def test_a_figure_of_another_size_is_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = SimpleNamespace(width=None, height=None)
+    drawn = Figure("one", "One", SimpleNamespace(to_json=lambda: "{}", layout=size))
+    before = figures_module._key(drawn)
+    monkeypatch.setattr(figures_module, "WIDTH", figures_module.WIDTH + 1)
+    assert figures_module._key(drawn) != before
 
 
 def test_a_figure_that_fails_is_set_aside(folder: Path) -> None:

@@ -208,3 +208,14 @@ def test_what_a_style_lacks_is_named(style: str, options: dict[str, object], mes
     wrong = drawing.Drawing(style, options, {}, {}, {}, {}, (0, 0, 100), 32)
     with pytest.raises(NeuroferError, match=message):
         drawing.draw(wrong)
+
+
+def test_other_versions_of_the_packages_are_another_drawing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = drawing.Drawing("lorelei", {}, {}, {}, {}, {}, (0, 0, 1, 1), 12)
+    before = drawing._entry(drawn, Path())
+    monkeypatch.setattr(drawing, "_versions", lambda: {"drawing": 0})
+    after = drawing._entry(drawn, Path())
+    assert before[0] != after[0]
+    assert before[1] != after[1]
