@@ -163,9 +163,9 @@ def test_changed_weights_are_recorded_again(folder: Path) -> None:
 
 def test_changed_code_is_run_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute_study(folder / "toy.yaml")
-    monkeypatch.setattr(bench_module, "analysis_source", lambda name: "another source")
-    assert compute_study(folder / "toy.yaml").analysed == 2
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:  # `undo` would also give the user's own cache back
+        patch.setattr(bench_module, "analysis_source", lambda name: "another source")
+        assert compute_study(folder / "toy.yaml").analysed == 2
     monkeypatch.setattr(sources, "response_source", lambda made: "another source")
     outcome = compute_study(folder / "toy.yaml")
     assert (outcome.recorded, outcome.analysed) == (2, 2)
