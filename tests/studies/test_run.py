@@ -17,6 +17,7 @@ import pytest
 import xarray as xr
 
 from neurofer.errors import NeuroferError
+from neurofer.files import note_read
 from neurofer.studies import bench as bench_module
 from neurofer.studies import executors, sources
 from neurofer.studies.bench import Bench
@@ -169,6 +170,23 @@ def test_changed_code_is_run_again(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sources, "response_source", lambda made: "another source")
     outcome = compute_study(folder / "toy.yaml")
     assert (outcome.recorded, outcome.analysed) == (2, 2)
+
+
+def test_weights_that_no_option_names_are_watched(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = folder / "weights"
+
+    def read(self: lab.CountingSubject) -> str:
+        note_read(weights)
+        return weights.read_text()
+
+    monkeypatch.setattr(lab.CountingSubject, "weights_hash", property(read))
+    weights.write_text("one")
+    compute_study(folder / "toy.yaml")
+    assert compute_study(folder / "toy.yaml").recorded == 0
+    weights.write_text("two")
+    assert compute_study(folder / "toy.yaml").recorded == 2
 
 
 def test_a_users_changed_subject_is_recorded_again(
