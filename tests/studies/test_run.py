@@ -439,6 +439,19 @@ def test_cells_are_shared_out(lengths: list[int], workers: int, expected: list[i
     assert sorted(map(str, chain(*shares))) == sorted(map(str, chain(*groups)))
 
 
+def test_a_subject_that_learned_from_other_images_is_another(folder: Path) -> None:
+    """Its description is of these images: two trainings never share one in the cache."""
+    descriptions = []
+    for image in ("human-0-neutral-0", "human-1-neutral-0"):
+        named = f"training: {{images: [{image}, human-1-happy-1]}}"
+        text = lab.STUDY.replace("label: Good}", f"label: Good, {named}}}")
+        (folder / "toy.yaml").write_text(text)
+        outcome = compute_study(folder / "toy.yaml")
+        descriptions.append(outcome.subjects["good", "toy"])
+    assert descriptions[0].training != descriptions[1].training
+    assert descriptions[0].identifier != descriptions[1].identifier
+
+
 def test_training_images_are_named_one_by_one(folder: Path) -> None:
     named = "training: {images: [human-0-neutral-0, human-1-happy-1]}}"
     (folder / "toy.yaml").write_text(lab.STUDY.replace("label: Good}", f"label: Good, {named}"))
