@@ -73,8 +73,8 @@ def closure(*modules: str, without: Iterable[str] = ()) -> tuple[str, ...]:
 
     >>> "neurofer.errors" in closure("neurofer.files")
     True
-    >>> closure("neurofer.files", without=["neurofer.errors"])
-    ('neurofer.files',)
+    >>> closure("neurofer.versions", without=["neurofer.errors"])
+    ('neurofer.versions',)
     """
     left = list(modules)
     cut = tuple(without)

@@ -264,7 +264,7 @@ train(make_recipe(here.stated(checkpoint_every=4)), Path(sys.argv[1]), threads=1
 def test_a_process_killed_between_checkpoints_goes_on_bit_for_bit(monkeypatch, out, tmp_path):
     """SIGKILL in the seventh step: in the first epoch of eight, two steps after a checkpoint."""
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(out)], cwd=Path(cli.__file__).parents[1]
+        [sys.executable, "-c", KILLED, str(out)], cwd=Path(cli.__file__).parents[2]
     )
     assert killed.returncode == -signal.SIGKILL
     assert checkpoint_step(out) == 4
