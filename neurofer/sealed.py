@@ -147,6 +147,11 @@ def cached(path: Path, read: Callable[[Path], Value]) -> Value | None:
         return None
 
 
+def is_kept(path: Path) -> bool:
+    """Return whether a cache holds a file that is whole; a damaged one is named and set aside."""
+    return cached(path, check_seal) is not None
+
+
 def set_aside(path: Path, why: str) -> Path:
     """Move a damaged file of a cache out of the way, say so in a warning, return where it lies."""
     aside = path.parent / ".damaged" / path.name

@@ -27,6 +27,7 @@ from neurofer.sealed import (
     DamagedError,
     cached,
     check_seal,
+    is_kept,
     is_sealed,
     write_sealed,
 )
@@ -95,15 +96,16 @@ def steady_order(dataset: xr.Dataset) -> xr.Dataset:
     return ordered
 
 
-def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
+def load_recording(path: str | os.PathLike[str], *, named: bool = False) -> xr.DataArray:
     """Read a recording that `save_recording` wrote: same values, dtypes, coordinates, attributes.
 
-    Every byte is checked against the seal that `save_recording` put at the end of the file.
+    Every byte is checked against the seal that `save_recording` put at the end of the file;
+    `named` asks for the seal of a cache, which is valid under this name only.
 
     Raises:
         NeuroferError: the file is missing, damaged or not a recording.
     """
-    loaded = open_netcdf(path)
+    loaded = open_netcdf(path, named=named)
     if "activity" not in loaded:
         raise NeuroferError(f"{path} holds no variable 'activity': it is not a recording")
     array = loaded["activity"]
@@ -119,8 +121,10 @@ def load_recording(path: str | os.PathLike[str]) -> xr.DataArray:
     return check_recording(array)
 
 
-def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
+def open_netcdf(path: str | os.PathLike[str], *, named: bool = False) -> xr.Dataset:
     """Return all that a netCDF file holds, in memory; numbers with units of time stay numbers.
+
+    A seal is checked where there is one; `named` asks for one of a cache.
 
     Raises:
         NeuroferError: the file is missing or cannot be read, reaches into other files, or declares
@@ -131,8 +135,8 @@ def open_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
         raise NeuroferError(f"there is no recording at {path}")
     try:
         sealed = is_sealed(path)
-        if sealed:
-            check_seal(path, named=False)
+        if sealed or named:
+            check_seal(path, named=named)
         check_hdf5(path)
         check_whole(path)
         with xr.open_dataset(
@@ -169,12 +173,7 @@ def _write(recording: xr.DataArray, path: Path, *, named: bool) -> None:
 
 
 def _stored(path: Path) -> xr.DataArray:
-    check_seal(path)
-    return load_recording(path)
-
-
-def _whole(path: Path) -> bool:
-    return cached(path, check_seal) is not None
+    return load_recording(path, named=True)
 
 
 def _in_a_name(identifier: str) -> str:
@@ -230,7 +229,7 @@ class RecordingStore:
             sites: that are asked for.
         """
         paths = {site: self.path(subject, stimuli, site) for site in sites}
-        return [site for site, path in paths.items() if path is None or not _whole(path)]
+        return [site for site, path in paths.items() if path is None or not is_kept(path)]
 
     def record(
         self,

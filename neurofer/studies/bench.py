@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from neurofer.closure import closure_hash, file_hash, source_hash
 from neurofer.files import cache_folder, content_hash
-from neurofer.sealed import cached, check_seal
+from neurofer.sealed import is_kept
 from neurofer.studies.cell import Cell, CellOutcome, ResultKey, failure_of
 from neurofer.studies.descriptions import SubjectDescription
 from neurofer.studies.loading import load_spec
@@ -82,7 +82,7 @@ class Bench:
         if description is None:
             return None
         paths = self._paths(cell, description)
-        if not all(_whole(path) for path in paths.values()):
+        if not all(is_kept(path) for path in paths.values()):
             return None
         return CellOutcome(cell, paths, description)
 
@@ -92,7 +92,7 @@ class Bench:
         try:
             outcome.description = source.describe(cell.stimuli)
             paths = self._paths(cell, outcome.description)
-            lacking = [key for key, path in paths.items() if not _whole(path)]
+            lacking = [key for key, path in paths.items() if not is_kept(path)]
             items = [self.study.analysis(key.analysis) for key in lacking]
             sites = dict.fromkeys(s for i in items for s in sites_of(i, outcome.description))
             if lacking:
@@ -167,7 +167,3 @@ def analysis_source(name: str) -> str:
 
     own = source_hash(ANALYSES[name].run) or uuid4().hex
     return content_hash(own, closure_hash("neurofer.studies.selection"), file_hash(__file__))
-
-
-def _whole(path: Path) -> bool:
-    return cached(path, check_seal) is not None

@@ -14,7 +14,6 @@ import xarray as xr
 
 from neurofer.errors import NeuroferError, unknown_choice
 from neurofer.recording.store import open_netcdf, write_netcdf
-from neurofer.sealed import check_seal
 
 # Larger variables (dissimilarity matrices, raw activity) stand in the netCDF file only.
 MOST_CSV_ROWS = 20_000
@@ -158,9 +157,7 @@ def read_result(path: Path, *, named: bool = False) -> xr.Dataset:
     """
     if not path.is_file():
         raise NeuroferError(f"there is no result at {path}")
-    if named:
-        check_seal(path)
-    result = open_netcdf(path)
+    result = open_netcdf(path, named=named)
     strings = {
         name: (coord.dims, np.asarray([str(item) for item in coord.to_numpy()]))
         for name, coord in result.coords.items()
